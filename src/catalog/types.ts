@@ -1,0 +1,74 @@
+import type { Owner } from '../auth/principal.ts';
+import type { Page, PageRequest, ServerPatch, ServerRecord, ServerSpec } from '../db/server-record.ts';
+
+/** A list entry exactly as the downstream sent it, unknown fields included. */
+export type RawEntry = Readonly<Record<string, unknown>>;
+
+/** What a server said of itself when it was last asked. */
+export interface ServerCatalog {
+  readonly tools: readonly RawEntry[];
+  readonly resources: readonly RawEntry[];
+  readonly resourceTemplates: readonly RawEntry[];
+  readonly prompts: readonly RawEntry[];
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly serverInfo: Readonly<Record<string, unknown>>;
+  readonly instructions?: string;
+  readonly protocolVersion: string;
+  readonly fetchedAt: Date;
+}
+
+/** How a server is doing, as far as this node knows. */
+export interface ServerHealth {
+  readonly state: 'unknown' | 'ok' | 'failing';
+  /** The reason of the last failure, for people; absent unless failing. */
+  readonly error?: string;
+  readonly checkedAt?: Date;
+}
+
+/** Outcome of connecting to a server once, on an operator's behalf. */
+export type TestReport =
+  | {
+      readonly ok: true;
+      readonly era: 'legacy' | 'modern';
+      readonly protocolVersion: string;
+      readonly serverInfo: Readonly<Record<string, unknown>>;
+      readonly capabilities: Readonly<Record<string, unknown>>;
+      readonly toolCount: number;
+      /** Milliseconds from the first byte sent to the completed handshake. */
+      readonly latencyMs: number;
+    }
+  | { readonly ok: false; readonly error: string; readonly latencyMs: number };
+
+/** An entry under the name clients see. */
+export interface PublicEntry {
+  /** Tools and prompts: the public name. Resources and templates: the URI clients use. */
+  readonly publicName: string;
+  readonly entry: RawEntry;
+}
+
+export interface SeenEntries {
+  readonly tools: readonly PublicEntry[];
+  readonly resources: readonly PublicEntry[];
+  readonly resourceTemplates: readonly PublicEntry[];
+  readonly prompts: readonly PublicEntry[];
+}
+
+/**
+ * The servers of an owner, for whoever manages them (`admin/`, built-in tools). Changes are stored, announced, and
+ * reach connected clients as `list_changed`. Errors: GatewayError with InvalidArgument (fields named), AlreadyExists,
+ * NotFound, FailedPrecondition (stdio switched off).
+ */
+export interface ServerManager {
+  create(owner: Owner, spec: ServerSpec): Promise<ServerRecord>;
+  get(owner: Owner, id: string): Promise<ServerRecord>;
+  page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>>;
+  update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord>;
+  delete(owner: Owner, id: string): Promise<void>;
+  /** Connects anew, apart from any connection in use, and says how it went. Never throws for a failing server. */
+  test(owner: Owner, id: string, signal: AbortSignal): Promise<TestReport>;
+  /** Fetches the lists again. Throws DownstreamUnavailable, DownstreamProtocol, DownstreamTimeout. */
+  refresh(owner: Owner, id: string, signal: AbortSignal): Promise<SeenEntries>;
+  /** What the gateway has of a server, fetched where it has nothing yet. Throws as refresh. */
+  seen(owner: Owner, id: string, signal: AbortSignal): Promise<SeenEntries>;
+  health(owner: Owner, id: string): ServerHealth;
+}

@@ -1,0 +1,76 @@
+import type { Owner } from '../auth/principal.ts';
+
+/** A server reached over HTTP. Header values are secrets: sealed at rest, never listed, never logged. */
+export interface HttpTarget {
+  readonly kind: 'http';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A server that is a child process. Values of `env` are secrets, as header values are. */
+export interface StdioTarget {
+  readonly kind: 'stdio';
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Working directory; the gateway's own when absent. */
+  readonly cwd?: string;
+}
+
+export type ServerTarget = HttpTarget | StdioTarget;
+
+/** What an owner chooses about a server. */
+export interface ServerSpec {
+  /** Letters, digits, `-`, `_`; at most 64; unique per owner. */
+  readonly name: string;
+  readonly target: ServerTarget;
+  /** Prefix of the public names of its tools and prompts; absent: the name; empty: none. */
+  readonly toolPrefix?: string;
+  readonly enabled: boolean;
+}
+
+export interface ServerRecord extends ServerSpec {
+  readonly id: string;
+  readonly owner: Owner;
+  /** Order of registration among all servers: on a name collision the smaller keeps the plain name. */
+  readonly ordinal: number;
+  /** Rises with every update; a cached connection of an older revision is dropped. */
+  readonly revision: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** A change of some fields. `toolPrefix: null` goes back to the default. */
+export interface ServerPatch {
+  readonly name?: string;
+  readonly target?: ServerTarget;
+  readonly toolPrefix?: string | null;
+  readonly enabled?: boolean;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Opaque; absent on the last page. */
+  readonly nextPageToken?: string;
+  readonly total: number;
+}
+
+export interface PageRequest {
+  readonly pageSize: number;
+  readonly pageToken?: string;
+}
+
+/**
+ * Servers as stored. Every method takes the owner first: another owner's server is exactly like one that does not
+ * exist (`NotFound`). A taken name is `AlreadyExists`; a bad page token is `InvalidArgument`.
+ */
+export interface ServerRepository {
+  create(owner: Owner, spec: ServerSpec): Promise<ServerRecord>;
+  get(owner: Owner, id: string): Promise<ServerRecord>;
+  /** All of an owner's servers in order of registration. */
+  all(owner: Owner): Promise<readonly ServerRecord[]>;
+  /** A page in order of registration. */
+  page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>>;
+  update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord>;
+  delete(owner: Owner, id: string): Promise<ServerRecord>;
+}
