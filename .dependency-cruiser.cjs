@@ -1,0 +1,114 @@
+/**
+ * The layers of docs/architecture.md, checked by `npm test`. Types count as imports: a layer that only names a type of
+ * another still depends on it. Parsed with swc, since dependency-cruiser does not know TypeScript 7.
+ */
+
+/** Types that any layer may name, and that import nothing of ours but each other. */
+const SHARED = ['auth/principal', 'db/server-record', 'protocol/'];
+
+/** Folder → what it may import of ours, besides itself. A path ending in `/` is a folder, else a file without `.ts`. */
+const LAYERS = {
+  protocol: [],
+  coordination: [],
+  jobs: [],
+  telemetry: [],
+  auth: SHARED,
+  db: SHARED,
+  session: [...SHARED, 'coordination/'],
+  downstream: [...SHARED, 'coordination/'],
+  catalog: [...SHARED, 'downstream/', 'coordination/', 'jobs/'],
+  router: [...SHARED, 'catalog/', 'downstream/', 'session/', 'coordination/'],
+  admin: [...SHARED, 'catalog/', 'session/', 'auth/', 'db/', 'gen/'],
+  edge: [...SHARED, 'auth/', 'session/', 'router/', 'admin/'],
+  config: ['config', ...SHARED],
+  cli: ['config', 'config/', 'main', 'gen/'],
+  gen: [],
+};
+
+/** npm packages (a name ending in `/` is a scope), and the only places that may import them. */
+const VENDORS = [
+  { name: 'hono', packages: ['hono', '@hono/'], places: ['edge/'] },
+  { name: 'undici', packages: ['undici'], places: ['downstream/'] },
+  { name: 'database', packages: ['drizzle-orm', 'postgres', '@electric-sql/'], places: ['db/'] },
+  { name: 'connect', packages: ['@connectrpc/'], places: ['admin/', 'edge/', 'cli/'] },
+  { name: 'telemetry', packages: ['@opentelemetry/', 'pino', 'pino-pretty'], places: ['telemetry/'] },
+  { name: 'cli', packages: ['commander', 'cli-table3', 'string-argv', 'jsonc-parser'], places: ['cli/'] },
+  { name: 'mcp-sdk', packages: ['@modelcontextprotocol/'], places: ['downstream/', 'cli/'] },
+];
+
+const CODE = '^src/';
+const TESTS = '[.]test[.]ts$';
+
+function pathOf(name) {
+  return name.endsWith('/') ? `^src/${name}` : `^src/${name}[.]ts$`;
+}
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circular',
+      comment: 'Files that import each other cannot be understood or tested apart.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'resolvable',
+      comment: 'An import that leads nowhere also hides from the other rules.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'no-dev-dependencies',
+      comment: 'The published package installs without them.',
+      severity: 'error',
+      from: { path: CODE, pathNot: TESTS },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+    },
+    {
+      name: 'protocol-is-pure',
+      comment: 'protocol/ does no I/O: of Node it may use hashing, bytes and text only.',
+      severity: 'error',
+      from: { path: '^src/protocol/', pathNot: TESTS },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|buffer|string_decoder|util|url)$' },
+    },
+    {
+      name: 'edge-is-the-top',
+      comment: 'Only the composition root builds the edge.',
+      severity: 'error',
+      from: { path: CODE, pathNot: '^src/(edge/|(compose|main)[.]ts$)' },
+      to: { path: '^src/edge/' },
+    },
+    {
+      name: 'composition-root',
+      comment: 'compose.ts is the only file that picks adapters; main.ts is the only one that calls it.',
+      severity: 'error',
+      from: { path: CODE, pathNot: '^src/(compose|main)[.]ts$' },
+      to: { path: '^src/compose[.]ts$' },
+    },
+    ...Object.entries(LAYERS).map(([layer, allowed]) => ({
+      name: `layer-${layer}`,
+      comment: allowed.length === 0 ? `${layer}/ imports nothing of ours.` : `${layer}/ imports only: ${allowed.join(', ')}`,
+      severity: 'error',
+      from: { path: `^src/${layer}/`, pathNot: TESTS },
+      to: { path: CODE, pathNot: [`^src/${layer}/`, ...allowed.map(pathOf)] },
+    })),
+    ...VENDORS.map(({ name, packages, places }) => ({
+      name: `vendor-${name}`,
+      comment: `Only ${places.join(', ')} may know these packages.`,
+      severity: 'error',
+      from: { path: CODE, pathNot: [TESTS, ...places.map(pathOf)] },
+      to: { path: packages.map((name) => `node_modules/${name.endsWith('/') ? name : `${name}/`}`) },
+    })),
+  ],
+  options: {
+    parser: 'swc',
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.mjs', '.json'],
+    },
+  },
+};
