@@ -89,7 +89,10 @@ module.exports = {
     },
     ...Object.entries(LAYERS).map(([layer, allowed]) => ({
       name: `layer-${layer}`,
-      comment: allowed.length === 0 ? `${layer}/ imports nothing of ours.` : `${layer}/ imports only: ${allowed.join(', ')}`,
+      comment:
+        allowed.length === 0
+          ? `${layer}/ imports nothing of ours.`
+          : `${layer}/ imports only: ${allowed.join(', ')}`,
       severity: 'error',
       from: { path: `^src/${layer}/`, pathNot: TESTS },
       to: { path: CODE, pathNot: [`^src/${layer}/`, ...allowed.map(pathOf)] },

@@ -22,7 +22,9 @@ if (recentEnough(process.versions.node)) {
 } else {
   const bundled = bundledNode();
   if (bundled === undefined) {
-    const fix = checkout ? 'run `npm install`, which brings one' : 'add one beside it with `npm install node@24`';
+    const fix = checkout
+      ? 'run `npm install`, which brings one'
+      : 'add one beside it with `npm install node@24`';
     process.stderr.write(
       `dragon needs Node ${oldest.join('.')} or later and this is ${process.version}: ${fix}, or upgrade Node.\n`,
     );
@@ -43,7 +45,9 @@ function bundledNode() {
   try {
     const manifest = createRequire(import.meta.url).resolve('node/package.json');
     if (!recentEnough(JSON.parse(readFileSync(manifest, 'utf8')).version)) return undefined;
-    return ['node', 'node.exe'].map((name) => join(dirname(manifest), 'bin', name)).find((path) => existsSync(path));
+    return ['node', 'node.exe']
+      .map((name) => join(dirname(manifest), 'bin', name))
+      .find((path) => existsSync(path));
   } catch {
     return undefined;
   }

@@ -63,7 +63,9 @@ function sameVersions(wantedFile, installedFile) {
     Object.entries(wanted).every(([path, entry]) => {
       if (path === '') return true;
       const found = installed[path];
-      return found === undefined ? entry.optional === true || entry.devOptional === true : found.version === entry.version;
+      return found === undefined
+        ? entry.optional === true || entry.devOptional === true
+        : found.version === entry.version;
     })
   );
 }

@@ -3,7 +3,14 @@
 import module from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { canRunSource, ensureInstalled, pinnedEnvironment, pinnedNode, runForeground, SetupError } from './setup.mjs';
+import {
+  canRunSource,
+  ensureInstalled,
+  pinnedEnvironment,
+  pinnedNode,
+  runForeground,
+  SetupError,
+} from './setup.mjs';
 
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));

@@ -2,9 +2,16 @@
 // so that the output ends with the test runner's own summary. `npm test -- types unit` runs only the steps named.
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { canRunSource, ensureInstalled, pinnedEnvironment, pinnedNode, runForeground, SetupError } from './setup.mjs';
+import {
+  canRunSource,
+  ensureInstalled,
+  pinnedEnvironment,
+  pinnedNode,
+  runForeground,
+  SetupError,
+} from './setup.mjs';
 
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
@@ -13,7 +20,12 @@ const root = dirname(dirname(self));
 const STEPS = {
   types: ['node_modules/typescript/bin/tsc', '--noEmit', '-p', '.'],
   lint: ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '--colors=off'],
-  layers: ['node_modules/dependency-cruiser/bin/dependency-cruiser.mjs', 'src', '--config', '.dependency-cruiser.cjs'],
+  layers: [
+    'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
+    'src',
+    '--config',
+    '.dependency-cruiser.cjs',
+  ],
   unused: ['node_modules/knip/bin/knip.js', '--no-progress', '--treat-config-hints-as-errors'],
   generated: ['scripts/generate.mjs', '--check'],
 };
