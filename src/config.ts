@@ -1,0 +1,104 @@
+import { BlockList, isIP } from 'node:net';
+import type { z } from 'zod';
+import { ConfigError } from './config/error.ts';
+import { settings, settingsTable } from './config/settings.ts';
+import { type Environment, readSources, type Sources } from './config/sources.ts';
+
+export { ConfigError } from './config/error.ts';
+
+/** Every setting with its value, read once at the start. Frozen, lists included. */
+export type Config = Readonly<z.output<typeof settings>> & {
+  /** `stdio` resolved: whether the gateway may start processes. */
+  readonly stdioAllowed: boolean;
+};
+
+export interface LoadOptions {
+  /** Folder of the profiles where DRAGON_CONFIG_DIR is unset; `config` in the working directory when absent. */
+  readonly profileDir?: string;
+}
+
+/**
+ * The configuration: environment, then the profile file that DEPLOYMENT_NAME picks, then defaults. An empty value is
+ * an unset one. Throws a {@link ConfigError} that names everything that is wrong.
+ */
+export function loadConfig(env: Environment, options: LoadOptions = {}): Config {
+  const problems: string[] = [];
+  const sources = readSources(env, options.profileDir, problems);
+  const input = Object.fromEntries(
+    settingsTable.map(({ key, env: name }) => [key, sources.texts.get(name)?.text]),
+  );
+  const parsed = settings.safeParse({ ...input, configDir: sources.profileDir || input['configDir'] });
+  if (!parsed.success) {
+    problems.push(...parsed.error.issues.map((issue) => describe(issue.path[0], issue.message, sources)));
+  } else {
+    problems.push(...contradictions(parsed.data));
+  }
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
+  const { stdio, host } = parsed.data;
+  const stdioAllowed = stdio === 'on' || (stdio === 'auto' && isLoopback(host));
+  return Object.freeze({ ...parsed.data, stdioAllowed });
+}
+
+/** A value of {@link maskedConfig}: fit for JSON. */
+export type ShownValue = string | number | boolean | readonly string[] | null;
+
+/** The effective configuration by the names of the settings; secrets that are set show as `***`, unset ones as null. */
+export function maskedConfig(config: Config): Readonly<Record<string, ShownValue>> {
+  const shown: Record<string, ShownValue> = {};
+  for (const { key, env, secret } of settingsTable) {
+    const value = config[key];
+    if (value === undefined || (Array.isArray(value) && secret && value.length === 0)) shown[env] = null;
+    else if (secret) shown[env] = '***';
+    else shown[env] = typeof value === 'object' ? value.map(String) : value;
+  }
+  return shown;
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Whether a host name or IP address can be reached from this machine only. */
+export function isLoopback(host: string): boolean {
+  const family = isIP(host);
+  if (family === 0) return host.toLowerCase() === 'localhost';
+  return loopback.check(host, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+function describe(key: PropertyKey | undefined, expected: string, sources: Sources): string {
+  const entry = settingsTable.find((candidate) => candidate.key === key);
+  if (entry === undefined) return expected;
+  const source = sources.texts.get(entry.env);
+  const value = entry.secret ? 'its value (hidden)' : JSON.stringify(source?.text ?? entry.default ?? '');
+  const place = source?.file === undefined ? '' : ` in ${source.file}`;
+  return `${entry.env}: ${value}${place} is not accepted; ${expected}.`;
+}
+
+/** What is right alone and wrong together. */
+function contradictions(values: z.output<typeof settings>): string[] {
+  const found: string[] = [];
+  if (!isLoopback(values.host) && !values.allowUnauthenticated) {
+    found.push(
+      `DRAGON_HOST: "${values.host}" can be reached from other machines, and this version has no authentication, so ` +
+        'whoever reaches it may use and change everything. Expected a loopback address (127.0.0.1, ::1, localhost), ' +
+        'or DRAGON_ALLOW_UNAUTHENTICATED=true where something in front decides who gets through.',
+    );
+  }
+  const ports = [
+    ['DRAGON_MCP_PORT', values.mcpPort],
+    ['DRAGON_GRPC_PORT', values.grpcPort],
+    ['DRAGON_MANAGEMENT_PORT', values.managementPort],
+  ] as const;
+  ports.forEach(([name, port], index) => {
+    const twin = ports.slice(0, index).find(([, other]) => other === port && port !== 0);
+    if (twin !== undefined)
+      found.push(`${name}: ${port} is ${twin[0]} too; expected another port, or 0 for any free one.`);
+  });
+  if (values.callMaxTimeoutMs < values.callTimeoutMs) {
+    found.push(
+      `DRAGON_CALL_MAX_TIMEOUT_MS: ${values.callMaxTimeoutMs} is shorter than DRAGON_CALL_TIMEOUT_MS ` +
+        `(${values.callTimeoutMs}); expected at least as much.`,
+    );
+  }
+  return found;
+}

@@ -1,0 +1,144 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import { isIP } from 'node:net';
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+
+/** A kind of value: how its text is read, and what people are told it accepts. */
+export interface Kind<T> {
+  readonly accepts: string;
+  readonly schema: z.ZodType<T, string>;
+}
+
+/** Timers of the runtime count milliseconds in 32 bits; a longer one would fire at once. */
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+const KEY_BYTES = 32;
+
+function kind<T>(accepts: string, parse: (text: string) => T | undefined): Kind<T> {
+  const schema = z.string().transform((text, context) => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: `expected ${accepts}` });
+    return z.NEVER;
+  });
+  return { accepts, schema };
+}
+
+/** A whole number within both bounds, in decimal digits. */
+export function integer(min: number, max: number, unit = ''): Kind<number> {
+  return kind(`a whole number${unit} from ${min} to ${max}`, (text) => {
+    if (!/^\d{1,15}$/.test(text)) return undefined;
+    const value = Number(text);
+    return value >= min && value <= max ? value : undefined;
+  });
+}
+
+export const milliseconds = integer(1, LONGEST_TIMER_MS, ' of milliseconds');
+
+export const port = kind('a port from 0 to 65535 (0: any free one)', (text) => {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  return value <= 65_535 ? value : undefined;
+});
+
+export function oneOf<const T extends string>(...choices: readonly T[]): Kind<T> {
+  return kind(`one of ${choices.join(', ')}`, (text) => choices.find((choice) => choice === text));
+}
+
+export const flag = kind('on or off (true or false)', (text) => {
+  if (text === 'on' || text === 'true') return true;
+  return text === 'off' || text === 'false' ? false : undefined;
+});
+
+/** Letters, digits, `.`, `_` and `-`: safe as a file's name, a channel's name and a label. */
+export const plainName = kind(
+  'at most 128 letters, digits, ".", "_" and "-", the first a letter or digit',
+  (text) => (/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(text) ? text : undefined),
+);
+
+/** A folder as an absolute path. `~` is expanded here because files and containers have no shell that would. */
+export const folder = kind(
+  'a path (relative to the working directory, or to the home folder with ~/)',
+  (text) => {
+    if (text.includes('\0')) return undefined;
+    if (text !== '~' && !text.startsWith('~/')) return resolve(text);
+    const home = homeFolder();
+    return home === undefined ? undefined : resolve(home, text.slice(2));
+  },
+);
+
+/** The user's home folder; undefined for a user that has none, as in a container with an arbitrary user id. */
+function homeFolder(): string | undefined {
+  try {
+    return homedir() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export const address = kind('an IP address or a host name, without port', hostName);
+
+function hostName(text: string): string | undefined {
+  const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;
+  if (isIP(bare) !== 0) return bare.toLowerCase();
+  const label = '[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?';
+  return new RegExp(`^${label}(\\.${label})*$`).test(bare) && !/^[\d.]+$/.test(bare)
+    ? bare.toLowerCase()
+    : undefined;
+}
+
+function list<T>(accepts: string, parseEntry: (entry: string) => T | undefined): Kind<readonly T[]> {
+  return kind(accepts, (text) => {
+    const values: T[] = [];
+    for (const entry of text.split(',')) {
+      if (entry.trim() === '') continue;
+      const value = parseEntry(entry.trim());
+      if (value === undefined) return undefined;
+      values.push(value);
+    }
+    return Object.freeze(values);
+  });
+}
+
+export const hostNames = list(
+  'a comma-separated list of host names or IP addresses, without ports',
+  hostName,
+);
+
+export const origins = list(
+  'a comma-separated list of origins such as https://app.example.com, without path; "*" is not one',
+  (entry) => {
+    if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#\s*]+$/i.test(entry) || !URL.canParse(entry)) return undefined;
+    const { origin } = new URL(entry);
+    // Schemes of editors and browser extensions have an opaque origin; those are compared as written.
+    return origin === 'null' ? entry : origin;
+  },
+);
+
+/** Keys are KeyObjects so that no log, JSON or inspection of the configuration can show their bytes. */
+export const keyList = list<KeyObject>(
+  `a comma-separated list of keys, each ${KEY_BYTES} bytes in base64 (openssl rand -base64 ${KEY_BYTES})`,
+  (entry) => {
+    const bytes = Buffer.from(entry, 'base64');
+    const canonical = entry.replaceAll('-', '+').replaceAll('_', '/').replace(/=+$/, '');
+    if (bytes.length !== KEY_BYTES || bytes.toString('base64').replace(/=+$/, '') !== canonical)
+      return undefined;
+    return createSecretKey(bytes);
+  },
+);
+
+export const postgresUrl = kind('a URL such as postgres://user:password@host:5432/database', (text) => {
+  const [, authority] = /^postgres(?:ql)?:\/\/([^/?#\s]*)\S*$/.exec(text) ?? [];
+  if (authority === undefined) return undefined;
+  // Several hosts, separated by commas, are fine for PostgreSQL and not for a URL parser: it is shown each alone.
+  const at = authority.lastIndexOf('@') + 1;
+  const hosts = authority.slice(at).split(',');
+  return hosts.every((host) => URL.canParse(text.replace(authority, authority.slice(0, at) + host)))
+    ? text
+    : undefined;
+});
+
+/** For a setting that has a name already and no effect yet: nobody shall believe it is on. */
+export function unset(reason: string): Kind<string> {
+  return kind<string>(`to be unset: ${reason}`, () => undefined);
+}

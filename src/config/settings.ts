@@ -1,0 +1,213 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import * as kinds from './kinds.ts';
+import { type About, aboutOf, optionalSetting, setting } from './setting.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Every setting, once: its key in the configuration, its name, how it is read, its default, what it is for. */
+export const settings = z.object({
+  deploymentName: setting('DEPLOYMENT_NAME', kinds.plainName, {
+    group: 'Profile',
+    default: 'default',
+    description:
+      'Picks the profile: the file `<DEPLOYMENT_NAME>.json` in `DRAGON_CONFIG_DIR`. Environment only.',
+  }),
+  configDir: setting('DRAGON_CONFIG_DIR', kinds.folder, {
+    group: 'Profile',
+    default: 'config',
+    description: 'Folder of the profile files. Environment only.',
+  }),
+
+  host: setting('DRAGON_HOST', kinds.address, {
+    group: 'Addresses',
+    default: '127.0.0.1',
+    description:
+      'Address that all three ports listen on. One that other machines can reach needs `DRAGON_ALLOW_UNAUTHENTICATED=true`.',
+  }),
+  mcpPort: setting('DRAGON_MCP_PORT', kinds.port, {
+    group: 'Addresses',
+    default: '8081',
+    description: 'Port of the MCP endpoint, `/mcp`.',
+  }),
+  grpcPort: setting('DRAGON_GRPC_PORT', kinds.port, {
+    group: 'Addresses',
+    default: '8080',
+    description: 'Port of the management API: gRPC, gRPC-Web and Connect.',
+  }),
+  managementPort: setting('DRAGON_MANAGEMENT_PORT', kinds.port, {
+    group: 'Addresses',
+    default: '8558',
+    description: 'Port for operations: `/alive`, `/ready`, `/cluster/members`, `/metrics`.',
+  }),
+  nodeId: setting('DRAGON_NODE_ID', kinds.plainName, {
+    group: 'Addresses',
+    makeDefault: randomNodeId,
+    defaultNote: 'the host name, `-` and eight random digits',
+    description: 'Name of this node in lists, logs and metrics. Two nodes never share one.',
+  }),
+
+  databaseUrl: optionalSetting('DATABASE_URL', kinds.postgresUrl, {
+    group: 'Storage',
+    secret: true,
+    description:
+      'PostgreSQL 12 or newer. Without it, an embedded PostgreSQL keeps its data in `DRAGON_DATA_DIR`. `sslmode` and the other parameters of a PostgreSQL URL are understood; behind a pooler in transaction mode add `prepare=false`.',
+  }),
+  redisUrl: optionalSetting(
+    'REDIS_URL',
+    kinds.unset('clustering is not in this version yet, a gateway is one node'),
+    {
+      group: 'Storage',
+      secret: true,
+      description:
+        'Reserved for clustering, which is not in this version: the gateway refuses to start with it.',
+    },
+  ),
+  dataDir: setting('DRAGON_DATA_DIR', kinds.folder, {
+    group: 'Storage',
+    default: '~/.dragon',
+    description:
+      'Folder of the embedded database (`db`) and of its key (`key`). One gateway at a time. It is in the home folder, so that the same servers are there wherever the gateway is started from.',
+  }),
+
+  allowUnauthenticated: setting('DRAGON_ALLOW_UNAUTHENTICATED', kinds.flag, {
+    group: 'Security',
+    default: 'false',
+    description:
+      'Allows an address in `DRAGON_HOST` that other machines can reach. There is no authentication in this version: whoever reaches the ports may use and change everything.',
+  }),
+  allowedOrigins: setting('DRAGON_ALLOWED_ORIGINS', kinds.origins, {
+    group: 'Security',
+    default: '',
+    description: 'Origins of web pages that may call, beside those on loopback addresses.',
+  }),
+  allowedHosts: setting('DRAGON_ALLOWED_HOSTS', kinds.hostNames, {
+    group: 'Security',
+    default: '',
+    description:
+      'Names in the `Host` header that are answered, beside the loopback names and `DRAGON_HOST` itself. Other names are refused, which stops DNS rebinding.',
+  }),
+  encryptionKeys: setting('DRAGON_ENCRYPTION_KEY', kinds.keyList, {
+    group: 'Security',
+    secret: true,
+    default: '',
+    description:
+      "Keys that seal the servers' secrets in the database. The first seals, all open: to change keys, put the new one in front. Without one, the embedded database makes its own key in `DRAGON_DATA_DIR`; with `DATABASE_URL`, servers with headers or environment variables are refused.",
+  }),
+
+  stdio: setting('DRAGON_STDIO', kinds.oneOf('auto', 'on', 'off'), {
+    group: 'Servers',
+    default: 'auto',
+    description:
+      'Whether servers may be commands that the gateway starts as child processes. `auto`: only while `DRAGON_HOST` is a loopback address.',
+  }),
+  builtinTools: setting('DRAGON_BUILTIN_TOOLS', kinds.flag, {
+    group: 'Servers',
+    default: 'on',
+    description: "Whether the gateway's own tools are listed: `echo`, `system_info` and the others.",
+  }),
+  catalogTtlMs: setting('DRAGON_CATALOG_TTL_MS', kinds.milliseconds, {
+    group: 'Servers',
+    default: '300000',
+    description: "How long a server's lists are used before they are fetched again.",
+  }),
+  pageSize: setting('DRAGON_PAGE_SIZE', kinds.integer(1, 10_000), {
+    group: 'Servers',
+    default: '1000',
+    description: 'Entries in one page of a list sent to MCP clients.',
+  }),
+
+  maxBodyBytes: setting('DRAGON_MAX_BODY_BYTES', kinds.integer(KIB, 256 * MIB, ' of bytes'), {
+    group: 'Limits',
+    default: String(4 * MIB),
+    description: 'Largest body of a request that is read.',
+  }),
+  maxDownstreamMessageBytes: setting(
+    'DRAGON_MAX_DOWNSTREAM_MESSAGE_BYTES',
+    kinds.integer(KIB, 256 * MIB, ' of bytes'),
+    {
+      group: 'Limits',
+      default: String(64 * MIB),
+      description: 'Largest message that is read from a server.',
+    },
+  ),
+  maxJsonDepth: setting('DRAGON_MAX_JSON_DEPTH', kinds.integer(8, 1024), {
+    group: 'Limits',
+    default: '128',
+    description: 'Deepest nesting of objects and arrays in a request.',
+  }),
+
+  connectTimeoutMs: setting('DRAGON_CONNECT_TIMEOUT_MS', kinds.milliseconds, {
+    group: 'Time limits',
+    default: '10000',
+    description: 'For connecting to a server over HTTP.',
+  }),
+  listTimeoutMs: setting('DRAGON_LIST_TIMEOUT_MS', kinds.milliseconds, {
+    group: 'Time limits',
+    default: '10000',
+    description:
+      "For fetching one server's lists. A list to a client is complete without the servers that are late.",
+  }),
+  callTimeoutMs: setting('DRAGON_CALL_TIMEOUT_MS', kinds.milliseconds, {
+    group: 'Time limits',
+    default: '60000',
+    description: 'For a call to a server, counted from its last progress notification.',
+  }),
+  callMaxTimeoutMs: setting('DRAGON_CALL_MAX_TIMEOUT_MS', kinds.milliseconds, {
+    group: 'Time limits',
+    default: '600000',
+    description: 'For a call to a server, whatever its progress. Not shorter than `DRAGON_CALL_TIMEOUT_MS`.',
+  }),
+  stdioStartTimeoutMs: setting('DRAGON_STDIO_START_TIMEOUT_MS', kinds.milliseconds, {
+    group: 'Time limits',
+    default: '60000',
+    description: 'For the start of a command, from launch to handshake; `npx` may have to download first.',
+  }),
+  stdioIdleMs: setting('DRAGON_STDIO_IDLE_MS', kinds.milliseconds, {
+    group: 'Time limits',
+    default: '600000',
+    description: 'A command that nobody has used for so long is stopped; the next call starts it again.',
+  }),
+  sessionIdleMs: setting('DRAGON_SESSION_IDLE_MS', kinds.milliseconds, {
+    group: 'Time limits',
+    default: '3600000',
+    description: 'A session without requests and without an open stream for so long is ended.',
+  }),
+  shutdownTimeoutMs: setting('DRAGON_SHUTDOWN_TIMEOUT_MS', kinds.milliseconds, {
+    group: 'Time limits',
+    default: '10000',
+    description: 'For calls in flight when the gateway is asked to stop; then they are cut.',
+  }),
+
+  logLevel: setting(
+    'DRAGON_LOG_LEVEL',
+    kinds.oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    { group: 'Logs', default: 'info', description: 'Least severity that is logged.' },
+  ),
+  logFormat: setting('DRAGON_LOG_FORMAT', kinds.oneOf('auto', 'json', 'pretty'), {
+    group: 'Logs',
+    default: 'auto',
+    description: '`auto`: `pretty` on a terminal, else `json`, one object a line.',
+  }),
+});
+
+export type SettingKey = keyof typeof settings.shape;
+
+export interface SettingEntry extends About {
+  readonly key: SettingKey;
+}
+
+/** The settings as a table, for documentation, suggestions and the effective configuration. */
+export const settingsTable: readonly SettingEntry[] = settings
+  .keyof()
+  .options.map((key) => ({ key, ...aboutOf(settings.shape[key]) }));
+
+function randomNodeId(): string {
+  const host =
+    hostname()
+      .replaceAll(/[^A-Za-z0-9.-]/g, '-')
+      .replace(/^[.-]+/, '') || 'node';
+  return `${host.slice(0, 100)}-${randomBytes(4).toString('hex')}`;
+}
