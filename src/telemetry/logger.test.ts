@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createLogger, type LogFormat, type LogLevel } from './logger.ts';
+import { createLogger, type LogFormat } from './logger.ts';
+import type { LogLevel } from './types.ts';
 
 function logged(level: LogLevel, format: LogFormat = 'json') {
   const written: string[] = [];
