@@ -1,0 +1,41 @@
+/**
+ * A well-behaved MCP server on stdin and stdout: one JSON-RPC message a line. Its name is the first argument.
+ * It ends when stdin does.
+ */
+import { createInterface } from 'node:readline';
+import { Peer } from './peer.ts';
+import { PeerConnection } from './peer-connection.ts';
+import type { PeerTool } from './peer-tools.ts';
+import { text } from './peer-tools.ts';
+import type { Message } from './rpc.ts';
+import { notification } from './rpc.ts';
+
+const peer = new Peer({
+  name: process.argv[2] ?? 'echo-stdio',
+  resources: [{ uri: 'stdio://greeting', name: 'greeting' }],
+  prompts: [{ name: 'greet' }],
+});
+const connection = new PeerConnection(peer);
+const send = (message: Message) => process.stdout.write(`${JSON.stringify(message)}\n`);
+
+/** What a test can see of the process from the outside, and make it do. */
+const processTools: readonly PeerTool[] = [
+  { name: 'pid', run: () => text(String(process.pid)) },
+  { name: 'env', run: ({ args }) => text(process.env[String(args['name'])] ?? '') },
+  { name: 'cwd', run: () => text(process.cwd()) },
+  { name: 'exit', run: ({ args }) => process.exit(Number(args['code'] ?? 1)) },
+  {
+    name: 'add_tool',
+    run: ({ args }) => {
+      peer.tools = [...peer.tools, { name: String(args['name']) }];
+      send(notification('notifications/tools/list_changed'));
+      return text('added');
+    },
+  },
+];
+peer.tools = [...peer.tools, ...processTools];
+
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line.trim() !== '') void connection.handle(JSON.parse(line), send);
+}
+connection.close();

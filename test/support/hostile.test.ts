@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { describe, it } from 'node:test';
+import { startHostile } from './hostile-http.ts';
+import { RawClient } from './raw-client.ts';
+import type { Message } from './rpc.ts';
+import { request, textOf } from './rpc.ts';
+import type { StdioCommand } from './stdio-commands.ts';
+import { echoStdio, hostileStdio } from './stdio-commands.ts';
+
+describe('hostile HTTP server', () => {
+  async function call(behaviour: Parameters<typeof startHostile>[0]) {
+    const hostile = await startHostile(behaviour);
+    const client = new RawClient(hostile.url);
+    try {
+      assert.equal((await client.initialize()).status, 200);
+      assert.equal((await client.request('tools/list')).status, 200);
+      return await client.callTool('echo', { text: 'hi' }, { id: 7 });
+    } finally {
+      client.close();
+      await hostile.close();
+    }
+  }
+
+  it('is well-behaved when told so', async () => {
+    assert.equal(textOf((await call('well')).message!), 'hi');
+  });
+
+  it('answers what is not MCP', async () => {
+    assert.equal((await call('html')).headers['content-type'], 'text/html');
+    assert.equal((await call('empty')).text, '');
+    assert.equal((await call('wrong-id')).messages[0]!.id, 'not-7');
+    assert.equal((await call('duplicate')).messages.length, 3);
+    assert.equal((await call('status-404')).status, 404);
+    await assert.rejects(call('invalid-json'), SyntaxError);
+  });
+
+  it('closes too early', async () => {
+    for (const behaviour of ['reset', 'half-body', 'half-sse'] as const) {
+      await assert.rejects(call(behaviour), { code: 'ECONNRESET' }, behaviour);
+    }
+  });
+
+  it('answers too much', async () => {
+    assert.equal(textOf((await call('huge')).message!).length, 10 * 1024 * 1024);
+    const hostile = await startHostile('endless-line');
+    const client = new RawClient(hostile.url);
+    await client.initialize();
+    const stream = await client.postStream(request(1, 'tools/call', { name: 'echo' }));
+    assert.equal(stream.status, 200);
+    stream.close();
+    client.close();
+    await hostile.close();
+  });
+});
+
+describe('stdio servers', () => {
+  /** Handshake and one call; resolves with the lines on stdout and the exit code. */
+  async function talk({ command, args }: StdioCommand) {
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
+    const closed = once(child, 'close');
+    child.stdin.on('error', () => {});
+    const ask = (id: number, method: string, params: Record<string, unknown>) =>
+      child.stdin.write(`${JSON.stringify(request(id, method, params))}\n`);
+    ask(1, 'initialize', { protocolVersion: '2025-11-25', capabilities: {} });
+    ask(2, 'tools/call', { name: 'echo', arguments: { text: 'hi' } });
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: child.stdout })) {
+      lines.push(line);
+      if (lines.some((seen) => seen.includes('"id":2'))) child.stdin.end();
+    }
+    const [code] = await closed;
+    return { lines, code };
+  }
+
+  const parsed = (lines: readonly string[]): Message[] => lines.map((line) => JSON.parse(line));
+
+  it('answer and end with their stdin', async () => {
+    const { lines, code } = await talk(echoStdio('one'));
+    const [initialized, answer] = parsed(lines);
+    assert.equal(initialized!.result.serverInfo.name, 'one');
+    assert.equal(textOf(answer!), 'hi');
+    assert.equal(code, 0);
+  });
+
+  it('crash, print garbage, or stop half way', async () => {
+    assert.deepEqual(await talk(hostileStdio('crash-at-start')), { lines: [], code: 3 });
+    assert.equal((await talk(hostileStdio('garbage'))).lines[0], 'Welcome to my server!');
+    const half = await talk(hostileStdio('half-line'));
+    assert.equal(half.code, 1);
+    assert.throws(() => JSON.parse(half.lines.at(-1)!), SyntaxError);
+    const once = await talk(hostileStdio('exit-after', 1));
+    assert.equal(textOf(parsed(once.lines)[1]!), 'hi');
+    assert.equal(once.code, 1);
+  });
+});
