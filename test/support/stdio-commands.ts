@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { StdioBehaviour } from './hostile-stdio.ts';
 
+/** A server that is a process, as the management API takes it. */
 export interface StdioCommand {
   readonly command: string;
   readonly args: readonly string[];
@@ -8,15 +9,16 @@ export interface StdioCommand {
 
 /** How to start {@link file://./echo-stdio.ts}. */
 export function echoStdio(name = 'echo-stdio'): StdioCommand {
-  return script('./echo-stdio.ts', name);
+  return script(new URL('./echo-stdio.ts', import.meta.url), name);
 }
 
 /** How to start {@link file://./hostile-stdio.ts}. */
 export function hostileStdio(behaviour: StdioBehaviour, parameter?: string | number): StdioCommand {
-  return script('./hostile-stdio.ts', behaviour, ...(parameter === undefined ? [] : [String(parameter)]));
+  const url = new URL('./hostile-stdio.ts', import.meta.url);
+  return parameter === undefined ? script(url, behaviour) : script(url, behaviour, String(parameter));
 }
 
 /** The Node that runs the tests: whatever is first on PATH may be one that cannot run TypeScript. */
-function script(file: string, ...args: string[]): StdioCommand {
-  return { command: process.execPath, args: [fileURLToPath(new URL(file, import.meta.url)), ...args] };
+function script(url: URL, ...args: string[]): StdioCommand {
+  return { command: process.execPath, args: [fileURLToPath(url), ...args] };
 }

@@ -1,0 +1,181 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { until } from './wait.ts';
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const SERVICE = 'dragon.turnstile.api.v1.TurnstileService';
+
+/** First start on an empty data folder includes making the database. */
+const START_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 30_000;
+
+export interface GatewayOptions {
+  /** Settings on top of free ports and JSON logs. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Kept afterwards when given; else a fresh folder that goes with the gateway. */
+  readonly dataDir?: string;
+  /** Put before the command line of the gateway, for example `taskset -c 0`. */
+  readonly prefix?: readonly string[];
+}
+
+/** A field of the management API's JSON form of a server, as far as tests need it. */
+export interface NewServer {
+  readonly name: string;
+  readonly url?: string;
+  readonly stdio?: {
+    readonly command: string;
+    readonly args?: readonly string[];
+    readonly [key: string]: unknown;
+  };
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly toolPrefix?: string;
+}
+
+/** A gateway in a process of its own. */
+export class Gateway {
+  readonly mcpUrl: string;
+  /** Base URL of the management API. */
+  readonly grpcUrl: string;
+  readonly opsUrl: string;
+  readonly process: ChildProcess;
+  readonly dataDir: string;
+  readonly #lines: readonly string[];
+  readonly #closed: Promise<unknown>;
+  readonly #removeDataDir: boolean;
+
+  private constructor(child: Child, ready: ReadyLine, dataDir: string, removeDataDir: boolean) {
+    this.process = child.process;
+    this.#lines = child.lines;
+    this.#closed = child.closed;
+    this.mcpUrl = new URL('/mcp', ready.mcp).href;
+    this.grpcUrl = new URL(ready.management).origin;
+    this.opsUrl = new URL(ready.ops).origin;
+    this.dataDir = dataDir;
+    this.#removeDataDir = removeDataDir;
+  }
+
+  /** Starts a gateway and waits until it says that it is ready. Throws with its output when it ends before. */
+  static async start(options: GatewayOptions = {}): Promise<Gateway> {
+    const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'dragon-test-')));
+    const removeDataDir = options.dataDir === undefined;
+    const child = spawnGateway(dataDir, options);
+    try {
+      const ready = await until(() => findReady(child), { what: 'the gateway', timeoutMs: START_TIMEOUT_MS });
+      if (ready === 'ended') throw new Error('The gateway ended before it was ready');
+      return new Gateway(child, ready, dataDir, removeDataDir);
+    } catch (cause) {
+      child.process.kill('SIGKILL');
+      await child.closed;
+      if (removeDataDir) await rm(dataDir, { recursive: true, force: true });
+      throw new Error(`The gateway did not start. It wrote:\n${child.lines.join('\n')}`, { cause });
+    }
+  }
+
+  /** Everything written so far, to stdout and stderr. */
+  get output(): string {
+    return this.#lines.join('\n');
+  }
+
+  /** Log lines with this message. */
+  logged(msg: string): readonly Record<string, unknown>[] {
+    return this.#lines.map(parseLine).filter((line) => line?.['msg'] === msg) as Record<string, unknown>[];
+  }
+
+  /** Sends the signal and waits for the end; kills what has not ended in time. Returns the exit code, or null. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.process.kill(signal);
+    const timer = setTimeout(() => this.process.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await this.#closed;
+    clearTimeout(timer);
+    if (this.#removeDataDir) await rm(this.dataDir, { recursive: true, force: true });
+    return this.process.exitCode;
+  }
+
+  /** Calls the management API in its JSON form. Throws with the answer unless it is 200. */
+  async manage(method: string, request: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
+    const response = await fetch(`${this.grpcUrl}/${SERVICE}/${method}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'connect-protocol-version': '1' },
+      body: JSON.stringify(request),
+    });
+    const body = await response.text();
+    if (!response.ok) throw new Error(`${method} answered ${response.status}: ${body}`);
+    return JSON.parse(body);
+  }
+
+  /** Registers a server and returns its id. */
+  async addServer(server: NewServer): Promise<string> {
+    const answer = await this.manage('CreateMcpServer', { ...server });
+    return (answer['server'] as { id: string }).id;
+  }
+}
+
+/** Starts a gateway; see {@link Gateway.start}. */
+export const startGateway = (options?: GatewayOptions): Promise<Gateway> => Gateway.start(options);
+
+interface ReadyLine {
+  readonly mcp: string;
+  readonly management: string;
+  readonly ops: string;
+}
+
+interface Child {
+  readonly process: ChildProcess;
+  readonly lines: string[];
+  readonly closed: Promise<unknown>;
+}
+
+function spawnGateway(dataDir: string, { env, prefix = [] }: GatewayOptions): Child {
+  const [command, ...args] = [...prefix, process.execPath, MAIN];
+  const child = spawn(command!, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      DRAGON_MCP_PORT: '0',
+      DRAGON_GRPC_PORT: '0',
+      DRAGON_MANAGEMENT_PORT: '0',
+      DRAGON_LOG_FORMAT: 'json',
+      DRAGON_DATA_DIR: dataDir,
+      ...env,
+    },
+  });
+  // A test that dies must not leave a gateway behind.
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
+  const closed = once(child, 'close').finally(() => process.off('exit', kill));
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) collectLines(stream, lines);
+  return { process: child, lines, closed };
+}
+
+function collectLines(stream: NodeJS.ReadableStream, lines: string[]): void {
+  let rest = '';
+  stream.setEncoding('utf8').on('data', (chunk: string) => {
+    const parts = (rest + chunk).split('\n');
+    rest = parts.pop() ?? '';
+    lines.push(...parts);
+  });
+}
+
+function findReady({ process: child, lines }: Child): ReadyLine | 'ended' | undefined {
+  for (const line of lines) {
+    const entry = parseLine(line);
+    if (entry?.['msg'] === 'ready') return entry as unknown as ReadyLine;
+  }
+  return child.exitCode !== null || child.signalCode !== null ? 'ended' : undefined;
+}
+
+function parseLine(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
