@@ -1,0 +1,145 @@
+import type {
+  ServerPatch,
+  ServerRecord,
+  ServerSpec,
+  ServerTarget,
+  StdioTarget,
+} from '../db/server-record.ts';
+import type { StdioCommand } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import type {
+  CreateMcpServerRequest,
+  McpServerChanges,
+  UpdateMcpServerRequest,
+} from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
+import { Code, type FieldViolation, GatewayError } from '../protocol/errors.ts';
+
+/** What the owner asks for. Throws InvalidArgument for headers of a server that is a process. */
+export function toServerSpec(request: CreateMcpServerRequest): ServerSpec {
+  return {
+    name: request.name,
+    target: toTarget(request),
+    enabled: request.enabled ?? true,
+    ...(request.toolPrefix === undefined ? {} : { toolPrefix: request.toolPrefix }),
+  };
+}
+
+function toTarget(request: CreateMcpServerRequest): ServerTarget {
+  const { target, headers } = request;
+  if (target.case === 'url') return { kind: 'http', url: target.value, headers };
+  // Validation has refused a request with neither.
+  if (target.case === undefined) throw wrong('url', 'give a url or a stdio command');
+  if (Object.keys(headers).length > 0) throw wrong('headers', 'only a server with a url has headers');
+  return toStdioTarget(target.value, 'stdio');
+}
+
+function toStdioTarget({ command, args, env, cwd }: StdioCommand, path: string): StdioTarget {
+  if (command === '') throw wrong(`${path}.command`, 'must not be empty');
+  return { kind: 'stdio', command, args, env, ...(cwd === '' ? {} : { cwd }) };
+}
+
+/** The fields that a mask may name. */
+const PATHS = [
+  'name',
+  'url',
+  'stdio',
+  'stdio.command',
+  'stdio.args',
+  'stdio.env',
+  'stdio.cwd',
+  'headers',
+  'tool_prefix',
+  'enabled',
+] as const;
+type MaskPath = (typeof PATHS)[number];
+
+/**
+ * What an update changes of a server as it is stored: the fields in the mask and no others. A field in the mask that
+ * has no value goes back to its default. Throws InvalidArgument for an unknown path and for what has no default.
+ */
+export function toServerPatch(request: UpdateMcpServerRequest, stored: ServerRecord): ServerPatch {
+  const { changes } = request;
+  const mask = readMask(request);
+  const patch: { -readonly [K in keyof ServerPatch]: ServerPatch[K] } = {};
+  if (mask.has('name')) {
+    if (changes?.name === undefined) throw wrong('changes.name', 'a name cannot be cleared');
+    patch.name = changes.name;
+  }
+  if (mask.has('tool_prefix')) patch.toolPrefix = changes?.toolPrefix ?? null;
+  if (mask.has('enabled')) patch.enabled = changes?.enabled ?? true;
+  const target = changedTarget(mask, changes, stored.target);
+  if (target !== stored.target) patch.target = target;
+  return patch;
+}
+
+function readMask({ updateMask, changes }: UpdateMcpServerRequest): ReadonlySet<MaskPath> {
+  // An absent mask and an empty one stand for what has a value, as https://google.aip.dev/134 has it.
+  if (updateMask === undefined || updateMask.paths.length === 0) return populated(changes);
+  const mask = new Set<MaskPath>();
+  for (const path of updateMask.paths) {
+    const known = PATHS.find((candidate) => candidate === path);
+    if (known === undefined) throw wrong('update_mask', `"${path}" is not one of ${PATHS.join(', ')}`);
+    mask.add(known);
+  }
+  return mask;
+}
+
+function populated(changes: McpServerChanges | undefined): ReadonlySet<MaskPath> {
+  const mask = new Set<MaskPath>();
+  if (changes === undefined) return mask;
+  if (changes.name !== undefined) mask.add('name');
+  if (changes.target.case !== undefined) mask.add(changes.target.case);
+  if (Object.keys(changes.headers).length > 0) mask.add('headers');
+  if (changes.toolPrefix !== undefined) mask.add('tool_prefix');
+  if (changes.enabled !== undefined) mask.add('enabled');
+  return mask;
+}
+
+function changedTarget(
+  mask: ReadonlySet<MaskPath>,
+  changes: McpServerChanges | undefined,
+  stored: ServerTarget,
+): ServerTarget {
+  const given = changes?.target ?? { case: undefined };
+  let target = stored;
+  if (mask.has('url') && given.case === 'url') {
+    // The headers stay: whoever moves a server need not know their values.
+    target = { kind: 'http', url: given.value, headers: stored.kind === 'http' ? stored.headers : {} };
+  } else if (mask.has('stdio') && given.case === 'stdio') {
+    target = toStdioTarget(given.value, 'changes.stdio');
+  } else if (mask.has('url')) {
+    throw wrong('changes.url', 'a url can be replaced, not cleared');
+  } else if (mask.has('stdio')) {
+    throw wrong('changes.stdio', 'a command can be replaced, not cleared');
+  }
+  target = withStdioFields(mask, given.case === 'stdio' ? given.value : undefined, target);
+  if (!mask.has('headers')) return target;
+  if (target.kind !== 'http') throw wrong('changes.headers', 'only a server with a url has headers');
+  return { ...target, headers: changes?.headers ?? {} };
+}
+
+function withStdioFields(
+  mask: ReadonlySet<MaskPath>,
+  given: StdioCommand | undefined,
+  target: ServerTarget,
+): ServerTarget {
+  const named = PATHS.find((path) => path.startsWith('stdio.') && mask.has(path));
+  if (named === undefined || mask.has('stdio')) return target;
+  if (target.kind !== 'stdio') throw wrong(`changes.${named}`, 'only a server with a stdio command has this');
+  if (mask.has('stdio.command') && (given === undefined || given.command === '')) {
+    throw wrong('changes.stdio.command', 'a command can be replaced, not cleared');
+  }
+  const { cwd: storedCwd, ...rest } = target;
+  const cwd = mask.has('stdio.cwd') ? given?.cwd : storedCwd;
+  return {
+    ...rest,
+    ...(mask.has('stdio.command') && given !== undefined ? { command: given.command } : {}),
+    ...(mask.has('stdio.args') ? { args: given?.args ?? [] } : {}),
+    ...(mask.has('stdio.env') ? { env: given?.env ?? {} } : {}),
+    ...(cwd === undefined || cwd === '' ? {} : { cwd }),
+  };
+}
+
+function wrong(field: string, description: string): GatewayError {
+  const violation: FieldViolation = { field, description };
+  return new GatewayError(Code.InvalidArgument, `${field}: ${description}`, { fields: [violation] });
+}

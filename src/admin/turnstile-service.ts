@@ -1,0 +1,101 @@
+import type { ServiceImpl } from '@connectrpc/connect';
+import type { Principal } from '../auth/principal.ts';
+import type { ServerRecord } from '../db/server-record.ts';
+import type { McpServer } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import type { TurnstileService } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
+import type { TurnstileDependencies } from './dependencies.ts';
+import { listEntries } from './entries.ts';
+import { withFieldsUnder } from './field-paths.ts';
+import { toPageRequest } from './pages.ts';
+import { toServerPatch, toServerSpec } from './server-input.ts';
+import { toServerMessage } from './server-message.ts';
+import { resolveServer } from './server-ref.ts';
+import { toTestResponse } from './test-response.ts';
+
+/** The management API over the functions that the rest of the gateway uses. Requests come validated. */
+export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl<typeof TurnstileService> {
+  const { servers, principalOf } = deps;
+
+  function show(owner: Principal, record: ServerRecord): McpServer {
+    return toServerMessage(record, servers.health(owner, record.id));
+  }
+
+  return {
+    async createMcpServer(request, { requestHeader }) {
+      const owner = await principalOf(requestHeader);
+      return { server: show(owner, await servers.create(owner, toServerSpec(request))) };
+    },
+
+    async getMcpServer(request, { requestHeader }) {
+      const owner = await principalOf(requestHeader);
+      return { server: show(owner, await resolveServer(servers, owner, request.server)) };
+    },
+
+    async listMcpServers(request, { requestHeader }) {
+      const owner = await principalOf(requestHeader);
+      const page = await servers.page(owner, toPageRequest(request));
+      return {
+        servers: page.items.map((record) => show(owner, record)),
+        nextPageToken: page.nextPageToken ?? '',
+        totalSize: page.total,
+      };
+    },
+
+    async updateMcpServer(request, { requestHeader }) {
+      const owner = await principalOf(requestHeader);
+      const stored = await resolveServer(servers, owner, request.server);
+      const patch = toServerPatch(request, stored);
+      const updated = await withFieldsUnder('changes', () => servers.update(owner, stored.id, patch));
+      return { server: show(owner, updated) };
+    },
+
+    async deleteMcpServer(request, { requestHeader }) {
+      const owner = await principalOf(requestHeader);
+      const { id } = await resolveServer(servers, owner, request.server);
+      await servers.delete(owner, id);
+      return {};
+    },
+
+    async testMcpServer(request, { requestHeader, signal }) {
+      const owner = await principalOf(requestHeader);
+      const { id } = await resolveServer(servers, owner, request.server);
+      return toTestResponse(await servers.test(owner, id, signal));
+    },
+
+    async refreshMcpServer(request, { requestHeader, signal }) {
+      const owner = await principalOf(requestHeader);
+      const record = await resolveServer(servers, owner, request.server);
+      const seen = await servers.refresh(owner, record.id, signal);
+      return {
+        server: show(owner, record),
+        toolCount: seen.tools.length,
+        resourceCount: seen.resources.length,
+        resourceTemplateCount: seen.resourceTemplates.length,
+        promptCount: seen.prompts.length,
+      };
+    },
+
+    async listTools(request, context) {
+      const { entries, ...page } = await listEntries(deps, request, context, 'tools');
+      return { ...page, tools: entries.map(({ key, definition }) => ({ publicName: key, definition })) };
+    },
+
+    async listResources(request, context) {
+      const { entries, ...page } = await listEntries(deps, request, context, 'resources');
+      return { ...page, resources: entries.map(({ key, definition }) => ({ publicUri: key, definition })) };
+    },
+
+    async listResourceTemplates(request, context) {
+      const { entries, ...page } = await listEntries(deps, request, context, 'resourceTemplates');
+      return {
+        ...page,
+        resourceTemplates: entries.map(({ key, definition }) => ({ publicUriTemplate: key, definition })),
+      };
+    },
+
+    async listPrompts(request, context) {
+      const { entries, ...page } = await listEntries(deps, request, context, 'prompts');
+      return { ...page, prompts: entries.map(({ key, definition }) => ({ publicName: key, definition })) };
+    },
+  };
+}
