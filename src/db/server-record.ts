@@ -38,6 +38,11 @@ export interface ServerRecord extends ServerSpec {
   readonly revision: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+  /**
+   * Why the stored secrets cannot be opened (a key is missing), for people. Such a record has no header and env values
+   * and counts as disabled, so that nobody connects without them; it can be removed, or given new ones.
+   */
+  readonly unreadable?: string;
 }
 
 /** A change of some fields. `toolPrefix: null` goes back to the default. */

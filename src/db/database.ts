@@ -1,0 +1,109 @@
+import type { KeyObject } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import type { Owner } from '../auth/principal.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { type DataLock, lockDataFolder } from './data-lock.ts';
+import { sql } from './drizzle.ts';
+import { databaseError, driverError, unavailable } from './errors.ts';
+import { loadKeys } from './keys.ts';
+import { addOwner } from './migrate.ts';
+import type { Engine } from './orm.ts';
+import { openPglite } from './pglite.ts';
+import { openPostgres } from './postgres.ts';
+import { createSealer } from './seal.ts';
+import type { ServerRepository } from './server-record.ts';
+import { DatabaseServerRepository } from './server-repository.ts';
+
+/** A probe that waits longer is answered by its own deadline first. */
+const PING_TIMEOUT_MS = 2_000;
+
+export interface DatabaseOptions {
+  /** PostgreSQL; the embedded database in `dataDir` when absent. */
+  readonly databaseUrl?: string | undefined;
+  /** Absolute path; made when missing. Not touched with `databaseUrl`. */
+  readonly dataDir: string;
+  /** Keys for secrets: the first seals, all open. */
+  readonly encryptionKeys?: readonly KeyObject[];
+}
+
+export interface Database {
+  readonly kind: 'embedded' | 'postgresql';
+  readonly servers: ServerRepository;
+  /** Makes sure that a tenant and a user exist. */
+  addOwner(owner: Owner): Promise<void>;
+  /** Unavailable when the database does not answer within two seconds. */
+  ping(): Promise<void>;
+  /** May be called more than once. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the database with its schema up to date and the local user in it. Throws FailedPrecondition or Unavailable
+ * with a message for the operator that names the setting.
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const { databaseUrl, dataDir, encryptionKeys = [] } = options;
+  if (databaseUrl !== undefined) {
+    const engine = await openPostgres(databaseUrl);
+    return database('postgresql', engine, encryptionKeys, () => engine.close());
+  }
+  const lock = await takeFolder(dataDir);
+  try {
+    const keys = await loadKeys(encryptionKeys, dataDir);
+    const engine = await openPglite(dataDir);
+    return database('embedded', engine, keys, () => engine.close().finally(() => lock.release()));
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+function database(
+  kind: Database['kind'],
+  { orm }: Engine,
+  keys: readonly KeyObject[],
+  end: () => Promise<void>,
+): Database {
+  let ended: Promise<void> | undefined;
+  return {
+    kind,
+    servers: new DatabaseServerRepository(orm, createSealer(keys)),
+    addOwner: (owner) => addOwner(orm, owner).catch(rethrow),
+    ping: () => within(PING_TIMEOUT_MS, orm.execute(sql`select 1`)).catch(rethrow),
+    close: () => {
+      ended ??= end();
+      return ended;
+    },
+  };
+}
+
+async function takeFolder(dataDir: string): Promise<DataLock> {
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    return await lockDataFolder(dataDir);
+  } catch (error) {
+    if (error instanceof GatewayError) throw error;
+    const reason = driverError(error)?.code ?? 'unknown error';
+    throw new GatewayError(
+      Code.FailedPrecondition,
+      `The data folder ${dataDir} (DRAGON_DATA_DIR) cannot be used: ${reason}`,
+      { cause: error },
+    );
+  }
+}
+
+async function within(timeoutMs: number, query: PromiseLike<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(unavailable('no answer in time')), timeoutMs);
+  });
+  try {
+    await Promise.race([query, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw databaseError(error);
+}

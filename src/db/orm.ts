@@ -1,0 +1,11 @@
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+
+/** What the queries run on: either driver of drizzle, or a transaction of it. */
+export type Orm = PgDatabase<PgQueryResultHKT, Record<string, never>>;
+
+/** A database that is open and not yet looked into. */
+export interface Engine {
+  readonly orm: Orm;
+  /** Ends connections and releases locks; queries that run are given a few seconds. */
+  close(): Promise<void>;
+}

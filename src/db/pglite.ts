@@ -1,0 +1,53 @@
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PGlite } from '@electric-sql/pglite';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { loadPgliteDriver } from './drizzle.ts';
+import { migrate } from './migrate.ts';
+import type { Engine } from './orm.ts';
+
+/** The default of 128 MB would be touched whole at every start; the configuration of a gateway needs little. */
+const SHARED_BUFFERS = ['-c', 'shared_buffers=4MB'];
+
+/** Opens the embedded PostgreSQL in `<dataDir>/db`, schema up to date. The caller holds the lock of the data folder. */
+export async function openPglite(dataDir: string): Promise<Engine> {
+  const folder = join(dataDir, 'db');
+  const marker = join(dataDir, 'db.incomplete');
+  // What is there was never finished, so it holds nothing: a start was killed while it made the database.
+  if (await exists(marker)) await rm(folder, { recursive: true, force: true });
+  if (!(await exists(folder))) await writeFile(marker, '', { mode: 0o600 });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const client = await start(folder);
+  try {
+    await rm(marker, { force: true });
+    const orm = loadPgliteDriver()(client);
+    await migrate(orm);
+    return { orm, close: () => client.close() };
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
+
+async function start(folder: string): Promise<PGlite> {
+  // Loaded here: it is large, and with DATABASE_URL it is never needed.
+  const { PGlite: Embedded } = await import('@electric-sql/pglite');
+  try {
+    return await Embedded.create(folder, {
+      startParams: [...Embedded.defaultStartParams, ...SHARED_BUFFERS],
+    });
+  } catch (cause) {
+    throw new GatewayError(
+      Code.FailedPrecondition,
+      `The embedded database in ${folder} (DRAGON_DATA_DIR) cannot be opened: it is damaged, or made by another version`,
+      { cause },
+    );
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

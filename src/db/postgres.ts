@@ -1,0 +1,54 @@
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { loadPostgresDriver } from './drizzle.ts';
+import { databaseError, driverError } from './errors.ts';
+import { migrate } from './migrate.ts';
+import type { Engine } from './orm.ts';
+
+const OLDEST_VERSION = 12;
+const CONNECT_TIMEOUT_S = 10;
+const CLOSE_TIMEOUT_S = 5;
+
+/** Connects to PostgreSQL, schema up to date. What is thrown names DATABASE_URL and the host, and no password. */
+export async function openPostgres(databaseUrl: string): Promise<Engine> {
+  const { default: postgres } = await import('postgres');
+  const client = postgres(databaseUrl, {
+    connect_timeout: CONNECT_TIMEOUT_S,
+    connection: { application_name: 'dragon-mcp-gateway' },
+    // Array types are looked up for queries that this gateway does not make.
+    fetch_types: false,
+    // Short, since queries wait for it: a caller is told soon, and finds the database back within a second.
+    backoff: (attempt) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, 1),
+    onnotice: () => undefined,
+  });
+  const close = () => client.end({ timeout: CLOSE_TIMEOUT_S });
+  const { host, port } = client.options;
+  const place = host.map((name, index) => `${name}:${port[index]}`).join(', ');
+  try {
+    const [row] = await client<
+      { version: number }[]
+    >`select current_setting('server_version_num')::int as version`;
+    const version = Math.floor((row?.version ?? 0) / 10_000);
+    if (version < OLDEST_VERSION) {
+      throw new GatewayError(
+        Code.FailedPrecondition,
+        `The PostgreSQL at ${place} (DATABASE_URL) is version ${version}; the oldest that works is ${OLDEST_VERSION}`,
+      );
+    }
+    const orm = loadPostgresDriver()(client);
+    await migrate(orm);
+    return { orm, close };
+  } catch (error) {
+    await close();
+    throw error instanceof GatewayError ? error : cannotUse(place, error);
+  }
+}
+
+/** An error of the start: for the operator, who is told what the driver said. */
+function cannotUse(place: string, error: unknown): GatewayError {
+  const found = driverError(error);
+  const reason = found?.error.message || found?.code || 'unknown error';
+  const code = databaseError(error).code === Code.Unavailable ? Code.Unavailable : Code.FailedPrecondition;
+  return new GatewayError(code, `The PostgreSQL at ${place} (DATABASE_URL) cannot be used: ${reason}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,84 @@
+import {
+  bigint,
+  boolean,
+  check,
+  foreignKey,
+  integer,
+  jsonb,
+  pgSchema,
+  primaryKey,
+  sql,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from './drizzle.ts';
+
+/*
+ * docs/schema.md tells what each table is for. After a change here: `npx drizzle-kit generate`, which writes the
+ * next migration to drizzle/. A migration has to run on PostgreSQL 12 and to leave the previous version working.
+ */
+
+/** A schema of its own, so that the database may be shared with other applications. */
+export const dragon = pgSchema('dragon');
+
+const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' }).notNull().defaultNow();
+
+export const tenants = dragon.table('tenants', {
+  id: text('id').primaryKey(),
+  createdAt: moment('created_at'),
+});
+
+export const users = dragon.table(
+  'users',
+  {
+    tenantId: text('tenant_id').notNull(),
+    id: text('id').notNull(),
+    createdAt: moment('created_at'),
+  },
+  (table) => [
+    primaryKey({ name: 'users_pkey', columns: [table.tenantId, table.id] }),
+    foreignKey({
+      name: 'users_tenant_fkey',
+      columns: [table.tenantId],
+      foreignColumns: [tenants.id],
+    }).onDelete('cascade'),
+  ],
+);
+
+export const servers = dragon.table(
+  'servers',
+  {
+    id: uuid('id').primaryKey(),
+    tenantId: text('tenant_id').notNull(),
+    userId: text('user_id').notNull(),
+    ordinal: bigint('ordinal', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+    name: text('name').notNull(),
+    kind: text('kind', { enum: ['http', 'stdio'] }).notNull(),
+    url: text('url'),
+    sealedHeaders: text('sealed_headers'),
+    command: text('command'),
+    args: jsonb('args').$type<readonly string[]>(),
+    cwd: text('cwd'),
+    sealedEnv: text('sealed_env'),
+    toolPrefix: text('tool_prefix'),
+    enabled: boolean('enabled').notNull(),
+    revision: integer('revision').notNull().default(1),
+    createdAt: moment('created_at'),
+    updatedAt: moment('updated_at'),
+  },
+  (table) => [
+    foreignKey({
+      name: 'servers_owner_fkey',
+      columns: [table.tenantId, table.userId],
+      foreignColumns: [users.tenantId, users.id],
+    }).onDelete('cascade'),
+    unique('servers_owner_name_key').on(table.tenantId, table.userId, table.name),
+    unique('servers_owner_ordinal_key').on(table.tenantId, table.userId, table.ordinal),
+    check('servers_name_check', sql`${table.name} ~ '^[A-Za-z0-9_-]{1,64}$'`),
+    check(
+      'servers_target_check',
+      sql`(${table.kind} = 'http' and ${table.url} is not null and ${table.command} is null) or (${table.kind} = 'stdio' and ${table.command} is not null and ${table.args} is not null and ${table.url} is null)`,
+    ),
+  ],
+);

@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import type { Owner } from '../auth/principal.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { eq, gt } from './drizzle.ts';
+import { databaseError, driverError } from './errors.ts';
+import type { Orm } from './orm.ts';
+import { ownedServers, type ServerColumns, type ServerRow } from './owned-servers.ts';
+import { decodePageToken, encodePageToken } from './page-token.ts';
+import { servers } from './schema.ts';
+import type { Sealer } from './seal.ts';
+import type {
+  Page,
+  PageRequest,
+  ServerPatch,
+  ServerRecord,
+  ServerRepository,
+  ServerSpec,
+} from './server-record.ts';
+import { targetColumns, toRecord } from './server-row.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Larger pages are cut to this: one answer stays of a size that a client can take. */
+const LARGEST_PAGE = 1000;
+
+/** Servers in the database. Secrets are sealed on the way in and opened on the way out. */
+export class DatabaseServerRepository implements ServerRepository {
+  readonly #orm: Orm;
+  readonly #sealer: Sealer;
+
+  constructor(orm: Orm, sealer: Sealer) {
+    this.#orm = orm;
+    this.#sealer = sealer;
+  }
+
+  async create(owner: Owner, spec: ServerSpec): Promise<ServerRecord> {
+    const id = randomUUID();
+    const row = {
+      id,
+      name: spec.name,
+      ...targetColumns(this.#sealer, owner, id, spec.target),
+      toolPrefix: spec.toolPrefix ?? null,
+      enabled: spec.enabled,
+    };
+    return this.#one(
+      run(() => ownedServers(this.#orm, owner).insert(row), spec.name),
+      id,
+    );
+  }
+
+  async get(owner: Owner, id: string): Promise<ServerRecord> {
+    checkId(id);
+    const rows = run(() => ownedServers(this.#orm, owner).select(eq(servers.id, id)));
+    return this.#one(
+      rows.then(([row]) => row),
+      id,
+    );
+  }
+
+  async all(owner: Owner): Promise<readonly ServerRecord[]> {
+    return this.#many(await run(() => ownedServers(this.#orm, owner).select()));
+  }
+
+  async page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>> {
+    const size = pageSize(request);
+    const after = request.pageToken === undefined ? undefined : decodePageToken(request.pageToken);
+    const mine = ownedServers(this.#orm, owner);
+    // One row more than asked for tells whether there is a next page.
+    const [rows, total] = await run(() =>
+      Promise.all([
+        mine.select(after === undefined ? undefined : gt(servers.ordinal, after), size + 1),
+        mine.count(),
+      ]),
+    );
+    const items = this.#many(rows.slice(0, size));
+    const last = items.at(-1);
+    const more = rows.length > size && last !== undefined;
+    return { items, total, ...(more ? { nextPageToken: encodePageToken(last.ordinal) } : {}) };
+  }
+
+  async update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord> {
+    checkId(id);
+    const columns: Partial<ServerColumns> = {
+      ...(patch.name === undefined ? {} : { name: patch.name }),
+      ...(patch.target === undefined ? {} : targetColumns(this.#sealer, owner, id, patch.target)),
+      ...(patch.toolPrefix === undefined ? {} : { toolPrefix: patch.toolPrefix }),
+      ...(patch.enabled === undefined ? {} : { enabled: patch.enabled }),
+    };
+    return this.#one(
+      run(() => ownedServers(this.#orm, owner).update(id, columns), patch.name),
+      id,
+    );
+  }
+
+  async delete(owner: Owner, id: string): Promise<ServerRecord> {
+    checkId(id);
+    return this.#one(
+      run(() => ownedServers(this.#orm, owner).delete(id)),
+      id,
+    );
+  }
+
+  async #one(row: Promise<ServerRow | undefined>, id: string): Promise<ServerRecord> {
+    const found = await row;
+    if (found === undefined) throw notFound(id);
+    return toRecord(this.#sealer, found);
+  }
+
+  #many(rows: readonly ServerRow[]): ServerRecord[] {
+    return rows.map((row) => toRecord(this.#sealer, row));
+  }
+}
+
+/** Runs queries and turns what they throw into errors for the caller; `name` is the one that may be taken. */
+async function run<T>(queries: () => Promise<T>, name?: string): Promise<T> {
+  try {
+    return await queries();
+  } catch (error) {
+    switch (driverError(error)?.constraint) {
+      case 'servers_owner_name_key':
+        throw new GatewayError(Code.AlreadyExists, `A server named "${name}" exists already`);
+      case 'servers_name_check':
+        throw invalidName();
+      case 'servers_owner_fkey':
+        throw new GatewayError(Code.NotFound, 'This user does not exist');
+      default:
+        throw databaseError(error);
+    }
+  }
+}
+
+/** An id that is not a UUID cannot be one of ours, and PostgreSQL would call it a syntax error. */
+function checkId(id: string): void {
+  if (!UUID.test(id)) throw notFound(id);
+}
+
+function notFound(id: string): GatewayError {
+  return new GatewayError(Code.NotFound, `There is no server with the id ${JSON.stringify(id.slice(0, 64))}`);
+}
+
+function invalidName(): GatewayError {
+  const description = 'may have letters, digits, "-" and "_", at least 1 and at most 64';
+  return new GatewayError(Code.InvalidArgument, `A name ${description}`, {
+    fields: [{ field: 'name', description }],
+  });
+}
+
+function pageSize(request: PageRequest): number {
+  if (Number.isInteger(request.pageSize) && request.pageSize > 0)
+    return Math.min(request.pageSize, LARGEST_PAGE);
+  const description = 'must be a whole number above 0';
+  throw new GatewayError(Code.InvalidArgument, `The page size ${description}`, {
+    fields: [{ field: 'page_size', description }],
+  });
+}
