@@ -1,15 +1,26 @@
 import type { Owner } from '../auth/principal.ts';
+import type { Span } from '../protocol/json-text.ts';
 import type { Page, PageRequest, ServerPatch, ServerRecord, ServerSpec } from '../db/server-record.ts';
 
 /** A list entry exactly as the downstream sent it, unknown fields included. */
 export type RawEntry = Readonly<Record<string, unknown>>;
 
+/** One entry of a list, with its text: what is relayed is the text, so that nothing in it changes on the way. */
+export interface ListedEntry {
+  /** The tool's or prompt's name, the resource's URI, the template. */
+  readonly key: string;
+  readonly entry: RawEntry;
+  readonly text: string;
+  /** Where the key's value stands in the text. */
+  readonly keySpan: Span;
+}
+
 /** What a server said of itself when it was last asked. */
 export interface ServerCatalog {
-  readonly tools: readonly RawEntry[];
-  readonly resources: readonly RawEntry[];
-  readonly resourceTemplates: readonly RawEntry[];
-  readonly prompts: readonly RawEntry[];
+  readonly tools: readonly ListedEntry[];
+  readonly resources: readonly ListedEntry[];
+  readonly resourceTemplates: readonly ListedEntry[];
+  readonly prompts: readonly ListedEntry[];
   readonly capabilities: Readonly<Record<string, unknown>>;
   readonly serverInfo: Readonly<Record<string, unknown>>;
   readonly instructions?: string;

@@ -1,0 +1,104 @@
+import { call, DownstreamAnswerError, ownRequest } from '../downstream/call.ts';
+import type { DownstreamLink } from '../downstream/port.ts';
+import { isObject, locate, own, type ResponseMessage } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { arrayElements, objectMembers } from '../protocol/json-text.ts';
+import type { ListedEntry, ServerCatalog } from './types.ts';
+
+/** A server that pages on and on is stopped here: nobody has a use for more. */
+const MAX_PAGES = 1000;
+const MAX_ENTRIES = 100_000;
+
+export type CatalogList = 'tools' | 'resources' | 'resourceTemplates' | 'prompts';
+
+/** How each list is asked for, and by which member its entries are known. */
+const LISTS: Readonly<Record<CatalogList, { method: string; key: string; capability: string }>> = {
+  tools: { method: 'tools/list', key: 'name', capability: 'tools' },
+  resources: { method: 'resources/list', key: 'uri', capability: 'resources' },
+  resourceTemplates: { method: 'resources/templates/list', key: 'uriTemplate', capability: 'resources' },
+  prompts: { method: 'prompts/list', key: 'name', capability: 'prompts' },
+};
+
+export interface FetchOptions {
+  /** Milliseconds for each list, all pages together. */
+  readonly listTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** All that a server lists, by what its handshake says it has. Throws what the downstream port throws. */
+export async function fetchCatalog(link: DownstreamLink, options: FetchOptions): Promise<ServerCatalog> {
+  const fetch = (list: CatalogList) => fetchList(link, list, options);
+  const [tools, resources, resourceTemplates, prompts] = await Promise.all([
+    fetch('tools'),
+    fetch('resources'),
+    fetch('resourceTemplates'),
+    fetch('prompts'),
+  ]);
+  const { capabilities, serverInfo, instructions, protocolVersion } = link.handshake;
+  return {
+    tools,
+    resources,
+    resourceTemplates,
+    prompts,
+    capabilities,
+    serverInfo,
+    protocolVersion,
+    ...(instructions === undefined ? {} : { instructions }),
+    fetchedAt: new Date(),
+  };
+}
+
+async function fetchList(link: DownstreamLink, list: CatalogList, options: FetchOptions): Promise<readonly ListedEntry[]> {
+  const { method, capability } = LISTS[list];
+  if (!Object.hasOwn(link.handshake.capabilities, capability)) return [];
+  const until = Date.now() + options.listTimeoutMs;
+  const entries = new Map<string, ListedEntry>();
+  let cursor: string | undefined;
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const left = Math.max(1, until - Date.now());
+    const request = ownRequest(method, cursor === undefined ? undefined : { cursor });
+    let answer: ResponseMessage;
+    try {
+      answer = await call(link, request, { idleMs: left, totalMs: left }, options.signal);
+    } catch (error) {
+      if (isUnsupported(error)) return [];
+      throw explain(link, method, error);
+    }
+    readPage(link, list, answer, entries);
+    const next = isObject(answer.result) ? own(answer.result, 'nextCursor') : undefined;
+    // The same cursor again would be the same page again.
+    if (typeof next !== 'string' || next === cursor) return [...entries.values()];
+    if (entries.size > MAX_ENTRIES || Date.now() > until) break;
+    cursor = next;
+  }
+  throw new GatewayError(Code.DownstreamProtocol, `Server "${link.server.name}": ${method} has no end`);
+}
+
+/** Entries without a usable key can't be addressed and are left out; of two with the same key the first counts. */
+function readPage(link: DownstreamLink, list: CatalogList, answer: ResponseMessage, entries: Map<string, ListedEntry>): void {
+  const { method, key } = LISTS[list];
+  const values = isObject(answer.result) ? own(answer.result, list) : undefined;
+  const span = locate(answer, ['result', list]);
+  if (!Array.isArray(values) || span === undefined) {
+    throw new GatewayError(Code.DownstreamProtocol, `Server "${link.server.name}": ${method} answered without "${list}"`);
+  }
+  for (const [index, element] of arrayElements(answer.text, span.start).entries()) {
+    const entry: unknown = values[index];
+    if (!isObject(entry)) continue;
+    const name = own(entry, key);
+    const text = answer.text.slice(element.start, element.end);
+    const keySpan = objectMembers(text)?.get(key);
+    if (typeof name !== 'string' || name === '' || keySpan === undefined || entries.has(name)) continue;
+    entries.set(name, { key: name, entry, text, keySpan });
+  }
+}
+
+/** Some servers declare a capability and know only half of its methods (templates, mostly). */
+function isUnsupported(error: unknown): boolean {
+  return error instanceof DownstreamAnswerError && error.code === -32601;
+}
+
+function explain(link: DownstreamLink, method: string, error: unknown): Error {
+  if (!(error instanceof DownstreamAnswerError)) return GatewayError.from(error);
+  return new GatewayError(Code.DownstreamProtocol, `Server "${link.server.name}": ${method} failed: ${error.message}`);
+}

@@ -1,0 +1,120 @@
+import type { Owner } from '../auth/principal.ts';
+import type { Page, PageRequest, ServerPatch, ServerRecord, ServerSpec, ServerTarget } from '../db/server-record.ts';
+import { type Connector, downstreamServer } from '../downstream/port.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import type { Catalogs } from './catalogs.ts';
+import type { CatalogEntry } from './entry.ts';
+import { fetchCatalog } from './fetch.ts';
+import type { ServerRegistry } from './registry.ts';
+import type { Route, Snapshot } from './snapshot.ts';
+import type { PublicEntry, SeenEntries, ServerHealth, ServerManager, TestReport } from './types.ts';
+import { checkTarget } from './check-target.ts';
+
+export interface ManagerOptions {
+  readonly registry: ServerRegistry;
+  readonly catalogs: Catalogs;
+  readonly connector: Connector;
+  readonly listTimeoutMs: number;
+  /** Why stdio servers can't be registered; undefined where they can. */
+  readonly stdioOff: string | undefined;
+}
+
+/** {@link ServerManager} over the registry, the catalogs and the connector that MCP requests use as well. */
+export class CatalogServerManager implements ServerManager {
+  readonly #options: ManagerOptions;
+
+  constructor(options: ManagerOptions) {
+    this.#options = options;
+  }
+
+  create(owner: Owner, spec: ServerSpec): Promise<ServerRecord> {
+    this.#check(spec.target);
+    return this.#options.registry.create(owner, spec);
+  }
+
+  get(owner: Owner, id: string): Promise<ServerRecord> {
+    return this.#options.registry.get(owner, id);
+  }
+
+  page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>> {
+    return this.#options.registry.page(owner, request);
+  }
+
+  update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord> {
+    if (patch.target !== undefined) this.#check(patch.target);
+    return this.#options.registry.update(owner, id, patch);
+  }
+
+  delete(owner: Owner, id: string): Promise<void> {
+    return this.#options.registry.delete(owner, id);
+  }
+
+  async test(owner: Owner, id: string, signal: AbortSignal): Promise<TestReport> {
+    const record = await this.get(owner, id);
+    const startedAt = performance.now();
+    const latencyMs = () => Math.round((performance.now() - startedAt) * 10) / 10;
+    // Under an id of its own, so that a process is started anew and the one in use is left alone.
+    const probe = { ...downstreamServer(record), id: `${record.id}#test` };
+    const listener = { message: () => {}, restarted: () => {} };
+    try {
+      const link = await this.#options.connector.open(probe, { clientCapabilities: {}, listener, signal });
+      const handshakeMs = latencyMs();
+      const catalog = await fetchCatalog(link, { listTimeoutMs: this.#options.listTimeoutMs, signal });
+      await link.close();
+      const { protocolVersion, serverInfo, capabilities, tools } = catalog;
+      return { ok: true, era: 'legacy', protocolVersion, serverInfo, capabilities, toolCount: tools.length, latencyMs: handshakeMs };
+    } catch (thrown) {
+      const error = GatewayError.from(thrown);
+      if (error.code === Code.Internal) throw error;
+      return { ok: false, error: error.message, latencyMs: latencyMs() };
+    } finally {
+      await this.#options.connector.drop(probe.id);
+    }
+  }
+
+  refresh(owner: Owner, id: string): Promise<SeenEntries> {
+    return this.#see(owner, id, true);
+  }
+
+  seen(owner: Owner, id: string): Promise<SeenEntries> {
+    return this.#see(owner, id, false);
+  }
+
+  health(owner: Owner, id: string): ServerHealth {
+    const entry = this.#options.catalogs.operatorView(owner).peek(id);
+    if (entry?.checkedAt === undefined) return { state: 'unknown' };
+    const { checkedAt, error } = entry;
+    return error === undefined ? { state: 'ok', checkedAt } : { state: 'failing', error: error.message, checkedAt };
+  }
+
+  async #see(owner: Owner, id: string, fresh: boolean): Promise<SeenEntries> {
+    const record = await this.get(owner, id);
+    const view = this.#options.catalogs.operatorView(owner);
+    const entry: CatalogEntry | undefined = await view.entry(id, fresh);
+    if (entry === undefined) {
+      throw new GatewayError(Code.FailedPrecondition, `Server "${record.name}" is disabled`);
+    }
+    if (entry.catalog === undefined) throw entry.error ?? new GatewayError(Code.Internal, 'Internal error');
+    return seenOf(await view.snapshot(), id);
+  }
+
+  #check(target: ServerTarget): void {
+    if (target.kind === 'stdio' && this.#options.stdioOff !== undefined) {
+      throw new GatewayError(Code.FailedPrecondition, this.#options.stdioOff);
+    }
+    checkTarget(target);
+  }
+}
+
+function seenOf(snapshot: Snapshot, serverId: string): SeenEntries {
+  const of = (routes: ReadonlyMap<string, Route>): PublicEntry[] =>
+    [...routes]
+      .filter(([, route]) => route.server.id === serverId)
+      .map(([publicName, route]) => ({ publicName, entry: route.listed.entry }));
+  return {
+    tools: of(snapshot.tools),
+    resources: of(snapshot.resources),
+    resourceTemplates: of(snapshot.templates),
+    prompts: of(snapshot.prompts),
+  };
+}

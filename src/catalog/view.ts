@@ -1,0 +1,156 @@
+import type { Owner } from '../auth/principal.ts';
+import type { ServerRecord } from '../db/server-record.ts';
+import { type DownstreamServer, downstreamServer } from '../downstream/port.ts';
+import { CatalogEntry, type EntryOptions } from './entry.ts';
+import { buildSnapshot, type Snapshot, type Source } from './snapshot.ts';
+
+export type ChangedLists = { readonly tools: boolean; readonly prompts: boolean; readonly resources: boolean };
+
+export interface ViewOptions extends EntryOptions {
+  readonly owner: Owner;
+  readonly pageSize: number;
+  /** The gateway's own tools, as the first of all servers; absent where they are switched off. */
+  readonly builtin: DownstreamServer | undefined;
+  readonly servers: () => Promise<readonly ServerRecord[]>;
+}
+
+/** What exists for one owner's clients of one kind: a snapshot that follows the servers, and the news when it changes. */
+export class CatalogView {
+  readonly #options: ViewOptions;
+  readonly #entries = new Map<string, CatalogEntry>();
+  readonly #listeners = new Set<(changed: ChangedLists) => void>();
+  #order: readonly DownstreamServer[] = [];
+  #snapshot: Snapshot | undefined;
+  #syncing: Promise<void> | undefined;
+  #stale = true;
+  #rebuilding = false;
+  #closed = false;
+  /** Sessions that look at this view, and when the last one went. */
+  users = 0;
+  idleSince = Date.now();
+
+  constructor(options: ViewOptions) {
+    this.#options = options;
+  }
+
+  get owner(): Owner {
+    return this.#options.owner;
+  }
+
+  /** The snapshot as it is now, without waiting; undefined before the first. */
+  get current(): Snapshot | undefined {
+    return this.#stale ? undefined : this.#snapshot;
+  }
+
+  /** The snapshot, once every server has been asked or has used up its time. What comes later is news. */
+  async snapshot(): Promise<Snapshot> {
+    const current = this.current;
+    if (current !== undefined) return current;
+    await this.#sync();
+    await this.#patience([...this.#entries.values()]);
+    return this.#rebuild();
+  }
+
+  /** What this view has of one server, asked for anew if `fresh`. Undefined for a server that isn't there or is disabled. */
+  async entry(serverId: string, fresh: boolean): Promise<CatalogEntry | undefined> {
+    await this.#sync();
+    const entry = this.#entries.get(serverId);
+    await (fresh ? entry?.refresh() : entry?.ready());
+    return entry;
+  }
+
+  /** As far as it is known now. */
+  peek(serverId: string): CatalogEntry | undefined {
+    return this.#entries.get(serverId);
+  }
+
+  /** Servers were added, changed or removed. */
+  async serversChanged(): Promise<void> {
+    this.#stale = true;
+    this.#syncing = undefined;
+    if (this.#snapshot === undefined) return;
+    await this.#sync();
+    // At once without what went, and again when what came has answered.
+    this.#rebuild();
+    await this.#patience([...this.#entries.values()]);
+    this.#rebuild();
+  }
+
+  onChange(listener: (changed: ChangedLists) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#entries.values()].map((entry) => entry.close()));
+  }
+
+  #sync(): Promise<void> {
+    this.#syncing ??= this.#readServers().catch((error) => {
+      this.#syncing = undefined;
+      throw error;
+    });
+    return this.#syncing;
+  }
+
+  async #readServers(): Promise<void> {
+    const records = (await this.#options.servers()).filter((record) => record.enabled).map(downstreamServer);
+    const { builtin } = this.#options;
+    const order = builtin === undefined ? records : [builtin, ...records];
+    const revisions = new Map(order.map((server) => [server.id, server.revision]));
+    for (const [id, entry] of this.#entries) {
+      if (revisions.get(id) === entry.server.revision) continue;
+      this.#entries.delete(id);
+      void entry.close();
+    }
+    if (this.#closed) return;
+    for (const server of order) {
+      if (!this.#entries.has(server.id)) this.#entries.set(server.id, new CatalogEntry(server, this.#options, () => this.#changed()));
+    }
+    this.#order = order;
+  }
+
+  /** One slow server must not hold up the others: each gets the time of a list, then the rest goes on without it. */
+  async #patience(entries: readonly CatalogEntry[]): Promise<void> {
+    const asked = Promise.all(entries.map((entry) => entry.ready()));
+    const { promise: patience, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, this.#options.listTimeoutMs);
+    await Promise.race([asked, patience]);
+    clearTimeout(timer);
+  }
+
+  #changed(): void {
+    if (this.#rebuilding || this.#snapshot === undefined || this.#closed) return;
+    this.#rebuilding = true;
+    setImmediate(() => {
+      this.#rebuilding = false;
+      if (!this.#stale) this.#rebuild();
+    });
+  }
+
+  #rebuild(): Snapshot {
+    const sources = this.#order.map((server): Source => {
+      const entry = this.#entries.get(server.id);
+      const error = entry?.error?.message;
+      return { server, catalog: entry?.catalog, ...(error === undefined ? {} : { error }) };
+    });
+    const before = this.#snapshot;
+    const after = buildSnapshot(sources, this.#options.pageSize);
+    this.#snapshot = after;
+    this.#stale = false;
+    if (before !== undefined) this.#tell(before, after);
+    return after;
+  }
+
+  #tell(before: Snapshot, after: Snapshot): void {
+    const differs = (list: keyof Snapshot['pages']) => before.pages[list].version !== after.pages[list].version;
+    const changed = {
+      tools: differs('tools'),
+      prompts: differs('prompts'),
+      resources: differs('resources') || differs('resourceTemplates'),
+    };
+    if (!changed.tools && !changed.prompts && !changed.resources) return;
+    for (const listener of this.#listeners) listener(changed);
+  }
+}

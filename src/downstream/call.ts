@@ -1,0 +1,120 @@
+import { errorText, type Id, type Message, notificationText, own, parseMessage, type RequestMessage, type ResponseMessage, requestText } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import type { AnswerSink, Deadlines, DownstreamLink } from './port.ts';
+
+/** Our own messages are flat; downstream answers that we read ourselves are bounded by this. */
+const MAX_DEPTH = 512;
+
+let lastId = 0;
+
+/** A request of the gateway's own, in a form that can't be mistaken for a client's. */
+export function ownRequest(method: string, params?: unknown): RequestMessage {
+  const message = parseMessage(requestText(`dragon-${++lastId}`, method, params), MAX_DEPTH);
+  if (message.kind !== 'request') throw new TypeError('not a request');
+  return message;
+}
+
+export function ownNotification(method: string, params?: unknown): Message {
+  return parseMessage(notificationText(method, params), MAX_DEPTH);
+}
+
+/** The answer to a request of a server's that nobody here can answer. */
+export function ownRefusal(id: Id, reason: string): Message {
+  return parseMessage(errorText(id, -32601, reason), MAX_DEPTH);
+}
+
+/** An error that a server answered with; `code` and `message` are the server's own. */
+export class DownstreamAnswerError extends Error {
+  override readonly name = 'DownstreamAnswerError';
+  readonly code: number;
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * A request of the gateway's own and its answer, with the answer's text. Throws {@link DownstreamAnswerError} when the server
+ * answers with an error, GatewayError when it does not answer.
+ */
+export function call(
+  link: Pick<DownstreamLink, 'request' | 'send'>,
+  request: RequestMessage,
+  deadlines: Deadlines,
+  signal: AbortSignal,
+): Promise<ResponseMessage> {
+  return new Promise((resolve, reject) => {
+    const sink = new CollectingSink((outcome) => {
+      signal.removeEventListener('abort', abort);
+      if (outcome instanceof Error) reject(outcome);
+      else resolve(outcome);
+    }, (asked) => link.send(ownRefusal(asked.id, 'No client is connected that could answer')));
+    const abort = () => cancel(new GatewayError(Code.Cancelled, 'Cancelled', { cause: signal.reason }));
+    const cancel = link.request(request, sink, deadlines);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}
+
+/** Reads an answer whole. Of the messages before it only requests matter: the server waits for their answer. */
+export class CollectingSink implements AnswerSink {
+  drained: (() => void) | undefined;
+  readonly #settle: (outcome: Error | ResponseMessage) => void;
+  readonly #refuse: (request: RequestMessage) => void;
+  #chunks: Buffer[] = [];
+  #done = false;
+
+  constructor(settle: (outcome: Error | ResponseMessage) => void, refuse: (request: RequestMessage) => void) {
+    this.#settle = settle;
+    this.#refuse = refuse;
+  }
+
+  openStream(): void {}
+
+  message(_text: string, message: Message): boolean {
+    if (message.kind === 'request') this.#refuse(message);
+    return true;
+  }
+
+  begin(): void {}
+
+  data(chunk: Buffer): boolean {
+    this.#chunks.push(chunk);
+    return true;
+  }
+
+  end(): void {
+    this.answer(Buffer.concat(this.#chunks));
+  }
+
+  answer(body: string | Buffer): void {
+    try {
+      const message = parseMessage(body.toString(), MAX_DEPTH);
+      if (message.kind !== 'response') throw new GatewayError(Code.DownstreamProtocol, 'The answer is not a response');
+      this.#finish(message.error === undefined ? message : answerError(message.error));
+    } catch (cause) {
+      this.#finish(new GatewayError(Code.DownstreamProtocol, 'The answer is not JSON-RPC', { cause }));
+    }
+  }
+
+  fail(error: GatewayError): void {
+    this.#finish(error);
+  }
+
+  #finish(outcome: Error | ResponseMessage): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#chunks = [];
+    this.#settle(outcome);
+  }
+}
+
+function answerError(error: unknown): DownstreamAnswerError {
+  const fields = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};
+  const code = own(fields, 'code');
+  const message = own(fields, 'message');
+  return new DownstreamAnswerError(
+    typeof code === 'number' ? code : -32603,
+    typeof message === 'string' ? message : 'an error without a message',
+  );
+}

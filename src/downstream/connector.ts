@@ -1,0 +1,100 @@
+import { Code, GatewayError } from '../protocol/errors.ts';
+import type { Logger } from '../telemetry/types.ts';
+import type { ClientIdentity } from './handshake.ts';
+import { HttpClient } from './http-client.ts';
+import { HttpLink } from './http-link.ts';
+import type { Connector, DownstreamLink, DownstreamServer, OpenOptions } from './port.ts';
+import { Reaper } from './reaper.ts';
+import { StdioServer } from './stdio-server.ts';
+
+export interface ConnectorOptions {
+  readonly identity: ClientIdentity;
+  readonly logger: Logger;
+  readonly stdioAllowed: boolean;
+  /** A link to the gateway's own tools for the owner of this server. */
+  readonly builtin: (server: DownstreamServer) => DownstreamLink;
+  readonly connectTimeoutMs: number;
+  /** For the handshake with an HTTP server, in milliseconds. */
+  readonly handshakeTimeoutMs: number;
+  readonly stdioStartTimeoutMs: number;
+  readonly stdioIdleMs: number;
+  readonly maxMessageBytes: number;
+}
+
+export const STDIO_OFF =
+  'Servers that are processes are switched off on this gateway (DRAGON_STDIO); an operator has to allow them';
+
+/** Picks the transport of a server and keeps what links share: connection pools and processes. */
+export class TransportConnector implements Connector {
+  readonly #options: ConnectorOptions;
+  readonly #client: HttpClient;
+  readonly #reaper = new Reaper();
+  /** By server id, then by what the client can do. */
+  readonly #processes = new Map<string, Map<string, StdioServer>>();
+  #closed = false;
+
+  constructor(options: ConnectorOptions) {
+    this.#options = options;
+    this.#client = new HttpClient({
+      connectTimeoutMs: options.connectTimeoutMs,
+      maxMessageBytes: options.maxMessageBytes,
+    });
+  }
+
+  /** Processes that are kept, running or at rest. */
+  get processCount(): number {
+    let count = 0;
+    for (const servers of this.#processes.values()) count += servers.size;
+    return count;
+  }
+
+  async open(server: DownstreamServer, options: OpenOptions): Promise<DownstreamLink> {
+    if (this.#closed) throw new GatewayError(Code.Unavailable, 'The gateway is shutting down');
+    const { target } = server;
+    if (target.kind === 'http') {
+      const deadlines = { idleMs: this.#options.handshakeTimeoutMs, totalMs: this.#options.handshakeTimeoutMs };
+      return HttpLink.open(server, target, {
+        ...options,
+        client: this.#client,
+        identity: this.#options.identity,
+        handshakeDeadlines: deadlines,
+      });
+    }
+    if (target.kind === 'builtin') return this.#options.builtin(server);
+    if (!this.#options.stdioAllowed) throw new GatewayError(Code.FailedPrecondition, STDIO_OFF);
+    return this.#stdioServer(server, options.clientCapabilities).attach(options.listener);
+  }
+
+  async drop(serverId: string): Promise<void> {
+    const servers = this.#processes.get(serverId);
+    this.#processes.delete(serverId);
+    await Promise.all([...(servers?.values() ?? [])].map((server) => server.stop()));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#processes.keys()].map((id) => this.drop(id)));
+    this.#reaper.close();
+    await this.#client.close();
+  }
+
+  #stdioServer(server: DownstreamServer, clientCapabilities: Readonly<Record<string, unknown>>): StdioServer {
+    if (server.target.kind !== 'stdio') throw new TypeError('not a stdio server');
+    const capabilityKey = JSON.stringify(clientCapabilities);
+    const servers = this.#processes.get(server.id) ?? new Map<string, StdioServer>();
+    this.#processes.set(server.id, servers);
+    const known = servers.get(capabilityKey);
+    if (known !== undefined) return known;
+    const created = new StdioServer(server, server.target, {
+      clientCapabilities,
+      identity: this.#options.identity,
+      reaper: this.#reaper,
+      logger: this.#options.logger,
+      startTimeoutMs: this.#options.stdioStartTimeoutMs,
+      idleMs: this.#options.stdioIdleMs,
+      maxMessageBytes: this.#options.maxMessageBytes,
+    });
+    servers.set(capabilityKey, created);
+    return created;
+  }
+}

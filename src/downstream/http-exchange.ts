@@ -1,0 +1,271 @@
+import type { Dispatcher } from 'undici';
+import { answerProblem, preview } from '../protocol/answer.ts';
+import { errorText, isObject, type Message, own, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { type SseEvent, SseParser, SseTooLarge } from '../protocol/sse.ts';
+import { headerOf } from './http-client.ts';
+import { protocolError, statusError, transportError } from './http-errors.ts';
+import type { AnswerSink } from './port.ts';
+
+/** An answer up to this size is held until it is complete and checked whole; a larger one is passed on as it comes. */
+const HOLD_BYTES = 64 * 1024;
+
+/** As much of an error page as is worth reading. */
+const ERROR_BODY_BYTES = 8 * 1024;
+
+const MAX_DEPTH = 512;
+
+/** A server that leaves a stream open after the answer has had its time; the connection is worth more than its manners. */
+const LINGER_MS = 1000;
+
+/** Before asking for the rest of a broken stream, where the server named no `retry`. */
+const RESUME_DELAY_MS = 500;
+
+export interface ExchangeOptions {
+  readonly serverName: string;
+  readonly request: RequestMessage;
+  readonly sink: AnswerSink;
+  readonly maxMessageBytes: number;
+  /** The server does not know our session any more; nothing of the request has had an effect. */
+  readonly onSessionLost: () => void;
+  /** The stream broke before the answer, after an event with this id: ask for the rest, after `delayMs` milliseconds. */
+  readonly resume: (lastEventId: string, delayMs: number) => void;
+  /** Bytes arrived. */
+  readonly onActivity: () => void;
+  /** A request of the server's that it asked on this stream and that is not for the client. True: taken care of. */
+  readonly intercept: (message: Message) => boolean;
+  readonly onDone: () => void;
+  readonly hasSession: boolean;
+}
+
+type Phase = 'head' | 'held' | 'passing' | 'stream' | 'refused' | 'done';
+
+/** One POST and what comes back: an undici handler that turns bytes into calls of an {@link AnswerSink}. */
+export class HttpExchange implements Dispatcher.DispatchHandler {
+  readonly #options: ExchangeOptions;
+  #phase: Phase = 'head';
+  #controller: Dispatcher.DispatchController | undefined;
+  #status = 0;
+  #length: number | undefined;
+  #chunks: Buffer[] = [];
+  #held = 0;
+  #parser: SseParser | undefined;
+  #lastEventId: string | undefined;
+  #retryMs = RESUME_DELAY_MS;
+  #linger: NodeJS.Timeout | undefined;
+  /** Response headers, for the session id of an initialize. */
+  responseHeaders: Readonly<Record<string, string | string[] | undefined>> = {};
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+  }
+
+  /** Stops reading and tells nobody: the caller has said what there was to say. */
+  abandon(): void {
+    if (this.#phase === 'done') return;
+    this.#finish();
+    this.#controller?.abort(new GatewayError(Code.Cancelled, 'Abandoned'));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#phase === 'done') controller.abort(new GatewayError(Code.Cancelled, 'Abandoned'));
+    this.#controller = controller;
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+  ): void {
+    if (status < 200 || this.#phase === 'done') return;
+    this.#options.onActivity();
+    this.#status = status;
+    const type = headerOf(headers, 'content-type') ?? '';
+    if (this.#lastEventId !== undefined) return this.#resumed(status, type);
+    this.responseHeaders = headers;
+    if (status === 404 && this.#options.hasSession) return this.#sessionLost();
+    if (status >= 300) {
+      this.#phase = 'refused';
+    } else if (type.startsWith('text/event-stream')) {
+      this.#startStream();
+      this.#options.sink.openStream();
+    } else if (type.startsWith('application/json')) {
+      this.#phase = 'held';
+      const length = Number(headerOf(headers, 'content-length'));
+      if (Number.isSafeInteger(length)) this.#length = length;
+    } else {
+      const what = type === '' ? `HTTP ${status} without a body` : `${preview(type)} in place of JSON`;
+      this.#fail(protocolError(this.#options.serverName, what));
+    }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#options.onActivity();
+    switch (this.#phase) {
+      case 'held':
+        return this.#hold(controller, chunk);
+      case 'passing':
+        if (!this.#options.sink.data(chunk)) controller.pause();
+        return;
+      case 'stream':
+        return this.#streamData(chunk);
+      case 'refused':
+        if (this.#held < ERROR_BODY_BYTES) this.#chunks.push(chunk);
+        this.#held += chunk.length;
+        return;
+      case 'head':
+      case 'done':
+        return;
+    }
+  }
+
+  onResponseEnd(): void {
+    switch (this.#phase) {
+      case 'held':
+        return this.#answer(this.#body());
+      case 'passing':
+        this.#finish();
+        return this.#options.sink.end();
+      case 'refused':
+        return this.#refused(this.#body().toString('utf8', 0, ERROR_BODY_BYTES));
+      case 'stream':
+      case 'head':
+        return this.#broken(protocolError(this.#options.serverName, 'a stream that ended before the answer'));
+      case 'done':
+        clearTimeout(this.#linger);
+        return;
+    }
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    clearTimeout(this.#linger);
+    if (this.#phase !== 'done') this.#broken(transportError(this.#options.serverName, error));
+  }
+
+  /** With an event id in hand the rest can be asked for (2025-11-25, transports: Resumability). */
+  #broken(error: GatewayError): void {
+    if (this.#phase !== 'stream' || this.#lastEventId === undefined) return this.#fail(error);
+    this.#phase = 'head';
+    this.#options.resume(this.#lastEventId, this.#retryMs);
+  }
+
+  #resumed(status: number, type: string): void {
+    if (status === 200 && type.startsWith('text/event-stream')) return this.#startStream();
+    const name = this.#options.serverName;
+    this.#fail(
+      new GatewayError(Code.DownstreamUnavailable, `Server "${name}" broke its stream and did not resume it; the outcome of the call is unknown`),
+    );
+  }
+
+  #startStream(): void {
+    this.#phase = 'stream';
+    this.#parser = new SseParser((event) => this.#event(event), this.#options.maxMessageBytes);
+    this.#options.sink.drained = () => this.#controller?.resume();
+  }
+
+  #hold(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#held += chunk.length;
+    if (this.#held <= HOLD_BYTES && (this.#length === undefined || this.#length <= HOLD_BYTES)) return;
+    const first = this.#body();
+    if (!/^\s*\{/.test(first.toString('latin1', 0, 64))) {
+      return this.#fail(protocolError(this.#options.serverName, `something that is not JSON-RPC, beginning with ${preview(first.toString('utf8', 0, 60))}`));
+    }
+    this.#phase = 'passing';
+    this.#chunks = [];
+    this.#options.sink.drained = () => controller.resume();
+    this.#options.sink.begin(this.#length);
+    if (!this.#options.sink.data(first)) controller.pause();
+  }
+
+  #streamData(chunk: Buffer): void {
+    try {
+      this.#parser?.push(chunk);
+    } catch (error) {
+      if (!(error instanceof SseTooLarge)) throw error;
+      this.#fail(protocolError(this.#options.serverName, error.message));
+    }
+  }
+
+  #event(event: SseEvent): void {
+    if (this.#phase !== 'stream') return;
+    if (event.id !== undefined && event.id !== '') this.#lastEventId = event.id;
+    if (event.retry !== undefined) this.#retryMs = event.retry;
+    if (event.data === '' || event.event !== 'message') return;
+    // A response has no method. Looking for the word is cheaper than parsing every result.
+    if (!event.data.includes('"method"')) return this.#answerText(event.data);
+    let message: Message;
+    try {
+      message = parseMessage(event.data, MAX_DEPTH);
+    } catch {
+      return this.#fail(protocolError(this.#options.serverName, `an event that is not JSON-RPC, beginning with ${preview(event.data)}`));
+    }
+    if (message.kind === 'response') return this.#answerText(event.data);
+    if (this.#options.intercept(message)) return;
+    if (!this.#options.sink.message(event.data, message)) this.#controller?.pause();
+  }
+
+  #answerText(text: string): void {
+    this.#answer(Buffer.from(text));
+  }
+
+  #answer(body: Buffer): void {
+    const problem = answerProblem(body, this.#options.request.id);
+    if (problem !== undefined) return this.#fail(protocolError(this.#options.serverName, problem));
+    this.#finish();
+    this.#options.sink.answer(body);
+  }
+
+  /** A status of 300 and above. A JSON-RPC error in it is the server's answer; it may not know which request it answers. */
+  #refused(body: string): void {
+    const error = jsonRpcError(body);
+    if (error === undefined) return this.#fail(statusError(this.#options.serverName, this.#status, body));
+    if (this.#status === 400 && this.#options.hasSession && /session/i.test(error.message)) return this.#sessionLost();
+    this.#finish();
+    this.#options.sink.answer(errorText(this.#options.request.id, error.code, error.message, error.data));
+  }
+
+  /** Not the end of the request: its owner starts it again in a new session. */
+  #sessionLost(): void {
+    this.#phase = 'done';
+    this.#controller?.abort(new GatewayError(Code.Cancelled, 'Abandoned'));
+    this.#options.onSessionLost();
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#phase === 'done') return;
+    this.abandon();
+    this.#options.sink.fail(error);
+  }
+
+  #finish(): void {
+    if (this.#phase === 'stream') {
+      this.#linger = setTimeout(() => this.#controller?.abort(new GatewayError(Code.Cancelled, 'Answered')), LINGER_MS);
+      this.#linger.unref();
+    }
+    this.#phase = 'done';
+    this.#chunks = [];
+    this.#options.sink.drained = undefined;
+    this.#controller?.resume();
+    this.#options.onDone();
+  }
+
+  #body(): Buffer {
+    const [only] = this.#chunks;
+    return this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks);
+  }
+}
+
+function jsonRpcError(body: string): { code: number; message: string; data: unknown } | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    const error = isObject(value) ? own(value, 'error') : undefined;
+    if (!isObject(error)) return undefined;
+    const code = own(error, 'code');
+    const message = own(error, 'message');
+    if (typeof code !== 'number' || typeof message !== 'string') return undefined;
+    return { code, message, data: own(error, 'data') };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,233 @@
+import type { Dispatcher } from 'undici';
+import type { HttpTarget } from '../db/server-record.ts';
+import { type Message, type RequestMessage, resultText } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { LATEST_LEGACY } from '../protocol/versions.ts';
+import { CollectingSink, DownstreamAnswerError, ownNotification, ownRefusal } from './call.ts';
+import { Deadline } from './deadline.ts';
+import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
+import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
+import { HttpExchange } from './http-exchange.ts';
+import { HttpListener } from './http-listener.ts';
+import type { AnswerSink, CancelRequest, Deadlines, DownstreamLink, DownstreamServer, OpenOptions, ServerHandshake } from './port.ts';
+
+export interface HttpLinkOptions extends OpenOptions {
+  readonly client: HttpClient;
+  readonly identity: ClientIdentity;
+  readonly handshakeDeadlines: Deadlines;
+}
+
+const NO_HANDSHAKE: ServerHandshake = { protocolVersion: LATEST_LEGACY, capabilities: {}, serverInfo: {} };
+
+/** One session with a Streamable HTTP server of the legacy era. */
+export class HttpLink implements DownstreamLink {
+  readonly server: DownstreamServer;
+  handshake: ServerHandshake = NO_HANDSHAKE;
+  readonly #options: HttpLinkOptions;
+  readonly #endpoint: HttpEndpoint;
+  readonly #ownHeaders: readonly string[];
+  #headers: string[];
+  #sessionId: string | undefined;
+  #listener: HttpListener | undefined;
+  #renewal: Promise<void> | undefined;
+  #closed = false;
+
+  private constructor(server: DownstreamServer, target: HttpTarget, options: HttpLinkOptions) {
+    this.server = server;
+    this.#options = options;
+    this.#endpoint = endpointOf(target.url);
+    this.#ownHeaders = Object.entries(target.headers).flat();
+    this.#headers = this.#buildHeaders(undefined);
+  }
+
+  static async open(server: DownstreamServer, target: HttpTarget, options: HttpLinkOptions): Promise<HttpLink> {
+    const link = new HttpLink(server, target, options);
+    await link.#initialize(options.signal);
+    return link;
+  }
+
+  request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest {
+    let healed = false;
+    let exchange: HttpExchange;
+    let settled = false;
+    const settle = () => {
+      settled = true;
+      deadline.clear();
+    };
+    const cancel: CancelRequest = (reason) => {
+      if (settled) return;
+      exchange.abandon();
+      settle();
+      this.send(ownNotification('notifications/cancelled', { requestId: request.id, reason: reason.message }));
+      sink.fail(reason);
+    };
+    const deadline = new Deadline(deadlines, cancel, this.server.name);
+    const start = () => {
+      const sessionId = this.#sessionId;
+      exchange = this.#exchange(request, sink, () => deadline.refresh(), settle, () => {
+        if (healed) {
+          settle();
+          sink.fail(new GatewayError(Code.DownstreamSessionLost, `Server "${this.server.name}" keeps losing its session`));
+          return;
+        }
+        // A server that does not know the session has not run the call: trying once more is safe (row B7).
+        healed = true;
+        this.#renew(sessionId).then(() => !settled && start(), (error) => {
+          settle();
+          sink.fail(GatewayError.from(error));
+        });
+      });
+      this.#post(request.text, exchange);
+    };
+    start();
+    return cancel;
+  }
+
+  send(message: Message): void {
+    this.#post(message.text, IGNORE_ANSWER);
+  }
+
+  listen(): void {
+    if (this.#listener !== undefined || this.#closed) return;
+    this.#listener = new HttpListener({
+      maxMessageBytes: this.#options.client.maxMessageBytes,
+      connect: (lastEventId, handler) => this.#get(lastEventId, handler),
+      onMessage: (message) => this.#fromServer(message),
+      onSessionLost: () => {
+        this.#listener = undefined;
+        this.#renew(this.#sessionId).then(() => this.listen(), () => {});
+      },
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listener?.close();
+    if (this.#sessionId === undefined) return;
+    const ended = Promise.withResolvers<void>();
+    const done = () => ended.resolve();
+    this.#options.client.dispatch(this.#endpoint, 'DELETE', this.#headers, null, {
+      onRequestStart() {},
+      onResponseStart() {},
+      onResponseData() {},
+      onResponseEnd: done,
+      onResponseError: done,
+    });
+    const patience = setTimeout(done, 1000);
+    await ended.promise;
+    clearTimeout(patience);
+  }
+
+  #exchange(request: RequestMessage, sink: AnswerSink, onActivity: () => void, onDone: () => void, onSessionLost: () => void): HttpExchange {
+    const exchange: HttpExchange = new HttpExchange({
+      serverName: this.server.name,
+      request,
+      sink,
+      maxMessageBytes: this.#options.client.maxMessageBytes,
+      hasSession: this.#sessionId !== undefined,
+      onActivity,
+      onDone,
+      onSessionLost,
+      intercept: (message) => this.#answerPing(message),
+      resume: (lastEventId, delayMs) => {
+        setTimeout(() => this.#get(lastEventId, exchange), delayMs);
+      },
+    });
+    return exchange;
+  }
+
+  #post(body: string, handler: Dispatcher.DispatchHandler): void {
+    this.#options.client.dispatch(this.#endpoint, 'POST', this.#headers, body, handler);
+  }
+
+  #get(lastEventId: string | undefined, handler: Dispatcher.DispatchHandler): void {
+    const headers = lastEventId === undefined ? this.#headers : [...this.#headers, 'last-event-id', lastEventId];
+    this.#options.client.dispatch(this.#endpoint, 'GET', headers, null, handler);
+  }
+
+  #fromServer(message: Message): void {
+    if (!this.#answerPing(message)) this.#options.listener.message(message);
+  }
+
+  /** A ping asks whether we are there; nobody behind us needs to be asked. */
+  #answerPing(message: Message): boolean {
+    if (message.kind !== 'request' || message.method !== 'ping') return false;
+    this.#post(resultText(message.id, '{}'), IGNORE_ANSWER);
+    return true;
+  }
+
+  /** A new session in place of the lost one; whoever lost the same one waits for the same renewal. */
+  #renew(lost: string | undefined): Promise<void> {
+    if (this.#sessionId !== lost) return Promise.resolve();
+    this.#renewal ??= this.#initialize(AbortSignal.timeout(this.#options.handshakeDeadlines.totalMs))
+      .then(() => this.#options.listener.restarted())
+      .finally(() => {
+        this.#renewal = undefined;
+      });
+    return this.#renewal;
+  }
+
+  async #initialize(signal: AbortSignal): Promise<void> {
+    if (this.#closed) throw new GatewayError(Code.DownstreamUnavailable, `Server "${this.server.name}" is closed`);
+    this.#sessionId = undefined;
+    this.#headers = this.#buildHeaders(undefined);
+    const request = initializeRequest(this.#options.identity, this.#options.clientCapabilities);
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const sink = new CollectingSink(
+      (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome.result)),
+      (asked) => this.send(ownRefusal(asked.id, 'Not before the handshake is complete')),
+    );
+    const abort = (reason: GatewayError) => {
+      exchange.abandon();
+      reject(reason);
+    };
+    const deadline = new Deadline(this.#options.handshakeDeadlines, abort, this.server.name);
+    const onAbort = () => abort(new GatewayError(Code.Cancelled, 'Cancelled', { cause: signal.reason }));
+    const exchange = this.#exchange(request, sink, () => {}, () => deadline.clear(), onAbort);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      signal.throwIfAborted();
+      this.#post(request.text, exchange);
+      this.handshake = readHandshake(this.server.name, await promise);
+    } catch (error) {
+      throw initializeError(this.server.name, error);
+    } finally {
+      deadline.clear();
+      signal.removeEventListener('abort', onAbort);
+    }
+    this.#sessionId = headerOf(exchange.responseHeaders, 'mcp-session-id');
+    this.#headers = this.#buildHeaders(this.handshake.protocolVersion);
+    this.send(ownNotification('notifications/initialized'));
+  }
+
+  /** The version header belongs to what follows the handshake, not to the handshake. */
+  #buildHeaders(version: string | undefined): string[] {
+    const headers = [
+      ...this.#ownHeaders,
+      'content-type',
+      'application/json',
+      'accept',
+      'application/json, text/event-stream',
+    ];
+    if (version !== undefined) headers.push('mcp-protocol-version', version);
+    if (this.#sessionId !== undefined) headers.push('mcp-session-id', this.#sessionId);
+    return headers;
+  }
+}
+
+function initializeError(serverName: string, error: unknown): Error {
+  if (error instanceof DownstreamAnswerError) {
+    return new GatewayError(Code.DownstreamProtocol, `Server "${serverName}" refused to initialize: ${error.message}`);
+  }
+  return error instanceof GatewayError ? error : new GatewayError(Code.Cancelled, 'Cancelled', { cause: error });
+}
+
+/** For messages that nobody answers: the connection goes back to its pool, whatever the server says. */
+const IGNORE_ANSWER: Dispatcher.DispatchHandler = {
+  onRequestStart() {},
+  onResponseStart() {},
+  onResponseData() {},
+  onResponseEnd() {},
+  onResponseError() {},
+};

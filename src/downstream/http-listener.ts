@@ -1,0 +1,99 @@
+import type { Dispatcher } from 'undici';
+import { type Message, parseMessage } from '../protocol/envelope.ts';
+import { type SseEvent, SseParser } from '../protocol/sse.ts';
+import { Backoff } from './backoff.ts';
+import { headerOf } from './http-client.ts';
+
+const MAX_DEPTH = 512;
+
+/** A stream that lived this long was a good one: its end is no failure. */
+const HEALTHY_MS = 10_000;
+
+export interface ListenerOptions {
+  readonly maxMessageBytes: number;
+  /** Sends the GET. `lastEventId` asks for what came after it. */
+  readonly connect: (lastEventId: string | undefined, handler: Dispatcher.DispatchHandler) => void;
+  readonly onMessage: (message: Message) => void;
+  /** The server does not know our session any more. The listener has stopped; a new session wants a new one. */
+  readonly onSessionLost: () => void;
+}
+
+/** The GET stream of a downstream session: opened again whenever it ends, until closed or until the server says that it has none. */
+export class HttpListener {
+  readonly #options: ListenerOptions;
+  readonly #backoff = new Backoff(500, 30_000);
+  #controller: Dispatcher.DispatchController | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastEventId: string | undefined;
+  #retryMs = 0;
+  #closed = false;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#connect();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#controller?.abort(new Error('closed'));
+  }
+
+  #connect(): void {
+    const parser = new SseParser((event) => this.#event(event), this.#options.maxMessageBytes);
+    let openedAt = 0;
+    let over = false;
+    const ended = () => {
+      if (over) return;
+      over = true;
+      this.#again(openedAt > 0 && Date.now() - openedAt > HEALTHY_MS);
+    };
+    this.#options.connect(this.#lastEventId, {
+      onRequestStart: (controller) => {
+        this.#controller = controller;
+        if (this.#closed) controller.abort(new Error('closed'));
+      },
+      onResponseStart: (controller, status, headers) => {
+        if (status < 200) return;
+        const isStream = (headerOf(headers, 'content-type') ?? '').startsWith('text/event-stream');
+        if (status === 200 && isStream) {
+          openedAt = Date.now();
+          return;
+        }
+        over = status < 500 && status !== 429;
+        controller.abort(new Error(`HTTP ${status}`));
+        if (status === 404) this.#options.onSessionLost();
+      },
+      onResponseData: (controller, chunk) => {
+        try {
+          parser.push(chunk);
+        } catch (error) {
+          controller.abort(error instanceof Error ? error : new Error(String(error)));
+        }
+      },
+      onResponseEnd: ended,
+      onResponseError: ended,
+    });
+  }
+
+  #again(wasHealthy: boolean): void {
+    if (this.#closed) return;
+    if (wasHealthy) this.#backoff.reset();
+    this.#timer = setTimeout(() => this.#connect(), Math.max(this.#retryMs, this.#backoff.next()));
+    this.#timer.unref();
+  }
+
+  #event(event: SseEvent): void {
+    if (event.id !== undefined && event.id !== '') this.#lastEventId = event.id;
+    if (event.retry !== undefined) this.#retryMs = event.retry;
+    if (event.data === '' || event.event !== 'message') return;
+    let message: Message;
+    try {
+      message = parseMessage(event.data, MAX_DEPTH);
+    } catch {
+      // Not JSON-RPC: nobody could be answered. The next event may be better.
+      return;
+    }
+    if (message.kind !== 'response') this.#options.onMessage(message);
+  }
+}

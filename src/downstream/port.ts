@@ -1,0 +1,98 @@
+import type { Owner } from '../auth/principal.ts';
+import type { ServerRecord, ServerTarget } from '../db/server-record.ts';
+import type { Message, RequestMessage } from '../protocol/envelope.ts';
+import type { GatewayError } from '../protocol/errors.ts';
+
+/**
+ * Where everything goes that comes of one request to a downstream. Order of calls: `openStream` where the downstream
+ * answers with a stream, any number of `message`, then exactly one of `answer`, `begin` … `end`, or `fail`.
+ */
+export interface AnswerSink {
+  /** The downstream chose to answer with a stream. */
+  openStream(): void;
+  /** JSON-RPC text that belongs to the request and comes before its answer. False: the reader is slow, wait for `drained`. */
+  message(text: string, message: Message): boolean;
+  /** The whole answer, JSON-RPC text. */
+  answer(body: string | Buffer): void;
+  /** An answer too large to hold: its bytes follow. `length` in bytes, where known. */
+  begin(length: number | undefined): void;
+  /** False: the reader is slow, wait for `drained`. */
+  data(chunk: Buffer): boolean;
+  end(): void;
+  /** No answer will come. After `begin` the rest is missing. */
+  fail(error: GatewayError): void;
+  /** Set by the downstream: called when a slow reader can take more. */
+  drained: (() => void) | undefined;
+}
+
+/** How long a request may take, in milliseconds. */
+export interface Deadlines {
+  /** Since the request or the last sign of life that belongs to it. */
+  readonly idleMs: number;
+  /** In all, whatever progress is reported. */
+  readonly totalMs: number;
+}
+
+/** Ends a request early: the downstream is told, and the sink fails with the reason. Does nothing once answered. */
+export type CancelRequest = (reason: GatewayError) => void;
+
+/** What a server said in its handshake. */
+export interface ServerHandshake {
+  readonly protocolVersion: string;
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly serverInfo: Readonly<Record<string, unknown>>;
+  readonly instructions?: string;
+}
+
+/** One MCP session with a downstream server, or a share of one. */
+export interface DownstreamLink {
+  readonly server: DownstreamServer;
+  readonly handshake: ServerHandshake;
+  request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest;
+  /** Sends a notification, or the answer to a request of the server's. Lost in silence when the server is away. */
+  send(message: Message): void;
+  /** Asks the server for what it has to say outside any request. Does nothing where that comes anyway. */
+  listen(): void;
+  close(): Promise<void>;
+}
+
+/** Told of what a server says outside any request. */
+export interface LinkListener {
+  /** A notification or a request of the server's. */
+  message(message: Message): void;
+  /** The server began anew: what it was told before (log level, subscriptions) is forgotten, what it lists may differ. */
+  restarted(): void;
+}
+
+export interface OpenOptions {
+  /** What the server is told its client can do. */
+  readonly clientCapabilities: Readonly<Record<string, unknown>>;
+  readonly listener: LinkListener;
+  readonly signal: AbortSignal;
+}
+
+/** A server as connections see it. */
+export interface DownstreamServer {
+  readonly id: string;
+  readonly owner: Owner;
+  readonly name: string;
+  /** Prefix of its public names; empty for none. */
+  readonly prefix: string;
+  readonly ordinal: number;
+  readonly revision: number;
+  /** `builtin`: the gateway's own tools, which are a server like any other to everyone but the connector. */
+  readonly target: ServerTarget | { readonly kind: 'builtin' };
+}
+
+export function downstreamServer(record: ServerRecord): DownstreamServer {
+  const { id, owner, name, ordinal, revision, target } = record;
+  return { id, owner, name, ordinal, revision, target, prefix: record.toolPrefix ?? name };
+}
+
+/** Opens links. One adapter a transport. Throws DownstreamUnavailable, DownstreamProtocol, DownstreamTimeout, FailedPrecondition. */
+export interface Connector {
+  open(server: DownstreamServer, options: OpenOptions): Promise<DownstreamLink>;
+  /** Ends what is kept for a server that has changed or gone. */
+  drop(serverId: string): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,40 @@
+import { type Id, isObject, locate, type Message, own, type RequestMessage } from '../protocol/envelope.ts';
+import { type Span, splice } from '../protocol/json-text.ts';
+import type { Deadline } from './deadline.ts';
+import type { AnswerSink } from './port.ts';
+
+/** A request on its way through a process that several sessions share. */
+export interface Pending {
+  readonly id: Id;
+  /** The caller's progress token as JSON text; absent where it wants no progress. */
+  readonly progressToken: string | undefined;
+  readonly sink: AnswerSink;
+  readonly deadline: Deadline;
+  /** Whose request it is: server requests that arrive meanwhile go there. */
+  readonly owner: object;
+}
+
+/**
+ * The request as the process sees it. Sessions choose their ids and progress tokens each for itself, so on a shared
+ * process both are replaced by a number of ours.
+ */
+export function renumber(request: RequestMessage, id: number): { text: string; progressToken: string | undefined } {
+  const idSpan = request.members.get('id');
+  const tokenSpan = hasToken(request) ? locate(request, ['params', '_meta', 'progressToken']) : undefined;
+  const progressToken = tokenSpan === undefined ? undefined : request.text.slice(tokenSpan.start, tokenSpan.end);
+  // From the end to the beginning, so that a splice does not move what is still to be spliced.
+  const spans = [idSpan, tokenSpan].filter((span) => span !== undefined).sort((a: Span, b: Span) => b.start - a.start);
+  return { text: spans.reduce((text, span) => splice(text, span, String(id)), request.text), progressToken };
+}
+
+function hasToken(request: RequestMessage): boolean {
+  const meta = request.params === undefined ? undefined : own(request.params, '_meta');
+  return isObject(meta) && own(meta, 'progressToken') !== undefined;
+}
+
+/** The number that a progress notification names, if it is one of ours. */
+export function progressNumber(message: Message): number | undefined {
+  if (message.kind !== 'notification' || message.method !== 'notifications/progress') return undefined;
+  const token = message.params === undefined ? undefined : own(message.params, 'progressToken');
+  return typeof token === 'number' ? token : undefined;
+}

@@ -1,0 +1,146 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js';
+import type { StdioTarget } from '../db/server-record.ts';
+import { LineSplitter } from './lines.ts';
+import { type Reaper, signalGroup } from './reaper.ts';
+
+/** From a closed stdin to SIGTERM, and from there to SIGKILL (2025-11-25, lifecycle: Shutdown). */
+const GRACE_MS = 1500;
+
+/** How much of stderr is kept to explain an early end. */
+const STDERR_TAIL = 400;
+
+export interface StdioProcessOptions {
+  readonly target: StdioTarget;
+  readonly reaper: Reaper;
+  readonly maxMessageBytes: number;
+  readonly onLine: (line: string) => void;
+  readonly onStderr: (line: string) => void;
+  /** Once, when the process is gone or never came to be. The reason is for people. */
+  readonly onExit: (reason: string) => void;
+}
+
+/** One child process in a process group of its own, so that whatever it starts ends with it. */
+export class StdioProcess {
+  readonly #options: StdioProcessOptions;
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #exited = Promise.withResolvers<void>();
+  #stderrTail = '';
+  #over = false;
+
+  constructor(options: StdioProcessOptions) {
+    this.#options = options;
+    const { target } = options;
+    this.#child = spawn(target.command, [...target.args], {
+      env: { ...getDefaultEnvironment(), ...target.env },
+      ...(target.cwd === undefined ? {} : { cwd: target.cwd }),
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: process.platform !== 'win32',
+      windowsHide: true,
+    });
+    if (this.#child.pid !== undefined) options.reaper.add(this.#child.pid);
+    this.#read();
+    this.#child.on('error', (error) => this.#end(startFailure(target, error)));
+    this.#child.on('exit', (code, signal) => this.#gone(this.#exitReason(code, signal)));
+    this.#child.stdin.on('error', () => {});
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Writes one message. False: the process reads slowly. */
+  write(text: string): boolean {
+    if (this.#over) return true;
+    // A newline inside the text can only be white space between JSON tokens.
+    return this.#child.stdin.write(`${text.includes('\n') ? text.replaceAll(/[\r\n]+/g, ' ') : text}\n`);
+  }
+
+  pause(): void {
+    this.#child.stdout.pause();
+  }
+
+  resume(): void {
+    this.#child.stdout.resume();
+  }
+
+  /** Asks the process to end, then makes it, with all that it started. Resolves when it is gone. */
+  async stop(): Promise<void> {
+    if (this.#child.pid === undefined || this.#over) return;
+    const group = this.#child.pid;
+    this.#child.stdin.end();
+    const terminate = setTimeout(() => signalGroup(group, 'SIGTERM'), GRACE_MS);
+    const kill = setTimeout(() => this.#kill(), 2 * GRACE_MS);
+    await this.#exited.promise;
+    clearTimeout(terminate);
+    clearTimeout(kill);
+  }
+
+  /** For a process that can't be trusted any more. */
+  kill(): void {
+    if (!this.#over) this.#kill();
+  }
+
+  #kill(): void {
+    if (this.#child.pid !== undefined) signalGroup(this.#child.pid, 'SIGKILL');
+  }
+
+  #read(): void {
+    const out = new LineSplitter(this.#options.onLine, this.#options.maxMessageBytes);
+    this.#child.stdout.on('data', (chunk: Buffer) => {
+      try {
+        out.push(chunk);
+      } catch (error) {
+        this.#options.onStderr(`stopped: it wrote ${error instanceof Error ? error.message : 'too much'} to stdout`);
+        this.#kill();
+      }
+    });
+    const err = new LineSplitter((line) => {
+      this.#stderrTail = line.trim() === '' ? this.#stderrTail : line.slice(0, STDERR_TAIL);
+      this.#options.onStderr(line);
+    }, 1 << 20);
+    this.#child.stderr.on('data', (chunk: Buffer) => {
+      try {
+        err.push(chunk);
+      } catch {
+        // A line of a megabyte on stderr is not worth keeping.
+      }
+    });
+    this.#child.stdout.on('error', () => {});
+    this.#child.stderr.on('error', () => {});
+  }
+
+  #exitReason(code: number | null, signal: NodeJS.Signals | null): string {
+    const how = signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
+    return this.#stderrTail === '' ? how : `${how}; its last words: ${this.#stderrTail}`;
+  }
+
+  /** The process is gone; its pipes may still hold what it wrote, and its group what it started. */
+  #gone(reason: string): void {
+    const group = this.#child.pid;
+    if (group !== undefined) this.#clearGroup(group);
+    this.#child.once('close', () => this.#end(reason));
+    setTimeout(() => this.#end(reason), GRACE_MS).unref();
+  }
+
+  #clearGroup(group: number): void {
+    if (!signalGroup(group, 'SIGTERM')) return this.#options.reaper.remove(group);
+    setTimeout(() => {
+      signalGroup(group, 'SIGKILL');
+      this.#options.reaper.remove(group);
+    }, GRACE_MS).unref();
+  }
+
+  #end(reason: string): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#options.onExit(reason);
+    this.#exited.resolve();
+  }
+}
+
+function startFailure(target: StdioTarget, error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT') return `could not be started: there is no command ${JSON.stringify(target.command)}`;
+  if (error.code === 'EACCES') return `could not be started: ${JSON.stringify(target.command)} may not be executed`;
+  return `could not be started (${error.code ?? 'unknown error'})`;
+}

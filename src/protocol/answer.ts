@@ -1,0 +1,52 @@
+import { type Id, isObject, own } from './envelope.ts';
+
+/** Up to this size an answer is parsed whole to be sure of it; beyond, its two ends have to do. */
+const FULL_CHECK_BYTES = 4096;
+const EDGE_BYTES = 160;
+
+/**
+ * Whether bytes are the JSON-RPC answer to `id`. Undefined when they are; otherwise what is wrong, for people. A large
+ * answer is not parsed: it must look like one object whose id stands at its beginning or end, as every serialiser in
+ * use puts it; where it does not, it is parsed after all.
+ */
+export function answerProblem(body: Buffer, id: Id): string | undefined {
+  if (body.length === 0) return 'an empty body';
+  if (body.length > FULL_CHECK_BYTES && edgesMatch(body, id)) return undefined;
+  return problemOfText(body.toString('utf8'), id);
+}
+
+function problemOfText(text: string, id: Id): string | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return `something that is not JSON, beginning with ${preview(text)}`;
+  }
+  if (!isObject(value) || Object.hasOwn(value, 'result') === Object.hasOwn(value, 'error')) {
+    return 'JSON that is not a JSON-RPC response';
+  }
+  const got = own(value, 'id');
+  if (got === id) return undefined;
+  return `a response to another request (id ${JSON.stringify(got)?.slice(0, 40)} in place of ${JSON.stringify(id)})`;
+}
+
+function edgesMatch(body: Buffer, id: Id): boolean {
+  const head = body.toString('latin1', 0, EDGE_BYTES).trimStart();
+  const tail = body.toString('latin1', body.length - EDGE_BYTES).trimEnd();
+  if (!head.startsWith('{') || !tail.endsWith('}')) return false;
+  const wanted = `"id":${JSON.stringify(id)}`;
+  return standsWhole(head, wanted) || standsWhole(tail, wanted);
+}
+
+/** Found, and followed by the end of the value: `"id":1` must not match `"id":12`. */
+function standsWhole(text: string, wanted: string): boolean {
+  const at = text.indexOf(wanted);
+  if (at === -1) return false;
+  const next = text[at + wanted.length];
+  return next === ',' || next === '}';
+}
+
+/** The beginning of an unexpected text, short and printable. */
+export function preview(text: string): string {
+  return JSON.stringify(text.slice(0, 60).replaceAll(/[^\x20-\x7e]+/g, ' '));
+}

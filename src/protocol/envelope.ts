@@ -1,0 +1,155 @@
+import { Code, GatewayError } from './errors.ts';
+import { arrayElements, depthExceeds, objectMembers, type Span, splice } from './json-text.ts';
+
+/** A JSON-RPC id as MCP allows it: never null. */
+export type Id = string | number;
+
+export type Params = Readonly<Record<string, unknown>>;
+
+interface Parsed {
+  /** The message's own text, exactly as received. */
+  readonly text: string;
+  /** Where its top-level members are in `text`. */
+  readonly members: ReadonlyMap<string, Span>;
+}
+
+export interface RequestMessage extends Parsed {
+  readonly kind: 'request';
+  readonly id: Id;
+  readonly method: string;
+  readonly params: Params | undefined;
+}
+
+export interface NotificationMessage extends Parsed {
+  readonly kind: 'notification';
+  readonly method: string;
+  readonly params: Params | undefined;
+}
+
+export interface ResponseMessage extends Parsed {
+  readonly kind: 'response';
+  readonly id: Id;
+  readonly result: unknown;
+  readonly error: unknown;
+}
+
+export type Message = RequestMessage | NotificationMessage | ResponseMessage;
+
+/** An InvalidRequest that still knows which request it answers. */
+export class InvalidMessage extends GatewayError {
+  readonly id: Id | null;
+  constructor(reason: string, id: Id | null) {
+    super(Code.InvalidRequest, `Invalid Request: ${reason}`);
+    this.id = id;
+  }
+}
+
+/** JSON text to a value. Throws ParseError, or InvalidRequest where it nests deeper than `maxDepth`. */
+export function parseJson(text: string, maxDepth: number): unknown {
+  if (depthExceeds(text, maxDepth)) {
+    throw new InvalidMessage(`nested deeper than ${maxDepth} levels`, null);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new GatewayError(Code.ParseError, 'Parse error: the body is not valid JSON', { cause });
+  }
+}
+
+/** One message. Throws ParseError and InvalidMessage. */
+export function parseMessage(text: string, maxDepth: number): Message {
+  return classify(parseJson(text, maxDepth), text);
+}
+
+/** The body of a POST: one message, or the messages of a batch. */
+export function parseBody(text: string, maxDepth: number): Message | Message[] {
+  const value = parseJson(text, maxDepth);
+  if (!Array.isArray(value)) return classify(value, text);
+  if (value.length === 0) throw new InvalidMessage('an empty batch', null);
+  return arrayElements(text).map((span, index) => classify(value[index], text.slice(span.start, span.end)));
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function isId(value: unknown): value is Id {
+  return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value));
+}
+
+function classify(value: unknown, text: string): Message {
+  if (!isObject(value)) throw new InvalidMessage('a message must be an object', null);
+  const id = own(value, 'id');
+  const known = isId(id) ? id : null;
+  const members = objectMembers(text);
+  if (members === undefined) throw new InvalidMessage('a member stands twice', known);
+  if (own(value, 'jsonrpc') !== '2.0') throw new InvalidMessage('"jsonrpc" must be "2.0"', known);
+  const method = own(value, 'method');
+  if (method === undefined) return classifyResponse(value, text, members, known);
+  if (typeof method !== 'string') throw new InvalidMessage('"method" must be a string', known);
+  const params = own(value, 'params');
+  if (params !== undefined && !isObject(params)) throw new InvalidMessage('"params" must be an object', known);
+  if (!members.has('id')) return { kind: 'notification', method, params, text, members };
+  if (known === null) throw new InvalidMessage('"id" must be a string or a number', null);
+  return { kind: 'request', id: known, method, params, text, members };
+}
+
+function classifyResponse(
+  value: Readonly<Record<string, unknown>>,
+  text: string,
+  members: ReadonlyMap<string, Span>,
+  id: Id | null,
+): ResponseMessage {
+  if (members.has('result') === members.has('error')) {
+    throw new InvalidMessage('neither a request, a notification nor a response', id);
+  }
+  if (id === null) throw new InvalidMessage('"id" must be a string or a number', null);
+  return { kind: 'response', id, result: own(value, 'result'), error: own(value, 'error'), text, members };
+}
+
+/** A member of the object itself; a `__proto__` in the text is such a member and nothing more. */
+export function own(value: Readonly<Record<string, unknown>>, key: string): unknown {
+  return Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
+/** A string member of params, or InvalidParams naming it. */
+export function stringParam(params: Params | undefined, key: string): string {
+  const value = params === undefined ? undefined : own(params, key);
+  if (typeof value !== 'string') throw new GatewayError(Code.InvalidParams, `Invalid params: "${key}" must be a string`);
+  return value;
+}
+
+/** The message's text with one value replaced, found by its path of keys; undefined where the path is missing or a key on it stands twice. */
+export function replaceAt(message: Message, path: readonly string[], replacement: string): string | undefined {
+  const span = locate(message, path);
+  return span === undefined ? undefined : splice(message.text, span, replacement);
+}
+
+/** Where the value at a path of keys stands in the message's text. */
+export function locate(message: Message, path: readonly string[]): Span | undefined {
+  let members: ReadonlyMap<string, Span> | undefined = message.members;
+  let span: Span | undefined;
+  for (const key of path) {
+    if (span !== undefined) members = objectMembers(message.text, span.start);
+    span = members?.get(key);
+    if (span === undefined) return undefined;
+  }
+  return span;
+}
+
+/** The text of a response with a result that is JSON text already. */
+export function resultText(id: Id, resultJson: string): string {
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${resultJson}}`;
+}
+
+export function errorText(id: Id | null, code: number, message: string, data?: unknown): string {
+  return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, ...(data === undefined ? {} : { data }) } });
+}
+
+export function notificationText(method: string, params?: unknown): string {
+  return JSON.stringify({ jsonrpc: '2.0', method, ...(params === undefined ? {} : { params }) });
+}
+
+export function requestText(id: Id, method: string, params?: unknown): string {
+  return JSON.stringify({ jsonrpc: '2.0', id, method, ...(params === undefined ? {} : { params }) });
+}

@@ -1,0 +1,135 @@
+/**
+ * Finding one's way in JSON text without building objects. A relay changes one name in a message and must leave
+ * every other byte as it was: numbers beyond 2^53, key order, unknown fields. So it looks for the span of a value
+ * and splices. All functions but {@link depthExceeds} take text that `JSON.parse` has accepted.
+ */
+
+/** A half-open range of UTF-16 code units: the text of one value. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+
+/**
+ * The members of the object whose text starts at or after `from`, by key. Returns undefined when a key stands twice:
+ * two readers may then see two different messages, which is how a request is smuggled past a check.
+ */
+export function objectMembers(text: string, from = 0): Map<string, Span> | undefined {
+  const members = new Map<string, Span>();
+  let at = skipSpace(text, from);
+  if (text.charCodeAt(at) !== OPEN_BRACE) return members;
+  at = skipSpace(text, at + 1);
+  while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACE) {
+    const keyEnd = stringEnd(text, at);
+    const key = decodeKey(text, at, keyEnd);
+    at = skipSpace(text, keyEnd);
+    if (text.charCodeAt(at) === COLON) at = skipSpace(text, at + 1);
+    const end = valueEnd(text, at);
+    if (members.has(key)) return undefined;
+    members.set(key, { start: at, end });
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
+  }
+  return members;
+}
+
+/** The elements of the array whose text starts at or after `from`. */
+export function arrayElements(text: string, from = 0): Span[] {
+  const elements: Span[] = [];
+  let at = skipSpace(text, from);
+  if (text.charCodeAt(at) !== OPEN_BRACKET) return elements;
+  at = skipSpace(text, at + 1);
+  while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACKET) {
+    const end = valueEnd(text, at);
+    elements.push({ start: at, end });
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
+  }
+  return elements;
+}
+
+/** Text with the value at `span` replaced by other JSON text. */
+export function splice(text: string, span: Span, replacement: string): string {
+  return text.slice(0, span.start) + replacement + text.slice(span.end);
+}
+
+/** Whether arrays and objects nest deeper than `limit`. Takes any text; on text that isn't JSON the answer means little. */
+export function depthExceeds(text: string, limit: number): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === QUOTE) {
+      at = stringEnd(text, at) - 1;
+    } else if (char === OPEN_BRACE || char === OPEN_BRACKET) {
+      if (++depth > limit) return true;
+    } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) {
+      depth--;
+    }
+  }
+  return false;
+}
+
+function decodeKey(text: string, start: number, end: number): string {
+  const raw = text.slice(start + 1, end - 1);
+  return raw.includes('\\') ? String(JSON.parse(text.slice(start, end))) : raw;
+}
+
+function skipSpace(text: string, at: number): number {
+  while (at < text.length) {
+    const char = text.charCodeAt(at);
+    if (char !== 0x20 && char !== 0x0a && char !== 0x0d && char !== 0x09) break;
+    at++;
+  }
+  return at;
+}
+
+/** Index after the closing quote of the string whose opening quote is at `at`. Jumps from quote to quote: a long string costs a memchr. */
+function stringEnd(text: string, at: number): number {
+  let quote = text.indexOf('"', at + 1);
+  while (quote !== -1) {
+    let slashes = 0;
+    for (let back = quote - 1; back > at && text.charCodeAt(back) === BACKSLASH; back--) slashes++;
+    if (slashes % 2 === 0) return quote + 1;
+    quote = text.indexOf('"', quote + 1);
+  }
+  return text.length;
+}
+
+function valueEnd(text: string, at: number): number {
+  const first = text.charCodeAt(at);
+  if (first === QUOTE) return stringEnd(text, at);
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return containerEnd(text, at);
+  let end = at;
+  while (end < text.length) {
+    const char = text.charCodeAt(end);
+    if (char === COMMA || char === CLOSE_BRACE || char === CLOSE_BRACKET || char <= 0x20) break;
+    end++;
+  }
+  return end;
+}
+
+function containerEnd(text: string, at: number): number {
+  let depth = 0;
+  while (at < text.length) {
+    const char = text.charCodeAt(at);
+    if (char === QUOTE) {
+      at = stringEnd(text, at);
+      continue;
+    }
+    if (char === OPEN_BRACE || char === OPEN_BRACKET) depth++;
+    else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) {
+      if (--depth === 0) return at + 1;
+    }
+    at++;
+  }
+  return at;
+}

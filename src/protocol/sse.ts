@@ -1,0 +1,143 @@
+import { StringDecoder } from 'node:string_decoder';
+
+/** One server-sent event, as the WHATWG parser would dispatch it. Unlike a browser's, it may carry an id and no data: MCP primes streams with those. */
+export interface SseEvent {
+  readonly event: string;
+  readonly data: string;
+  readonly id: string | undefined;
+  /** Milliseconds. */
+  readonly retry: number | undefined;
+}
+
+export class SseTooLarge extends Error {
+  override readonly name = 'SseTooLarge';
+}
+
+/**
+ * Bytes in any split to events. Each byte is looked at once: a line that arrives in many pieces is joined when it ends.
+ * Throws {@link SseTooLarge} when one event grows beyond `maxEventSize` characters, so an endless line can't fill memory.
+ */
+export class SseParser {
+  readonly #onEvent: (event: SseEvent) => void;
+  readonly #maxEventSize: number;
+  readonly #decoder = new StringDecoder('utf8');
+  #line: string[] = [];
+  #size = 0;
+  #afterCarriageReturn = false;
+  #atStart = true;
+  #event = '';
+  #data: string[] = [];
+  #id: string | undefined;
+  #retry: number | undefined;
+  #seen = false;
+
+  constructor(onEvent: (event: SseEvent) => void, maxEventSize: number) {
+    this.#onEvent = onEvent;
+    this.#maxEventSize = maxEventSize;
+  }
+
+  push(chunk: Buffer): void {
+    let text = this.#decoder.write(chunk);
+    if (text.length === 0) return;
+    if (this.#atStart) {
+      this.#atStart = false;
+      if (text.charCodeAt(0) === 0xfeff) text = text.slice(1);
+    }
+    let at = 0;
+    if (this.#afterCarriageReturn && text.charCodeAt(0) === 0x0a) at = 1;
+    this.#afterCarriageReturn = false;
+    while (at < text.length) {
+      const end = lineBreak(text, at);
+      if (end === -1) break;
+      this.#endLine(text.slice(at, end));
+      at = end + 1;
+      if (text.charCodeAt(end) === 0x0d) {
+        if (at === text.length) this.#afterCarriageReturn = true;
+        else if (text.charCodeAt(at) === 0x0a) at++;
+      }
+    }
+    if (at < text.length) this.#hold(text.slice(at));
+  }
+
+  #hold(piece: string): void {
+    this.#grow(piece.length);
+    this.#line.push(piece);
+  }
+
+  #grow(by: number): void {
+    this.#size += by;
+    if (this.#size > this.#maxEventSize) throw new SseTooLarge(`an event of more than ${this.#maxEventSize} characters`);
+  }
+
+  #endLine(tail: string): void {
+    this.#grow(tail.length);
+    let line = tail;
+    if (this.#line.length > 0) {
+      this.#line.push(tail);
+      line = this.#line.join('');
+      this.#line = [];
+    }
+    if (line === '') this.#dispatch();
+    else this.#field(line);
+  }
+
+  #field(line: string): void {
+    const colon = line.indexOf(':');
+    if (colon === 0) return;
+    const name = colon === -1 ? line : line.slice(0, colon);
+    let value = colon === -1 ? '' : line.slice(colon + 1);
+    if (value.charCodeAt(0) === 0x20) value = value.slice(1);
+    switch (name) {
+      case 'data':
+        this.#data.push(value);
+        break;
+      case 'event':
+        this.#event = value;
+        break;
+      case 'id':
+        if (!value.includes('\0')) this.#id = value;
+        break;
+      case 'retry':
+        if (/^\d+$/.test(value)) this.#retry = Number(value);
+        break;
+      default:
+        return;
+    }
+    this.#seen = true;
+  }
+
+  #dispatch(): void {
+    this.#size = 0;
+    if (!this.#seen) return;
+    const event: SseEvent = {
+      event: this.#event === '' ? 'message' : this.#event,
+      data: this.#data.length === 1 ? (this.#data[0] ?? '') : this.#data.join('\n'),
+      id: this.#id,
+      retry: this.#retry,
+    };
+    this.#event = '';
+    this.#data = [];
+    this.#id = undefined;
+    this.#retry = undefined;
+    this.#seen = false;
+    this.#onEvent(event);
+  }
+}
+
+function lineBreak(text: string, from: number): number {
+  const feed = text.indexOf('\n', from);
+  const carriage = text.indexOf('\r', from);
+  if (carriage === -1) return feed;
+  if (feed === -1) return carriage;
+  return Math.min(feed, carriage);
+}
+
+/** The text of one event. Data with line breaks becomes several `data:` lines. */
+export function sseEventText(data: string, id?: string): string {
+  const head = id === undefined ? '' : `id: ${id}\n`;
+  const body = data.includes('\n') || data.includes('\r') ? data.split(/\r\n|\n|\r/).join('\ndata: ') : data;
+  return `${head}data: ${body}\n\n`;
+}
+
+/** A comment, for keep-alive: no event to any parser. */
+export const SSE_COMMENT = ': keep-alive\n\n';

@@ -1,0 +1,26 @@
+/** Versions of MCP in which a session begins with `initialize`, newest first. */
+export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26'] as const;
+
+export type LegacyVersion = (typeof LEGACY_VERSIONS)[number];
+
+/** Versions we can be a client of: servers in the field still answer with the first one. */
+export const DOWNSTREAM_VERSIONS: readonly string[] = [...LEGACY_VERSIONS, '2024-11-05'];
+
+export const LATEST_LEGACY: LegacyVersion = LEGACY_VERSIONS[0];
+
+/** What the absence of an `MCP-Protocol-Version` header means (2025-11-25, transports: Protocol Version Header). */
+export const ASSUMED_VERSION: LegacyVersion = '2025-03-26';
+
+export function isLegacyVersion(value: string): value is LegacyVersion {
+  return (LEGACY_VERSIONS as readonly string[]).includes(value);
+}
+
+/** The answer to a client's offer: the same version where we speak it, else our newest (2025-11-25, lifecycle: Version Negotiation). */
+export function negotiate(offered: string): LegacyVersion {
+  return isLegacyVersion(offered) ? offered : LATEST_LEGACY;
+}
+
+/** JSON-RPC batches exist in one version only. */
+export function hasBatches(version: LegacyVersion): boolean {
+  return version === '2025-03-26';
+}
