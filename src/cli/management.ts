@@ -1,0 +1,48 @@
+import { type Client, createClient } from '@connectrpc/connect';
+import { createConnectTransport } from '@connectrpc/connect-node';
+import type { McpServer } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import { TurnstileService } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
+
+export type Management = Client<typeof TurnstileService>;
+
+/** Longer than a server may take to start and answer, so that the gateway's own deadline is the one that is told. */
+const TIMEOUT_MS = 180_000;
+
+const PAGE_SIZE = 1000;
+
+/** A client of the management API. Connects with the first call. */
+export function connectManagement(baseUrl: string): Management {
+  return createClient(
+    TurnstileService,
+    createConnectTransport({ baseUrl, httpVersion: '1.1', defaultTimeoutMs: TIMEOUT_MS }),
+  );
+}
+
+/** The reference to a server by its name. */
+export function byName(name: string) {
+  return { ref: { case: 'name', value: name } } as const;
+}
+
+/** All servers of the caller, the oldest first. */
+export async function allServers(management: Management): Promise<McpServer[]> {
+  const servers: McpServer[] = [];
+  let pageToken = '';
+  do {
+    const page = await management.listMcpServers({ pageSize: PAGE_SIZE, pageToken });
+    servers.push(...page.servers);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return servers;
+}
+
+/** The public names of a server's tools. */
+export async function toolNames(management: Management, server: string): Promise<Set<string>> {
+  const names = new Set<string>();
+  let pageToken = '';
+  do {
+    const page = await management.listTools({ server: byName(server), pageSize: PAGE_SIZE, pageToken });
+    for (const tool of page.tools) names.add(tool.publicName);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return names;
+}

@@ -1,0 +1,217 @@
+import type { Command } from 'commander';
+import { type Context, examples } from './context.ts';
+import { usageError } from './exit.ts';
+import type { NewServer, NewTarget } from './new-server.ts';
+import { collectEnv, collectHeader, splitCommand } from './server-options.ts';
+import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
+
+interface AddOptions {
+  readonly url?: string;
+  readonly command?: string;
+  readonly toolPrefix?: string;
+  readonly header?: Record<string, string>;
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+  readonly disabled?: boolean;
+}
+
+const QUOTES = 'its command line; quotes keep words together';
+const HEADER = 'header sent with each request, "Name: value"; repeatable';
+const ENV = 'variable of the process, NAME=value; repeatable';
+
+/** `dragon server …` and `dragon import`. */
+export function addServerCommands(program: Command, context: Context): void {
+  const { io } = context;
+  const server = program
+    .command('server')
+    .summary('add, list, change, remove and test MCP servers')
+    .description('The MCP servers behind the gateway.')
+    .helpCommand(false)
+    .addHelpText(
+      'after',
+      examples([
+        'dragon server add docs --url https://example.com/mcp',
+        'dragon server list',
+        'dragon server test docs',
+      ]),
+    );
+
+  server
+    .command('add')
+    .summary('add a server')
+    .description('Add a server, reached at a URL or started as a process of the gateway.')
+    .argument('<name>', "letters, digits, '-' and '_', at most 64; it starts the names of the server's tools")
+    .argument('[command...]', 'after `--`: its command line, word by word')
+    .option('--url <url>', 'its MCP endpoint (Streamable HTTP)')
+    .option('--command <line>', QUOTES)
+    .option('--tool-prefix <prefix>', "start of its tools' names in place of the server's name; '' for none")
+    .option('--header <header>', HEADER, collectHeader)
+    .option('--env <variable>', ENV, collectEnv)
+    .option('--cwd <folder>', 'folder to start the process in')
+    .option('--disabled', 'add it without showing it to clients')
+    .addHelpText(
+      'after',
+      examples([
+        'dragon server add docs --url https://example.com/mcp --header "Authorization: Bearer TOKEN"',
+        'dragon server add files --command "npx -y @modelcontextprotocol/server-filesystem \'/my documents\'"',
+        'dragon server add memory --env MEMORY_FILE_PATH=/tmp/memory.json -- npx -y @modelcontextprotocol/server-memory',
+      ]),
+    )
+    .action((name: string, words: string[], options: AddOptions, command: Command) => {
+      const spec = newServer(name, words, options);
+      return context.managing(command, async (management, globals) => {
+        const { addServer } = await import('./server-commands.ts');
+        await addServer(io, globals, management, spec);
+      });
+    });
+
+  server
+    .command('list')
+    .summary('list the servers')
+    .alias('ls')
+    .description('List the servers, the oldest first.')
+    .addHelpText('after', examples(['dragon server list', "dragon server list --json | jq -r '.[].name'"]))
+    .action((_options: unknown, command: Command) =>
+      context.managing(command, async (management, globals) => {
+        const { listServers } = await import('./server-commands.ts');
+        await listServers(io, globals, management);
+      }),
+    );
+
+  server
+    .command('get')
+    .summary('show one server')
+    .argument('<name>', 'name of the server')
+    .description('Show one server. Values of headers and variables are never shown.')
+    .addHelpText('after', examples(['dragon server get docs']))
+    .action((name: string, _options: unknown, command: Command) =>
+      context.managing(command, async (management, globals) => {
+        const { getServer } = await import('./server-commands.ts');
+        await getServer(io, globals, management, name);
+      }),
+    );
+
+  server
+    .command('update')
+    .summary('change a server')
+    .description('Change a server. What no option names stays as it is.')
+    .argument('<name>', 'name of the server')
+    .option('--name <name>', 'its new name')
+    .option('--url <url>', 'its new MCP endpoint')
+    .option('--command <line>', QUOTES)
+    .option('--tool-prefix <prefix>', "start of its tools' names; '' for none")
+    .option('--header <header>', `${HEADER}; together they replace all headers`, collectHeader)
+    .option('--env <variable>', `${ENV}; together they replace all variables`, collectEnv)
+    .option('--cwd <folder>', 'folder to start the process in')
+    .option('--clear <field...>', `set back: ${[...CLEARABLE.keys()].join(', ')}`)
+    .option('--enable', 'show it to clients')
+    .option('--disable', 'hide it from clients')
+    .addHelpText(
+      'after',
+      examples([
+        'dragon server update docs --url https://example.com/v2/mcp',
+        'dragon server update docs --header "Authorization: Bearer NEW"',
+        'dragon server update docs --clear tool-prefix --disable',
+      ]),
+    )
+    .action((name: string, options: UpdateOptions, command: Command) =>
+      context.managing(command, async (management, globals) => {
+        const { updateServer } = await import('./server-update.ts');
+        await updateServer(io, globals, management, name, options);
+      }),
+    );
+
+  server
+    .command('remove')
+    .summary('remove a server')
+    .alias('rm')
+    .argument('<name>', 'name of the server')
+    .description('Remove a server. Its tools are gone at once.')
+    .addHelpText('after', examples(['dragon server remove docs']))
+    .action((name: string, _options: unknown, command: Command) =>
+      context.managing(command, async (management, globals) => {
+        const { removeServer } = await import('./server-commands.ts');
+        await removeServer(io, globals, management, name);
+      }),
+    );
+
+  server
+    .command('test')
+    .summary('connect to a server and tell how it went')
+    .argument('<name>', 'name of the server')
+    .description('Connect to a server anew and tell how it went. Exit code 1 where the server fails.')
+    .addHelpText('after', examples(['dragon server test docs']))
+    .action((name: string, _options: unknown, command: Command) =>
+      context.managing(command, async (management, globals) => {
+        const { testServer } = await import('./server-commands.ts');
+        return testServer(io, globals, management, name);
+      }),
+    );
+
+  server
+    .command('refresh')
+    .summary("fetch a server's tools, resources and prompts again")
+    .argument('<name>', 'name of the server')
+    .description("Fetch a server's tools, resources and prompts again.")
+    .addHelpText('after', examples(['dragon server refresh docs']))
+    .action((name: string, _options: unknown, command: Command) =>
+      context.managing(command, async (management, globals) => {
+        const { refreshServer } = await import('./server-commands.ts');
+        await refreshServer(io, globals, management, name);
+      }),
+    );
+
+  program
+    .command('import')
+    .summary("add the servers of another client's configuration file")
+    .description(
+      'Add the servers of a configuration file of Claude Desktop, Cursor ("mcpServers") or VS Code ("servers"). Tells what it added and what it could not, and why; exit code 1 where anything could not be added.',
+    )
+    .argument('<file>', 'the file; - for standard input')
+    .addHelpText(
+      'after',
+      examples([
+        'dragon import ~/.cursor/mcp.json',
+        'dragon import .vscode/mcp.json',
+        'dragon import "$HOME/Library/Application Support/Claude/claude_desktop_config.json"',
+      ]),
+    )
+    .action((file: string, _options: unknown, command: Command) =>
+      context.managing(command, async (management, globals) => {
+        const [{ importServers }, { failureOf }] = await Promise.all([
+          import('./import-command.ts'),
+          import('./errors.ts'),
+        ]);
+        return importServers(io, globals, management, file, (error) => failureOf(error)?.message);
+      }),
+    );
+}
+
+function newServer(name: string, words: readonly string[], options: AddOptions): NewServer {
+  const { toolPrefix, disabled } = options;
+  return {
+    name,
+    target: targetOf(words, options),
+    ...(toolPrefix !== undefined && { toolPrefix }),
+    ...(disabled && { enabled: false }),
+  };
+}
+
+function targetOf([program, ...rest]: readonly string[], options: AddOptions): NewTarget {
+  const { url, header, env, cwd } = options;
+  const ways = [url, options.command, program].filter((way) => way !== undefined);
+  if (ways.length !== 1) {
+    throw usageError(
+      'give one of --url URL, --command "CMD ARGS", or -- CMD ARGS: how the server is reached',
+    );
+  }
+  if (url !== undefined) {
+    if (env !== undefined || cwd !== undefined)
+      throw usageError('--env and --cwd are for servers with a --command');
+    return { kind: 'http', url, headers: header ?? {} };
+  }
+  if (header !== undefined) throw usageError('--header is for servers with a --url');
+  const words =
+    program === undefined ? splitCommand(options.command ?? '') : { command: program, args: rest };
+  return { kind: 'stdio', ...words, env: env ?? {}, ...(cwd !== undefined && { cwd }) };
+}

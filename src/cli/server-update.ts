@@ -1,0 +1,96 @@
+import { create, toJson } from '@bufbuild/protobuf';
+import { McpServerSchema, StdioCommandSchema } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import { McpServerChangesSchema } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
+import { usageError } from './exit.ts';
+import { type GlobalOptions, type Io, print } from './io.ts';
+import { byName, type Management } from './management.ts';
+import { splitCommand } from './server-options.ts';
+import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
+import { serverDetails } from './server-view.ts';
+
+export async function updateServer(
+  io: Io,
+  options: GlobalOptions,
+  management: Management,
+  name: string,
+  update: UpdateOptions,
+) {
+  if (update.url !== undefined && update.command !== undefined) {
+    throw usageError('give either --url or --command: a server is reached one way');
+  }
+  if (update.enable && update.disable) throw usageError('give either --enable or --disable');
+  const request = updateOf(update);
+  if (request.paths.length === 0) throw usageError('nothing to change: give at least one option');
+  // A server that was reached over HTTP becomes a process as a whole; of one that is a process only the parts change.
+  if (update.command !== undefined && !(await isProcess(management, name))) {
+    request.paths = ['stdio', ...request.paths.filter((path) => !path.startsWith('stdio.'))];
+  }
+  const { server } = await management.updateMcpServer({
+    server: byName(name),
+    changes: request.changes,
+    updateMask: { paths: request.paths },
+  });
+  if (server === undefined) return;
+  print(io, options, toJson(McpServerSchema, server), () => serverDetails(server));
+}
+
+async function isProcess(management: Management, name: string): Promise<boolean> {
+  const { server } = await management.getMcpServer({ server: byName(name) });
+  return server?.target.case === 'stdio';
+}
+
+/** The new values, and the paths of the fields that they are for. */
+function updateOf(update: UpdateOptions) {
+  const changes = create(McpServerChangesSchema);
+  const paths: string[] = [];
+  if (update.name !== undefined) {
+    changes.name = update.name;
+    paths.push('name');
+  }
+  if (update.url !== undefined) {
+    changes.target = { case: 'url', value: update.url };
+    paths.push('url');
+  }
+  if (update.header !== undefined) {
+    changes.headers = update.header;
+    paths.push('headers');
+  }
+  const stdio = stdioOf(update);
+  if (stdio.paths.length > 0) {
+    changes.target = { case: 'stdio', value: stdio.value };
+    paths.push(...stdio.paths);
+  }
+  if (update.toolPrefix !== undefined) {
+    changes.toolPrefix = update.toolPrefix;
+    paths.push('tool_prefix');
+  }
+  if (update.enable || update.disable) {
+    changes.enabled = update.enable === true;
+    paths.push('enabled');
+  }
+  for (const word of update.clear ?? []) {
+    const path = CLEARABLE.get(word);
+    if (path === undefined) throw usageError(`--clear: expected one of ${[...CLEARABLE.keys()].join(', ')}`);
+    if (paths.includes(path)) throw usageError(`--clear ${word}: an option gives it a new value`);
+    paths.push(path);
+  }
+  return { changes, paths };
+}
+
+function stdioOf({ command, env, cwd }: UpdateOptions) {
+  const value = create(StdioCommandSchema);
+  const paths: string[] = [];
+  if (command !== undefined) {
+    Object.assign(value, splitCommand(command));
+    paths.push('stdio.command', 'stdio.args');
+  }
+  if (env !== undefined) {
+    value.env = env;
+    paths.push('stdio.env');
+  }
+  if (cwd !== undefined) {
+    value.cwd = cwd;
+    paths.push('stdio.cwd');
+  }
+  return { value, paths };
+}

@@ -1,0 +1,66 @@
+import { timestampDate } from '@bufbuild/protobuf/wkt';
+import { type McpServer, McpServer_Health_State as State } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import { cut, fields, table } from './table.ts';
+
+const ERROR_COLUMNS = 60;
+
+/** Servers for people, one a line. */
+export function serverTable(servers: readonly McpServer[]): string {
+  if (servers.length === 0) return 'No servers yet. Add one: dragon server add NAME --url URL';
+  return table(
+    ['name', 'health', 'target', 'prefix'],
+    servers.map((server) => [
+      server.name,
+      server.enabled ? cut(healthText(server), ERROR_COLUMNS) : 'disabled',
+      targetText(server),
+      server.toolPrefix === '' ? '(none)' : server.toolPrefix,
+    ]),
+  );
+}
+
+/** All that the gateway shows of one server. */
+export function serverDetails(server: McpServer): string {
+  const stdio = server.target.case === 'stdio' ? server.target.value : undefined;
+  const optional: [string, string][] = [
+    ['headers', server.headerNames.join(', ')],
+    ['variables', stdio?.envNames.join(', ') ?? ''],
+    ['folder', stdio?.cwd ?? ''],
+  ];
+  return fields([
+    ['name', server.name],
+    ['id', server.id],
+    [stdio === undefined ? 'url' : 'command', targetText(server)],
+    ...optional.filter(([, value]) => value !== ''),
+    ['tool prefix', server.toolPrefix === '' ? '(none)' : server.toolPrefix],
+    ['enabled', server.enabled ? 'yes' : 'no'],
+    ['health', healthText(server)],
+    ['added', timeText(server.createTime)],
+    ['changed', timeText(server.updateTime)],
+  ]);
+}
+
+function targetText({ target }: McpServer): string {
+  if (target.case === 'url') return target.value;
+  return target.case === 'stdio' ? [target.value.command, ...target.value.args].map(quoted).join(' ') : '';
+}
+
+/** As `--command` takes it. */
+function quoted(word: string): string {
+  if (word !== '' && !/[\s"']/.test(word)) return word;
+  return word.includes('"') ? `'${word}'` : `"${word}"`;
+}
+
+function healthText({ health }: McpServer): string {
+  switch (health?.state) {
+    case State.OK:
+      return 'ok';
+    case State.FAILING:
+      return health.error === '' ? 'failing' : `failing: ${health.error}`;
+    default:
+      return 'not asked yet';
+  }
+}
+
+function timeText(time: McpServer['createTime']): string {
+  return time === undefined ? '' : timestampDate(time).toISOString();
+}
