@@ -4,7 +4,7 @@
  */
 
 /** Types that any layer may name, and that import nothing of ours but each other. */
-const SHARED = ['auth/principal', 'db/server-record', 'protocol/'];
+const SHARED = ['auth/principal', 'db/server-record', 'protocol/', 'telemetry/types'];
 
 /** Folder → what it may import of ours, besides itself. A path ending in `/` is a folder, else a file without `.ts`. */
 const LAYERS = {

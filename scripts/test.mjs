@@ -33,6 +33,7 @@ const STEPS = {
 /** Steps that are files for the test runner. They run together, so that there is one summary. */
 const SUITES = {
   unit: ['src/**/*.test.ts'],
+  support: ['test/{support,fixture,conformance,bench}/**/*.test.ts'],
   contract: ['test/contract/**/*.test.ts'],
   e2e: ['test/e2e/**/*.test.ts'],
   security: ['test/security/**/*.test.ts'],
