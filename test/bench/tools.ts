@@ -44,11 +44,12 @@ export async function findTools(folder: string): Promise<Tools> {
       downstream: (port) => [join(folder, 'downstream'), String(port), '10', 'json'],
     };
   }
-  const script = (name: string) => [process.execPath, fileURLToPath(new URL(name, import.meta.url))];
+  const load = fileURLToPath(new URL('./load.ts', import.meta.url));
+  const downstream = fileURLToPath(new URL('./downstream.ts', import.meta.url));
   return {
     description: 'load generator and downstream on Node (slower than what they measure may be)',
-    load: script('load.ts'),
-    downstream: () => script('downstream.ts'),
+    load: [process.execPath, load],
+    downstream: () => [process.execPath, downstream],
   };
 }
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const PACKAGE = new URL('../../node_modules/@modelcontextprotocol/conformance/', import.meta.url);
 const CLI = fileURLToPath(new URL('dist/index.js', PACKAGE));
 
-export interface ScenarioResult {
+interface ScenarioResult {
   readonly passed: boolean;
   /** What failed, one line a check. */
   readonly failures: readonly string[];
