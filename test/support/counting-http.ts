@@ -19,7 +19,7 @@ export interface SeenRequest {
 }
 
 /** Answers a request in place of the server, and says so by returning true. */
-export type Intercept = (seen: SeenRequest, response: ServerResponse) => boolean;
+type Intercept = (seen: SeenRequest, response: ServerResponse) => boolean;
 
 export interface CountingOptions extends PeerOptions {
   readonly port?: number;

@@ -3,12 +3,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
-import { startHostile } from './hostile-http.ts';
+import { HTTP_ANSWERS, startHostile } from './hostile-http.ts';
 import { RawClient } from './raw-client.ts';
 import type { Message } from './rpc.ts';
 import { request, textOf } from './rpc.ts';
 import type { StdioCommand } from './stdio-commands.ts';
 import { echoStdio, hostileStdio } from './stdio-commands.ts';
+import { until } from './wait.ts';
 
 describe('hostile HTTP server', () => {
   async function call(behaviour: Parameters<typeof startHostile>[0]) {
@@ -42,6 +43,20 @@ describe('hostile HTTP server', () => {
       await assert.rejects(call(behaviour), { code: 'ECONNRESET' }, behaviour);
     }
   });
+
+  for (const behaviour of HTTP_ANSWERS) {
+    it(`answers all but the call well, and ends when told to: ${behaviour}`, async () => {
+      const hostile = await startHostile(behaviour);
+      const client = new RawClient(hostile.url);
+      assert.equal((await client.initialize()).status, 200);
+      assert.equal((await client.request('tools/list')).message!.result.tools[0].name, 'echo');
+      const call = client.callTool('echo', { text: 'hi' }).catch(() => {});
+      await until(() => hostile.server.last('tools/call'), { what: 'the call to arrive' });
+      client.close();
+      await hostile.close();
+      await call;
+    });
+  }
 
   it('answers too much', async () => {
     assert.equal(textOf((await call('huge')).message!).length, 10 * 1024 * 1024);

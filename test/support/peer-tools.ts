@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-export interface ToolCall {
+interface ToolCall {
   readonly name: string;
   readonly args: Record<string, unknown>;
   readonly meta: Record<string, unknown>;

@@ -6,8 +6,6 @@ import { isRequest, isResponse, notification, result, request as rpcRequest } fr
 import type { SseEvent } from './sse.ts';
 import { readSse } from './sse.ts';
 
-export type Headers = Readonly<Record<string, string>>;
-
 export interface RawClientOptions {
   /** Sent with every request, after the client's own; `undefined` takes one of the client's own away. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
