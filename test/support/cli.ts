@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import type { Gateway } from './gateway.ts';
+
+const BIN = fileURLToPath(new URL('../../bin/dragon.mjs', import.meta.url));
+
+/** What the command wrote, and how it ended. */
+export interface CliResult {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface CliOptions {
+  /** Standard input; empty when absent. */
+  readonly input?: string;
+  /** Variables beside PATH and HOME. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/** Runs the `dragon` command of this checkout to its end. */
+export async function dragon(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const { input = '', env = {}, cwd } = options;
+  const child = spawn(process.execPath, [BIN, ...args], {
+    ...(cwd !== undefined && { cwd }),
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+  });
+  // A command that does not read its input closes it early.
+  child.stdin.on('error', () => {}).end(input);
+  const [out, err, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ]);
+  return { code, out, err };
+}
+
+/** The `dragon` command, told by the environment where a gateway is, as its users tell it. */
+export function dragonFor(gateway: Gateway) {
+  const env = {
+    DRAGON_GRPC_PORT: new URL(gateway.grpcUrl).port,
+    DRAGON_MCP_PORT: new URL(gateway.mcpUrl).port,
+    DRAGON_MANAGEMENT_PORT: '0',
+  };
+  return (args: readonly string[], options: CliOptions = {}) =>
+    dragon(args, { ...options, env: { ...env, ...options.env } });
+}
