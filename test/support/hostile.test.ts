@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { HTTP_ANSWERS, startHostile } from './hostile-http.ts';
@@ -109,5 +112,28 @@ describe('stdio servers', () => {
     const once = await talk(hostileStdio('exit-after', 1));
     assert.equal(textOf(parsed(once.lines)[1]!), 'hi');
     assert.equal(once.code, 1);
+  });
+
+  it('outlive SIGTERM and the end of stdin, with a child of their own', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'dragon-hostile-'));
+    const file = join(folder, 'pids');
+    const { command, args } = hostileStdio('grandchild', file);
+    // In a process group of its own, so that both can be ended together.
+    const child = spawn(command, args, { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    const closed = once(child, 'close');
+    const pids = await until(async () => (await readFile(file, 'utf8')).trim().split('\n').map(Number), {
+      what: 'the process ids',
+    });
+    try {
+      assert.equal(pids[0], child.pid);
+      child.kill('SIGTERM');
+      child.stdin.end();
+      await assert.rejects(until(() => child.exitCode !== null, { what: 'an end', timeoutMs: 50 }));
+      for (const pid of pids) process.kill(pid, 0);
+    } finally {
+      process.kill(-child.pid!, 'SIGKILL');
+      await closed;
+      await rm(folder, { recursive: true });
+    }
   });
 });
