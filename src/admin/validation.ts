@@ -21,6 +21,11 @@ export function createValidate(): Validate {
   };
 }
 
-function toFieldViolation(violation: Violation): FieldViolation {
-  return { field: pathToString(violation.field), description: violation.message };
+function toFieldViolation({ field, message }: Violation): FieldViolation {
+  const last = field.at(-1);
+  const description =
+    last?.kind === 'oneof'
+      ? `give exactly one of ${last.fields.map(({ name }) => name).join(', ')}`
+      : message;
+  return { field: pathToString(field), description };
 }

@@ -1,0 +1,131 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { sniffHttp2 } from './h2c-sniff.ts';
+
+export type H2cRequest = IncomingMessage | Http2ServerRequest;
+export type H2cResponse = ServerResponse | Http2ServerResponse;
+
+export interface H2cTimeouts {
+  /** Milliseconds for the first bytes and for the headers of a request. */
+  readonly headersMs: number;
+  /** Milliseconds for a whole request over HTTP/1.1, and for a pause in the body of one over HTTP/2. */
+  readonly requestMs: number;
+  /** Milliseconds without a request after which a connection is closed. */
+  readonly idleMs: number;
+}
+
+export const DEFAULT_TIMEOUTS: H2cTimeouts = { headersMs: 10_000, requestMs: 30_000, idleMs: 120_000 };
+
+export interface H2cServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly timeouts: H2cTimeouts;
+  readonly onRequest: (request: H2cRequest, response: H2cResponse) => void;
+}
+
+export interface H2cServer {
+  readonly port: number;
+  /** Takes no more connections, lets what runs finish for `graceMs`, and then cuts it. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Calls under way on one connection. More wait for their turn. */
+const MAX_CONCURRENT_STREAMS = 100;
+const MAX_HEADER_BYTES = 16 * 1024;
+
+/**
+ * HTTP/1.1 and HTTP/2 without TLS on one port. The listening server is the HTTP/1.1 one, so that its checks of slow
+ * and idle connections run; a connection that opens with the HTTP/2 preface is handed to the other.
+ */
+export async function startH2cServer(options: H2cServerOptions): Promise<H2cServer> {
+  const { timeouts, onRequest } = options;
+  const sockets = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  let isClosing = false;
+
+  const http1 = createServer(
+    {
+      headersTimeout: timeouts.headersMs,
+      requestTimeout: timeouts.requestMs,
+      keepAliveTimeout: timeouts.idleMs,
+      connectionsCheckingInterval: Math.min(timeouts.headersMs, 5000),
+      maxHeaderSize: MAX_HEADER_BYTES,
+      // Notices peers that vanished while a stream was open to them.
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
+    },
+    (request, response) => {
+      // A connection kept alive would hold up closing.
+      response.once('finish', () => isClosing && setImmediate(() => http1.closeIdleConnections()));
+      onRequest(request, response);
+    },
+  );
+
+  const http2 = createHttp2Server(
+    { settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, maxHeaderListSize: MAX_HEADER_BYTES } },
+    (request, response) => {
+      const { stream } = request;
+      stream.setTimeout(timeouts.requestMs, () => stream.close());
+      // From here on it may be the server that is silent.
+      request.once('end', () => stream.setTimeout(0));
+      onRequest(request, response);
+    },
+  );
+  http2.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+    closeWhenIdle(session, timeouts.idleMs);
+    if (isClosing) session.close();
+  });
+
+  const serveHttp1 = http1.listeners('connection');
+  http1.removeAllListeners('connection');
+  http1.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    sniffHttp2(socket, timeouts.headersMs, (isHttp2) => {
+      if (isHttp2) http2.emit('connection', socket);
+      else for (const serve of serveHttp1) serve.call(http1, socket);
+    });
+  });
+
+  http1.listen(options.port, options.host);
+  await once(http1, 'listening');
+  return {
+    port: (http1.address() as AddressInfo).port,
+    async close(graceMs) {
+      isClosing = true;
+      const closed = once(http1, 'close');
+      http1.close();
+      for (const session of sessions) session.close();
+      const grace = new AbortController();
+      const cut = async () => {
+        await delay(graceMs, undefined, { signal: grace.signal });
+        for (const socket of sockets) socket.destroy();
+      };
+      await Promise.race([closed, cut().then(() => closed)]);
+      grace.abort();
+    },
+  };
+}
+
+function closeWhenIdle(session: ServerHttp2Session, idleMs: number): void {
+  let open = 0;
+  session.on('stream', (stream) => {
+    open += 1;
+    stream.once('close', () => {
+      open -= 1;
+    });
+  });
+  session.setTimeout(idleMs, () => {
+    if (open === 0) session.close();
+  });
+}

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { type Owner, ownerKey, type Principal } from '../../src/auth/principal.ts';
+import type { SeenEntries, ServerHealth, ServerManager, TestReport } from '../../src/catalog/types.ts';
+import type { ServerRecord } from '../../src/db/server-record.ts';
+import { Code, GatewayError } from '../../src/protocol/errors.ts';
+import { until } from '../support/wait.ts';
+
+const NOTHING_SEEN: SeenEntries = { tools: [], resources: [], resourceTemplates: [], prompts: [] };
+
+/** Servers in memory, with what a test says of them. */
+export class FakeServers implements ServerManager {
+  readonly records = new Map<string, ServerRecord>();
+  readonly seenOf = new Map<string, SeenEntries>();
+  readonly healthOf = new Map<string, ServerHealth>();
+  report: TestReport = { ok: false, error: 'not set', latencyMs: 1 };
+  /** Thrown by refresh and seen. */
+  failure: Error | undefined;
+  /** What `test` waits for before it answers. */
+  gate: Promise<unknown> = Promise.resolve();
+  testsUnderWay = 0;
+  #ordinal = 0;
+
+  #owned(owner: Owner): ServerRecord[] {
+    return [...this.records.values()].filter((record) => ownerKey(record.owner) === ownerKey(owner));
+  }
+
+  #checkName(owner: Owner, name: string, except?: string): void {
+    if (this.#owned(owner).some((record) => record.name === name && record.id !== except)) {
+      throw new GatewayError(Code.AlreadyExists, `A server named "${name}" exists`, {
+        fields: [{ field: 'name', description: 'is taken' }],
+      });
+    }
+  }
+
+  create: ServerManager['create'] = async (owner, spec) => {
+    this.#checkName(owner, spec.name);
+    this.#ordinal += 1;
+    const now = new Date();
+    const record: ServerRecord = {
+      ...structuredClone(spec),
+      id: randomUUID(),
+      owner: { tenantId: owner.tenantId, userId: owner.userId },
+      ordinal: this.#ordinal,
+      revision: 1,
+      createdAt: now,
+      updatedAt: now,
+    };
+    this.records.set(record.id, record);
+    return record;
+  };
+
+  get: ServerManager['get'] = async (owner, id) => {
+    const record = this.#owned(owner).find((candidate) => candidate.id === id);
+    if (record === undefined) throw new GatewayError(Code.NotFound, `No server has the id "${id}"`);
+    return record;
+  };
+
+  page: ServerManager['page'] = async (owner, { pageSize, pageToken }) => {
+    const all = this.#owned(owner);
+    const start = Number(pageToken ?? 0);
+    if (!Number.isInteger(start)) {
+      throw new GatewayError(Code.InvalidArgument, 'page_token is not one of ours', {
+        fields: [{ field: 'page_token', description: 'is not one of ours' }],
+      });
+    }
+    const end = start + pageSize;
+    return {
+      items: all.slice(start, end),
+      total: all.length,
+      ...(end < all.length ? { nextPageToken: String(end) } : {}),
+    };
+  };
+
+  update: ServerManager['update'] = async (owner, id, patch) => {
+    const record = await this.get(owner, id);
+    if (patch.name !== undefined) this.#checkName(owner, patch.name, id);
+    if (patch.target?.kind === 'http' && patch.target.url.includes('refused')) {
+      throw new GatewayError(Code.InvalidArgument, 'This URL is refused', {
+        fields: [{ field: 'url', description: 'is refused' }],
+      });
+    }
+    const { toolPrefix, ...rest } = patch;
+    const { toolPrefix: storedPrefix, ...stored } = record;
+    const prefix = toolPrefix === undefined ? storedPrefix : (toolPrefix ?? undefined);
+    const updated: ServerRecord = {
+      ...stored,
+      ...rest,
+      ...(prefix === undefined ? {} : { toolPrefix: prefix }),
+      revision: record.revision + 1,
+      updatedAt: new Date(),
+    };
+    this.records.set(id, updated);
+    return updated;
+  };
+
+  delete: ServerManager['delete'] = async (owner, id) => {
+    await this.get(owner, id);
+    this.records.delete(id);
+  };
+
+  test: ServerManager['test'] = async (owner, id) => {
+    await this.get(owner, id);
+    this.testsUnderWay += 1;
+    await this.gate;
+    this.testsUnderWay -= 1;
+    return this.report;
+  };
+
+  refresh: ServerManager['refresh'] = async (owner, id, signal) => await this.seen(owner, id, signal);
+
+  seen: ServerManager['seen'] = async (owner, id) => {
+    await this.get(owner, id);
+    if (this.failure !== undefined) throw this.failure;
+    return this.seenOf.get(id) ?? NOTHING_SEEN;
+  };
+
+  health: ServerManager['health'] = (_owner, id) => this.healthOf.get(id) ?? { state: 'unknown' };
+
+  async untilTestUnderWay(): Promise<void> {
+    await until(() => this.testsUnderWay > 0, { what: 'a test under way' });
+  }
+}
+
+/** The user is who the `x-user` header says, so that tests can be two. */
+export async function principalOfTestHeader(headers: Headers): Promise<Principal> {
+  return { tenantId: 'default', userId: headers.get('x-user') ?? 'local', roles: ['user'] };
+}

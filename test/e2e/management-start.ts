@@ -1,0 +1,52 @@
+import type { TestContext } from 'node:test';
+import { createManagementRoutes } from '../../src/admin/routes.ts';
+import { type ManagementServerOptions, startManagementServer } from '../../src/edge/management-server.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { FakeServers, principalOfTestHeader } from './management-fake.ts';
+
+export interface StartedManagement {
+  readonly servers: FakeServers;
+  readonly port: number;
+  readonly url: string;
+  readonly readiness: { ready: boolean; reasons: string[] };
+  /** Lines logged so far. */
+  readonly logged: readonly string[];
+  close(graceMs: number): Promise<void>;
+}
+
+/** The management server over servers in memory, on a free port, closed with the test. */
+export async function startManagement(
+  context: TestContext,
+  options: Partial<ManagementServerOptions> = {},
+): Promise<StartedManagement> {
+  const servers = new FakeServers();
+  const readiness = { ready: true, reasons: [] as string[] };
+  const logged: string[] = [];
+  const logger = createLogger({
+    level: 'info',
+    format: 'json',
+    node: 'test',
+    destination: { write: (line: string) => void logged.push(line) },
+  });
+  const server = await startManagementServer({
+    host: '127.0.0.1',
+    port: 0,
+    routes: createManagementRoutes({
+      servers,
+      principalOf: principalOfTestHeader,
+      readiness: () => readiness,
+      logger,
+    }),
+    readiness: () => readiness,
+    logger,
+    maxBodyBytes: 64 * 1024,
+    ...options,
+  });
+  let closed: Promise<void> | undefined;
+  const close = (graceMs: number) => {
+    closed ??= server.close(graceMs);
+    return closed;
+  };
+  context.after(() => close(0));
+  return { servers, readiness, logged, close, port: server.port, url: `http://127.0.0.1:${server.port}` };
+}
