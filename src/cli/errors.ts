@@ -38,6 +38,13 @@ export async function reaching<T>(url: string, work: () => Promise<T>): Promise<
   }
 }
 
+/** Why one request was refused by a gateway that is there; undefined for everything else. */
+export function refusalOf(error: unknown): string | undefined {
+  return error instanceof ConnectError && socketReason(error) === undefined
+    ? connectMessage(error)
+    : undefined;
+}
+
 /** What to tell the user of whatever a command has thrown; undefined for an error that is nobody's but ours. */
 export function failureOf(error: unknown): Failure | undefined {
   if (error instanceof CliError) return { message: error.message, exitCode: error.exitCode };

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
+import { refusalOf } from './errors.ts';
 import { ExitCode, usageError } from './exit.ts';
 import { type ImportEntry, readServersFile } from './import-file.ts';
 import { type GlobalOptions, type Io, print } from './io.ts';
@@ -17,17 +18,11 @@ interface Outcome {
 }
 
 /** Adds what can be added and goes on past what can't. Exit code 1 where anything couldn't. */
-export async function importServers(
-  io: Io,
-  options: GlobalOptions,
-  management: Management,
-  file: string,
-  reasonOf: (error: unknown) => string | undefined,
-) {
+export async function importServers(io: Io, options: GlobalOptions, management: Management, file: string) {
   const entries = readServersFile(await textOf(io, file), { env: io.env, home: homedir() });
   if (entries.length === 0) io.err('The file has no servers in it.\n');
   const outcomes: Outcome[] = [];
-  for (const entry of entries) outcomes.push(await add(management, entry, reasonOf));
+  for (const entry of entries) outcomes.push(await add(management, entry));
 
   const json = {
     added: outcomes.filter(({ added }) => added).map(({ name, detail }) => ({ name: detail, from: name })),
@@ -39,17 +34,13 @@ export async function importServers(
   return outcomes.every(({ added }) => added) ? ExitCode.Ok : ExitCode.Failed;
 }
 
-async function add(
-  management: Management,
-  entry: ImportEntry,
-  reasonOf: (error: unknown) => string | undefined,
-): Promise<Outcome> {
+async function add(management: Management, entry: ImportEntry): Promise<Outcome> {
   if ('reason' in entry) return { name: entry.name, added: false, detail: entry.reason };
   try {
     await management.createMcpServer(createRequest(entry.server));
     return { name: entry.name, added: true, detail: entry.server.name };
   } catch (error) {
-    const reason = reasonOf(error);
+    const reason = refusalOf(error);
     if (reason === undefined) throw error;
     return { name: entry.name, added: false, detail: reason };
   }

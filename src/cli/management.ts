@@ -1,3 +1,4 @@
+import { type DescMessage, type JsonValue, type MessageShape, toJson } from '@bufbuild/protobuf';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import type { McpServer } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
@@ -45,4 +46,9 @@ export async function toolNames(management: Management, server: string): Promise
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
   return names;
+}
+
+/** A message for scripts: with the fields that are empty or false, so that they need not be guessed. */
+export function messageJson<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): JsonValue {
+  return toJson(schema, message, { alwaysEmitImplicit: true });
 }

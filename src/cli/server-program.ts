@@ -178,11 +178,8 @@ export function addServerCommands(program: Command, context: Context): void {
     )
     .action((file: string, _options: unknown, command: Command) =>
       context.managing(command, async (management, globals) => {
-        const [{ importServers }, { failureOf }] = await Promise.all([
-          import('./import-command.ts'),
-          import('./errors.ts'),
-        ]);
-        return importServers(io, globals, management, file, (error) => failureOf(error)?.message);
+        const { importServers } = await import('./import-command.ts');
+        return importServers(io, globals, management, file);
       }),
     );
 }

@@ -1,9 +1,9 @@
-import { create, toJson } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import { McpServerSchema, StdioCommandSchema } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import { McpServerChangesSchema } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
 import { usageError } from './exit.ts';
 import { type GlobalOptions, type Io, print } from './io.ts';
-import { byName, type Management } from './management.ts';
+import { byName, type Management, messageJson } from './management.ts';
 import { splitCommand } from './server-options.ts';
 import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
 import { serverDetails } from './server-view.ts';
@@ -31,7 +31,7 @@ export async function updateServer(
     updateMask: { paths: request.paths },
   });
   if (server === undefined) return;
-  print(io, options, toJson(McpServerSchema, server), () => serverDetails(server));
+  print(io, options, messageJson(McpServerSchema, server), () => serverDetails(server));
 }
 
 async function isProcess(management: Management, name: string): Promise<boolean> {

@@ -65,8 +65,8 @@ test('a wrong command line is exit code 2 and one message', async () => {
 
 test('no gateway is exit code 3, and says what to do', async () => {
   const env = { DRAGON_GRPC_PORT: await freePort(), DRAGON_MCP_PORT: await freePort() };
-  for (const args of [['server', 'list'], ['tools'], ['call', 'echo']]) {
-    const { code, err } = await dragon(args, { env });
+  for (const args of [['server', 'list'], ['tools'], ['call', 'echo'], ['import', '-']]) {
+    const { code, err } = await dragon(args, { env, input: '{"servers": {"a": {"command": "b"}}}' });
     assert.equal(code, 3, err);
     assert.match(err, /^dragon: no gateway answers at http:\/\/127\.0\.0\.1:\d+.*npm start.*\n$/);
   }

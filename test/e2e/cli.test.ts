@@ -66,8 +66,8 @@ test('a server from add to remove', async () => {
     '--clear',
     'headers',
   );
-  assert.deepEqual([changed.name, changed.toolPrefix ?? '', changed.headerNames ?? []], ['net', '', []]);
-  assert.equal((await json('server', 'update', 'net', '--disable')).enabled ?? false, false);
+  assert.deepEqual([changed.name, changed.toolPrefix, changed.headerNames], ['net', '', []]);
+  assert.equal((await json('server', 'update', 'net', '--disable')).enabled, false);
   assert.equal(
     (await json('server', 'update', 'net', '--enable', '--clear', 'tool-prefix')).toolPrefix,
     'net',
@@ -126,11 +126,11 @@ test('a server that is a process, given as one text or word by word', async () =
 
   // What no option names stays: here the variables, while the command changes.
   const changed = await json('server', 'update', 'words', '--command', 'other "a b"');
-  assert.deepEqual(changed.stdio, { command: 'other', args: ['a b'], envNames: ['A'] });
+  assert.deepEqual(changed.stdio, { command: 'other', args: ['a b'], envNames: ['A'], cwd: '' });
   const http = await json('server', 'update', 'words', '--url', server.url);
   assert.equal(http.url, server.url);
   const back = await json('server', 'update', 'words', '--command', 'run', '--env', 'B=c');
-  assert.deepEqual(back.stdio, { command: 'run', envNames: ['B'] });
+  assert.deepEqual(back.stdio, { command: 'run', args: [], envNames: ['B'], cwd: '' });
   for (const name of ['text', 'words']) await ok('server', 'remove', name);
 });
 
