@@ -33,7 +33,9 @@ export class Catalogs {
     this.#sweeper.unref();
     this.#unsubscribe = options.registry.onChange(({ owner }) => {
       for (const view of this.#viewsOf(owner)) {
-        view.serversChanged().catch((error) => options.logger.error('catalog could not follow a change', { err: error }));
+        view
+          .serversChanged()
+          .catch((error) => options.logger.error('catalog could not follow a change', { err: error }));
       }
     });
   }
@@ -73,7 +75,9 @@ export class Catalogs {
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
     this.#unsubscribe();
-    await Promise.all([...this.#views.values()].flatMap((views) => [...views.values()].map((view) => view.close())));
+    await Promise.all(
+      [...this.#views.values()].flatMap((views) => [...views.values()].map((view) => view.close())),
+    );
   }
 
   #viewsOf(owner: Owner): Iterable<CatalogView> {

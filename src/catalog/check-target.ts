@@ -27,7 +27,10 @@ const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Refuses what could never be called. Throws InvalidArgument with every wrong field named, never with a secret's value. */
 export function checkTarget(target: ServerTarget): void {
-  const fields = target.kind === 'http' ? httpFaults(target.url, target.headers) : stdioFaults(target.command, target.args, target.env);
+  const fields =
+    target.kind === 'http'
+      ? httpFaults(target.url, target.headers)
+      : stdioFaults(target.command, target.args, target.env);
   if (fields.length === 0) return;
   const [first] = fields;
   throw new GatewayError(Code.InvalidArgument, `${first?.field}: ${first?.description}`, { fields });
@@ -44,20 +47,31 @@ function httpFaults(url: string, headers: Readonly<Record<string, string>>): Fie
     faults.push({ field: 'url', description: 'must not have a fragment' });
   }
   for (const [name, value] of Object.entries(headers)) {
-    if (!HEADER_NAME.test(name)) faults.push({ field: 'headers', description: `${JSON.stringify(name)} is not a header name` });
-    else if (OWN_HEADERS.has(name.toLowerCase())) faults.push({ field: 'headers', description: `${name} is set by the gateway itself` });
-    else if (!HEADER_VALUE.test(value)) faults.push({ field: 'headers', description: `the value of ${name} has a control character` });
+    if (!HEADER_NAME.test(name))
+      faults.push({ field: 'headers', description: `${JSON.stringify(name)} is not a header name` });
+    else if (OWN_HEADERS.has(name.toLowerCase()))
+      faults.push({ field: 'headers', description: `${name} is set by the gateway itself` });
+    else if (!HEADER_VALUE.test(value))
+      faults.push({ field: 'headers', description: `the value of ${name} has a control character` });
   }
   return faults;
 }
 
-function stdioFaults(command: string, args: readonly string[], env: Readonly<Record<string, string>>): FieldViolation[] {
+function stdioFaults(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): FieldViolation[] {
   const faults: FieldViolation[] = [];
-  if (command.trim() === '' || command.includes('\0')) faults.push({ field: 'stdio.command', description: 'must name a program' });
-  if (args.some((arg) => arg.includes('\0'))) faults.push({ field: 'stdio.args', description: 'must not hold NUL characters' });
+  if (command.trim() === '' || command.includes('\0'))
+    faults.push({ field: 'stdio.command', description: 'must name a program' });
+  if (args.some((arg) => arg.includes('\0')))
+    faults.push({ field: 'stdio.args', description: 'must not hold NUL characters' });
   for (const [name, value] of Object.entries(env)) {
-    if (!ENV_NAME.test(name)) faults.push({ field: 'stdio.env', description: `${JSON.stringify(name)} is not a variable name` });
-    else if (value.includes('\0')) faults.push({ field: 'stdio.env', description: `the value of ${name} has a NUL character` });
+    if (!ENV_NAME.test(name))
+      faults.push({ field: 'stdio.env', description: `${JSON.stringify(name)} is not a variable name` });
+    else if (value.includes('\0'))
+      faults.push({ field: 'stdio.env', description: `the value of ${name} has a NUL character` });
   }
   return faults;
 }

@@ -88,8 +88,12 @@ export class CatalogEntry {
   async #load(): Promise<void> {
     this.#dirty = false;
     try {
-      const link = (this.#link ??= await this.#open());
-      this.catalog = await fetchCatalog(link, { listTimeoutMs: this.#options.listTimeoutMs, signal: this.#abort.signal });
+      this.#link ??= await this.#open();
+      const link = this.#link;
+      this.catalog = await fetchCatalog(link, {
+        listTimeoutMs: this.#options.listTimeoutMs,
+        signal: this.#abort.signal,
+      });
       this.error = undefined;
       this.#backoff.reset();
     } catch (thrown) {
@@ -117,7 +121,8 @@ export class CatalogEntry {
   #heard(link: DownstreamLink, message: Message): void {
     if (message.kind === 'notification' && LIST_CHANGED.test(message.method)) this.changed();
     // Nobody is behind this connection who could be asked.
-    if (message.kind === 'request') link.send(ownRefusal(message.id, 'No client is connected that could answer'));
+    if (message.kind === 'request')
+      link.send(ownRefusal(message.id, 'No client is connected that could answer'));
   }
 
   async #failed(error: GatewayError): Promise<void> {
@@ -143,6 +148,10 @@ export class CatalogEntry {
 
 function saysWhenItChanges(link: DownstreamLink): boolean {
   return Object.values(link.handshake.capabilities).some(
-    (capability) => typeof capability === 'object' && capability !== null && 'listChanged' in capability && capability.listChanged === true,
+    (capability) =>
+      typeof capability === 'object' &&
+      capability !== null &&
+      'listChanged' in capability &&
+      capability.listChanged === true,
   );
 }

@@ -1,8 +1,8 @@
 import { call, DownstreamAnswerError, ownRequest } from '../downstream/call.ts';
 import type { DownstreamLink } from '../downstream/port.ts';
-import { isObject, locate, own, type ResponseMessage } from '../protocol/envelope.ts';
+import { isObject, own, type ResponseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { arrayElements, objectMembers } from '../protocol/json-text.ts';
+import { arrayElements, locate, objectMembers } from '../protocol/json-text.ts';
 import type { ListedEntry, ServerCatalog } from './types.ts';
 
 /** A server that pages on and on is stopped here: nobody has a use for more. */
@@ -48,7 +48,11 @@ export async function fetchCatalog(link: DownstreamLink, options: FetchOptions):
   };
 }
 
-async function fetchList(link: DownstreamLink, list: CatalogList, options: FetchOptions): Promise<readonly ListedEntry[]> {
+async function fetchList(
+  link: DownstreamLink,
+  list: CatalogList,
+  options: FetchOptions,
+): Promise<readonly ListedEntry[]> {
   const { method, capability } = LISTS[list];
   if (!Object.hasOwn(link.handshake.capabilities, capability)) return [];
   const until = Date.now() + options.listTimeoutMs;
@@ -75,12 +79,20 @@ async function fetchList(link: DownstreamLink, list: CatalogList, options: Fetch
 }
 
 /** Entries without a usable key can't be addressed and are left out; of two with the same key the first counts. */
-function readPage(link: DownstreamLink, list: CatalogList, answer: ResponseMessage, entries: Map<string, ListedEntry>): void {
+function readPage(
+  link: DownstreamLink,
+  list: CatalogList,
+  answer: ResponseMessage,
+  entries: Map<string, ListedEntry>,
+): void {
   const { method, key } = LISTS[list];
   const values = isObject(answer.result) ? own(answer.result, list) : undefined;
-  const span = locate(answer, ['result', list]);
+  const span = locate(answer.text, ['result', list]);
   if (!Array.isArray(values) || span === undefined) {
-    throw new GatewayError(Code.DownstreamProtocol, `Server "${link.server.name}": ${method} answered without "${list}"`);
+    throw new GatewayError(
+      Code.DownstreamProtocol,
+      `Server "${link.server.name}": ${method} answered without "${list}"`,
+    );
   }
   for (const [index, element] of arrayElements(answer.text, span.start).entries()) {
     const entry: unknown = values[index];
@@ -100,5 +112,8 @@ function isUnsupported(error: unknown): boolean {
 
 function explain(link: DownstreamLink, method: string, error: unknown): Error {
   if (!(error instanceof DownstreamAnswerError)) return GatewayError.from(error);
-  return new GatewayError(Code.DownstreamProtocol, `Server "${link.server.name}": ${method} failed: ${error.message}`);
+  return new GatewayError(
+    Code.DownstreamProtocol,
+    `Server "${link.server.name}": ${method} failed: ${error.message}`,
+  );
 }

@@ -1,14 +1,21 @@
 import type { Owner } from '../auth/principal.ts';
-import type { Page, PageRequest, ServerPatch, ServerRecord, ServerSpec, ServerTarget } from '../db/server-record.ts';
+import type {
+  Page,
+  PageRequest,
+  ServerPatch,
+  ServerRecord,
+  ServerSpec,
+  ServerTarget,
+} from '../db/server-record.ts';
 import { type Connector, downstreamServer } from '../downstream/port.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Catalogs } from './catalogs.ts';
+import { checkTarget } from './check-target.ts';
 import type { CatalogEntry } from './entry.ts';
 import { fetchCatalog } from './fetch.ts';
 import type { ServerRegistry } from './registry.ts';
 import type { Route, Snapshot } from './snapshot.ts';
 import type { PublicEntry, SeenEntries, ServerHealth, ServerManager, TestReport } from './types.ts';
-import { checkTarget } from './check-target.ts';
 
 export interface ManagerOptions {
   readonly registry: ServerRegistry;
@@ -62,7 +69,15 @@ export class CatalogServerManager implements ServerManager {
       const catalog = await fetchCatalog(link, { listTimeoutMs: this.#options.listTimeoutMs, signal });
       await link.close();
       const { protocolVersion, serverInfo, capabilities, tools } = catalog;
-      return { ok: true, era: 'legacy', protocolVersion, serverInfo, capabilities, toolCount: tools.length, latencyMs: handshakeMs };
+      return {
+        ok: true,
+        era: 'legacy',
+        protocolVersion,
+        serverInfo,
+        capabilities,
+        toolCount: tools.length,
+        latencyMs: handshakeMs,
+      };
     } catch (thrown) {
       const error = GatewayError.from(thrown);
       if (error.code === Code.Internal) throw error;
@@ -84,7 +99,9 @@ export class CatalogServerManager implements ServerManager {
     const entry = this.#options.catalogs.operatorView(owner).peek(id);
     if (entry?.checkedAt === undefined) return { state: 'unknown' };
     const { checkedAt, error } = entry;
-    return error === undefined ? { state: 'ok', checkedAt } : { state: 'failing', error: error.message, checkedAt };
+    return error === undefined
+      ? { state: 'ok', checkedAt }
+      : { state: 'failing', error: error.message, checkedAt };
   }
 
   async #see(owner: Owner, id: string, fresh: boolean): Promise<SeenEntries> {

@@ -1,6 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import { type Owner, ownerKey } from '../auth/principal.ts';
-import type { Page, PageRequest, ServerPatch, ServerRecord, ServerRepository, ServerSpec } from '../db/server-record.ts';
+import type {
+  Page,
+  PageRequest,
+  ServerPatch,
+  ServerRecord,
+  ServerRepository,
+  ServerSpec,
+} from '../db/server-record.ts';
 
 /** What has become of one server: its record now and before; one of them is absent when it was added or removed. */
 export interface ServerChange {

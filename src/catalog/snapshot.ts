@@ -98,7 +98,10 @@ export function aliasUri(serverId: string, uri: string): string {
 }
 
 /** The servers that may know a URI, the likeliest first, each with the URI as it knows it. */
-export function resourceCandidates(snapshot: Snapshot, uri: string): { server: DownstreamServer; uri: string }[] {
+export function resourceCandidates(
+  snapshot: Snapshot,
+  uri: string,
+): { server: DownstreamServer; uri: string }[] {
   const exact = snapshot.resources.get(uri);
   if (exact !== undefined) return [{ server: exact.server, uri: exact.key }];
   const aliased = snapshot.sources.find(({ server }) => uri.startsWith(aliasUri(server.id, '')));
@@ -114,7 +117,9 @@ export function resourceCandidates(snapshot: Snapshot, uri: string): { server: D
 /** A tool may hand out a link to a resource that no list has. Servers that list others of its scheme are asked, else all that have resources. */
 function unlisted(snapshot: Snapshot, uri: string): DownstreamServer[] {
   const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/.exec(uri)?.[0];
-  const having = snapshot.sources.filter(({ catalog }) => catalog !== undefined && Object.hasOwn(catalog.capabilities, 'resources'));
+  const having = snapshot.sources.filter(
+    ({ catalog }) => catalog !== undefined && Object.hasOwn(catalog.capabilities, 'resources'),
+  );
   const akin = having.filter(({ catalog }) =>
     [...(catalog?.resources ?? []), ...(catalog?.resourceTemplates ?? [])].some(
       (listed) => scheme !== undefined && listed.key.startsWith(scheme),

@@ -1,6 +1,6 @@
 import type { Owner } from '../auth/principal.ts';
-import type { Span } from '../protocol/json-text.ts';
 import type { Page, PageRequest, ServerPatch, ServerRecord, ServerSpec } from '../db/server-record.ts';
+import type { Span } from '../protocol/json-text.ts';
 
 /** A list entry exactly as the downstream sent it, unknown fields included. */
 export type RawEntry = Readonly<Record<string, unknown>>;

@@ -4,7 +4,11 @@ import { type DownstreamServer, downstreamServer } from '../downstream/port.ts';
 import { CatalogEntry, type EntryOptions } from './entry.ts';
 import { buildSnapshot, type Snapshot, type Source } from './snapshot.ts';
 
-export type ChangedLists = { readonly tools: boolean; readonly prompts: boolean; readonly resources: boolean };
+export type ChangedLists = {
+  readonly tools: boolean;
+  readonly prompts: boolean;
+  readonly resources: boolean;
+};
 
 export interface ViewOptions extends EntryOptions {
   readonly owner: Owner;
@@ -106,7 +110,8 @@ export class CatalogView {
     }
     if (this.#closed) return;
     for (const server of order) {
-      if (!this.#entries.has(server.id)) this.#entries.set(server.id, new CatalogEntry(server, this.#options, () => this.#changed()));
+      if (!this.#entries.has(server.id))
+        this.#entries.set(server.id, new CatalogEntry(server, this.#options, () => this.#changed()));
     }
     this.#order = order;
   }
@@ -144,7 +149,8 @@ export class CatalogView {
   }
 
   #tell(before: Snapshot, after: Snapshot): void {
-    const differs = (list: keyof Snapshot['pages']) => before.pages[list].version !== after.pages[list].version;
+    const differs = (list: keyof Snapshot['pages']) =>
+      before.pages[list].version !== after.pages[list].version;
     const changed = {
       tools: differs('tools'),
       prompts: differs('prompts'),

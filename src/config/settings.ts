@@ -181,11 +181,11 @@ export const settings = z.object({
     description: 'For calls in flight when the gateway is asked to stop; then they are cut.',
   }),
 
-  logLevel: setting(
-    'DRAGON_LOG_LEVEL',
-    kinds.oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
-    { group: 'Logs', default: 'info', description: 'Least severity that is logged.' },
-  ),
+  logLevel: setting('DRAGON_LOG_LEVEL', kinds.oneOf('debug', 'info', 'warn', 'error', 'silent'), {
+    group: 'Logs',
+    default: 'info',
+    description: 'Least severity that is logged.',
+  }),
   logFormat: setting('DRAGON_LOG_FORMAT', kinds.oneOf('auto', 'json', 'pretty'), {
     group: 'Logs',
     default: 'auto',

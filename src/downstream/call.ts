@@ -1,4 +1,14 @@
-import { errorText, type Id, type Message, notificationText, own, parseMessage, type RequestMessage, type ResponseMessage, requestText } from '../protocol/envelope.ts';
+import {
+  errorText,
+  type Id,
+  type Message,
+  notificationText,
+  own,
+  parseMessage,
+  type RequestMessage,
+  type ResponseMessage,
+  requestText,
+} from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { AnswerSink, Deadlines, DownstreamLink } from './port.ts';
 
@@ -44,11 +54,14 @@ export function call(
   signal: AbortSignal,
 ): Promise<ResponseMessage> {
   return new Promise((resolve, reject) => {
-    const sink = new CollectingSink((outcome) => {
-      signal.removeEventListener('abort', abort);
-      if (outcome instanceof Error) reject(outcome);
-      else resolve(outcome);
-    }, (asked) => link.send(ownRefusal(asked.id, 'No client is connected that could answer')));
+    const sink = new CollectingSink(
+      (outcome) => {
+        signal.removeEventListener('abort', abort);
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
+      },
+      (asked) => link.send(ownRefusal(asked.id, 'No client is connected that could answer')),
+    );
     const abort = () => cancel(new GatewayError(Code.Cancelled, 'Cancelled', { cause: signal.reason }));
     const cancel = link.request(request, sink, deadlines);
     if (signal.aborted) abort();
@@ -90,7 +103,8 @@ export class CollectingSink implements AnswerSink {
   answer(body: string | Buffer): void {
     try {
       const message = parseMessage(body.toString(), MAX_DEPTH);
-      if (message.kind !== 'response') throw new GatewayError(Code.DownstreamProtocol, 'The answer is not a response');
+      if (message.kind !== 'response')
+        throw new GatewayError(Code.DownstreamProtocol, 'The answer is not a response');
       this.#finish(message.error === undefined ? message : answerError(message.error));
     } catch (cause) {
       this.#finish(new GatewayError(Code.DownstreamProtocol, 'The answer is not JSON-RPC', { cause }));

@@ -52,7 +52,10 @@ export class TransportConnector implements Connector {
     if (this.#closed) throw new GatewayError(Code.Unavailable, 'The gateway is shutting down');
     const { target } = server;
     if (target.kind === 'http') {
-      const deadlines = { idleMs: this.#options.handshakeTimeoutMs, totalMs: this.#options.handshakeTimeoutMs };
+      const deadlines = {
+        idleMs: this.#options.handshakeTimeoutMs,
+        totalMs: this.#options.handshakeTimeoutMs,
+      };
       return HttpLink.open(server, target, {
         ...options,
         client: this.#client,

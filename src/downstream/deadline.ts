@@ -8,7 +8,9 @@ export class Deadline {
 
   constructor(deadlines: Deadlines, expired: (error: GatewayError) => void, serverName: string) {
     const expire = (ms: number) =>
-      expired(new GatewayError(Code.DownstreamTimeout, `Server "${serverName}" did not answer within ${ms} ms`));
+      expired(
+        new GatewayError(Code.DownstreamTimeout, `Server "${serverName}" did not answer within ${ms} ms`),
+      );
     this.#idle = setTimeout(expire, deadlines.idleMs, deadlines.idleMs);
     this.#total = setTimeout(expire, deadlines.totalMs, deadlines.totalMs);
   }

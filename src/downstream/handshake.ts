@@ -19,13 +19,22 @@ export function readHandshake(serverName: string, result: unknown): ServerHandsh
   if (!isObject(result)) throw wrong(serverName, 'its initialize result is not an object');
   const protocolVersion = own(result, 'protocolVersion');
   if (typeof protocolVersion !== 'string' || !DOWNSTREAM_VERSIONS.includes(protocolVersion)) {
-    throw wrong(serverName, `it speaks MCP version ${JSON.stringify(protocolVersion)?.slice(0, 40)}, which is not supported`);
+    throw wrong(
+      serverName,
+      `it speaks MCP version ${JSON.stringify(protocolVersion)?.slice(0, 40)}, which is not supported`,
+    );
   }
   const capabilities = own(result, 'capabilities') ?? {};
   const serverInfo = own(result, 'serverInfo') ?? {};
-  if (!isObject(capabilities) || !isObject(serverInfo)) throw wrong(serverName, 'its initialize result is malformed');
+  if (!isObject(capabilities) || !isObject(serverInfo))
+    throw wrong(serverName, 'its initialize result is malformed');
   const instructions = own(result, 'instructions');
-  return { protocolVersion, capabilities, serverInfo, ...(typeof instructions === 'string' ? { instructions } : {}) };
+  return {
+    protocolVersion,
+    capabilities,
+    serverInfo,
+    ...(typeof instructions === 'string' ? { instructions } : {}),
+  };
 }
 
 function wrong(serverName: string, problem: string): GatewayError {

@@ -53,7 +53,10 @@ export class HttpClient {
 }
 
 /** First value of a response header, lower-cased name. */
-export function headerOf(headers: Readonly<Record<string, string | string[] | undefined>>, name: string): string | undefined {
+export function headerOf(
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+  name: string,
+): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value[0] : value;
 }

@@ -21,7 +21,9 @@ export function transportError(serverName: string, error: unknown): GatewayError
   if (error instanceof GatewayError) return error;
   const code = errorCode(error);
   if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW') {
-    return new GatewayError(Code.DownstreamProtocol, `Server "${serverName}" does not answer in HTTP`, { cause: error });
+    return new GatewayError(Code.DownstreamProtocol, `Server "${serverName}" does not answer in HTTP`, {
+      cause: error,
+    });
   }
   const reason = REASONS[code] ?? 'closed the connection before its answer was complete';
   return new GatewayError(Code.DownstreamUnavailable, `Server "${serverName}" ${reason}`, { cause: error });

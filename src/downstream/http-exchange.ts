@@ -1,6 +1,13 @@
 import type { Dispatcher } from 'undici';
 import { answerProblem, preview } from '../protocol/answer.ts';
-import { errorText, isObject, type Message, own, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
+import {
+  errorText,
+  isObject,
+  type Message,
+  own,
+  parseMessage,
+  type RequestMessage,
+} from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type SseEvent, SseParser, SseTooLarge } from '../protocol/sse.ts';
 import { headerOf } from './http-client.ts';
@@ -153,7 +160,10 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     if (status === 200 && type.startsWith('text/event-stream')) return this.#startStream();
     const name = this.#options.serverName;
     this.#fail(
-      new GatewayError(Code.DownstreamUnavailable, `Server "${name}" broke its stream and did not resume it; the outcome of the call is unknown`),
+      new GatewayError(
+        Code.DownstreamUnavailable,
+        `Server "${name}" broke its stream and did not resume it; the outcome of the call is unknown`,
+      ),
     );
   }
 
@@ -169,7 +179,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     if (this.#held <= HOLD_BYTES && (this.#length === undefined || this.#length <= HOLD_BYTES)) return;
     const first = this.#body();
     if (!/^\s*\{/.test(first.toString('latin1', 0, 64))) {
-      return this.#fail(protocolError(this.#options.serverName, `something that is not JSON-RPC, beginning with ${preview(first.toString('utf8', 0, 60))}`));
+      return this.#fail(
+        protocolError(
+          this.#options.serverName,
+          `something that is not JSON-RPC, beginning with ${preview(first.toString('utf8', 0, 60))}`,
+        ),
+      );
     }
     this.#phase = 'passing';
     this.#chunks = [];
@@ -198,7 +213,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     try {
       message = parseMessage(event.data, MAX_DEPTH);
     } catch {
-      return this.#fail(protocolError(this.#options.serverName, `an event that is not JSON-RPC, beginning with ${preview(event.data)}`));
+      return this.#fail(
+        protocolError(
+          this.#options.serverName,
+          `an event that is not JSON-RPC, beginning with ${preview(event.data)}`,
+        ),
+      );
     }
     if (message.kind === 'response') return this.#answerText(event.data);
     if (this.#options.intercept(message)) return;
@@ -220,7 +240,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #refused(body: string): void {
     const error = jsonRpcError(body);
     if (error === undefined) return this.#fail(statusError(this.#options.serverName, this.#status, body));
-    if (this.#status === 400 && this.#options.hasSession && /session/i.test(error.message)) return this.#sessionLost();
+    if (this.#status === 400 && this.#options.hasSession && /session/i.test(error.message))
+      return this.#sessionLost();
     this.#finish();
     this.#options.sink.answer(errorText(this.#options.request.id, error.code, error.message, error.data));
   }
@@ -240,7 +261,10 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   #finish(): void {
     if (this.#phase === 'stream') {
-      this.#linger = setTimeout(() => this.#controller?.abort(new GatewayError(Code.Cancelled, 'Answered')), LINGER_MS);
+      this.#linger = setTimeout(
+        () => this.#controller?.abort(new GatewayError(Code.Cancelled, 'Answered')),
+        LINGER_MS,
+      );
       this.#linger.unref();
     }
     this.#phase = 'done';

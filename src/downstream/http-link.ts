@@ -9,7 +9,15 @@ import { type ClientIdentity, initializeRequest, readHandshake } from './handsha
 import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
 import { HttpListener } from './http-listener.ts';
-import type { AnswerSink, CancelRequest, Deadlines, DownstreamLink, DownstreamServer, OpenOptions, ServerHandshake } from './port.ts';
+import type {
+  AnswerSink,
+  CancelRequest,
+  Deadlines,
+  DownstreamLink,
+  DownstreamServer,
+  OpenOptions,
+  ServerHandshake,
+} from './port.ts';
 
 export interface HttpLinkOptions extends OpenOptions {
   readonly client: HttpClient;
@@ -40,7 +48,11 @@ export class HttpLink implements DownstreamLink {
     this.#headers = this.#buildHeaders(undefined);
   }
 
-  static async open(server: DownstreamServer, target: HttpTarget, options: HttpLinkOptions): Promise<HttpLink> {
+  static async open(
+    server: DownstreamServer,
+    target: HttpTarget,
+    options: HttpLinkOptions,
+  ): Promise<HttpLink> {
     const link = new HttpLink(server, target, options);
     await link.#initialize(options.signal);
     return link;
@@ -58,25 +70,41 @@ export class HttpLink implements DownstreamLink {
       if (settled) return;
       exchange.abandon();
       settle();
-      this.send(ownNotification('notifications/cancelled', { requestId: request.id, reason: reason.message }));
+      this.send(
+        ownNotification('notifications/cancelled', { requestId: request.id, reason: reason.message }),
+      );
       sink.fail(reason);
     };
     const deadline = new Deadline(deadlines, cancel, this.server.name);
     const start = () => {
       const sessionId = this.#sessionId;
-      exchange = this.#exchange(request, sink, () => deadline.refresh(), settle, () => {
-        if (healed) {
-          settle();
-          sink.fail(new GatewayError(Code.DownstreamSessionLost, `Server "${this.server.name}" keeps losing its session`));
-          return;
-        }
-        // A server that does not know the session has not run the call: trying once more is safe (row B7).
-        healed = true;
-        this.#renew(sessionId).then(() => !settled && start(), (error) => {
-          settle();
-          sink.fail(GatewayError.from(error));
-        });
-      });
+      exchange = this.#exchange(
+        request,
+        sink,
+        () => deadline.refresh(),
+        settle,
+        () => {
+          if (healed) {
+            settle();
+            sink.fail(
+              new GatewayError(
+                Code.DownstreamSessionLost,
+                `Server "${this.server.name}" keeps losing its session`,
+              ),
+            );
+            return;
+          }
+          // A server that does not know the session has not run the call: trying once more is safe (row B7).
+          healed = true;
+          this.#renew(sessionId).then(
+            () => !settled && start(),
+            (error) => {
+              settle();
+              sink.fail(GatewayError.from(error));
+            },
+          );
+        },
+      );
       this.#post(request.text, exchange);
     };
     start();
@@ -95,7 +123,10 @@ export class HttpLink implements DownstreamLink {
       onMessage: (message) => this.#fromServer(message),
       onSessionLost: () => {
         this.#listener = undefined;
-        this.#renew(this.#sessionId).then(() => this.listen(), () => {});
+        this.#renew(this.#sessionId).then(
+          () => this.listen(),
+          () => {},
+        );
       },
     });
   }
@@ -119,7 +150,13 @@ export class HttpLink implements DownstreamLink {
     clearTimeout(patience);
   }
 
-  #exchange(request: RequestMessage, sink: AnswerSink, onActivity: () => void, onDone: () => void, onSessionLost: () => void): HttpExchange {
+  #exchange(
+    request: RequestMessage,
+    sink: AnswerSink,
+    onActivity: () => void,
+    onDone: () => void,
+    onSessionLost: () => void,
+  ): HttpExchange {
     const exchange: HttpExchange = new HttpExchange({
       serverName: this.server.name,
       request,
@@ -142,7 +179,8 @@ export class HttpLink implements DownstreamLink {
   }
 
   #get(lastEventId: string | undefined, handler: Dispatcher.DispatchHandler): void {
-    const headers = lastEventId === undefined ? this.#headers : [...this.#headers, 'last-event-id', lastEventId];
+    const headers =
+      lastEventId === undefined ? this.#headers : [...this.#headers, 'last-event-id', lastEventId];
     this.#options.client.dispatch(this.#endpoint, 'GET', headers, null, handler);
   }
 
@@ -169,7 +207,8 @@ export class HttpLink implements DownstreamLink {
   }
 
   async #initialize(signal: AbortSignal): Promise<void> {
-    if (this.#closed) throw new GatewayError(Code.DownstreamUnavailable, `Server "${this.server.name}" is closed`);
+    if (this.#closed)
+      throw new GatewayError(Code.DownstreamUnavailable, `Server "${this.server.name}" is closed`);
     this.#sessionId = undefined;
     this.#headers = this.#buildHeaders(undefined);
     const request = initializeRequest(this.#options.identity, this.#options.clientCapabilities);
@@ -184,7 +223,13 @@ export class HttpLink implements DownstreamLink {
     };
     const deadline = new Deadline(this.#options.handshakeDeadlines, abort, this.server.name);
     const onAbort = () => abort(new GatewayError(Code.Cancelled, 'Cancelled', { cause: signal.reason }));
-    const exchange = this.#exchange(request, sink, () => {}, () => deadline.clear(), onAbort);
+    const exchange = this.#exchange(
+      request,
+      sink,
+      () => {},
+      () => deadline.clear(),
+      onAbort,
+    );
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       signal.throwIfAborted();
@@ -218,9 +263,14 @@ export class HttpLink implements DownstreamLink {
 
 function initializeError(serverName: string, error: unknown): Error {
   if (error instanceof DownstreamAnswerError) {
-    return new GatewayError(Code.DownstreamProtocol, `Server "${serverName}" refused to initialize: ${error.message}`);
+    return new GatewayError(
+      Code.DownstreamProtocol,
+      `Server "${serverName}" refused to initialize: ${error.message}`,
+    );
   }
-  return error instanceof GatewayError ? error : new GatewayError(Code.Cancelled, 'Cancelled', { cause: error });
+  return error instanceof GatewayError
+    ? error
+    : new GatewayError(Code.Cancelled, 'Cancelled', { cause: error });
 }
 
 /** For messages that nobody answers: the connection goes back to its pool, whatever the server says. */

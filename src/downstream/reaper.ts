@@ -56,7 +56,11 @@ export class Reaper {
   #start(): void {
     if (this.#closed) return;
     // Detached: a Ctrl-C on the terminal goes to the gateway's group, and the reaper must outlive that.
-    const shell = spawn('/bin/sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true, env: {} });
+    const shell = spawn('/bin/sh', ['-c', SCRIPT], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+      env: {},
+    });
     this.#shell = shell;
     shell.unref();
     shell.stdin.on('error', () => {});

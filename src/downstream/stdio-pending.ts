@@ -1,5 +1,5 @@
-import { type Id, isObject, locate, type Message, own, type RequestMessage } from '../protocol/envelope.ts';
-import { type Span, splice } from '../protocol/json-text.ts';
+import { type Id, isObject, type Message, own, type RequestMessage } from '../protocol/envelope.ts';
+import { locate, type Span, splice } from '../protocol/json-text.ts';
 import type { Deadline } from './deadline.ts';
 import type { AnswerSink } from './port.ts';
 
@@ -18,12 +18,20 @@ export interface Pending {
  * The request as the process sees it. Sessions choose their ids and progress tokens each for itself, so on a shared
  * process both are replaced by a number of ours.
  */
-export function renumber(request: RequestMessage, id: number): { text: string; progressToken: string | undefined } {
-  const idSpan = request.members.get('id');
-  const tokenSpan = hasToken(request) ? locate(request, ['params', '_meta', 'progressToken']) : undefined;
-  const progressToken = tokenSpan === undefined ? undefined : request.text.slice(tokenSpan.start, tokenSpan.end);
+export function renumber(
+  request: RequestMessage,
+  id: number,
+): { text: string; progressToken: string | undefined } {
+  const idSpan = locate(request.text, ['id']);
+  const tokenSpan = hasToken(request)
+    ? locate(request.text, ['params', '_meta', 'progressToken'])
+    : undefined;
+  const progressToken =
+    tokenSpan === undefined ? undefined : request.text.slice(tokenSpan.start, tokenSpan.end);
   // From the end to the beginning, so that a splice does not move what is still to be spliced.
-  const spans = [idSpan, tokenSpan].filter((span) => span !== undefined).sort((a: Span, b: Span) => b.start - a.start);
+  const spans = [idSpan, tokenSpan]
+    .filter((span) => span !== undefined)
+    .sort((a: Span, b: Span) => b.start - a.start);
   return { text: spans.reduce((text, span) => splice(text, span, String(id)), request.text), progressToken };
 }
 

@@ -91,7 +91,9 @@ export class StdioProcess {
       try {
         out.push(chunk);
       } catch (error) {
-        this.#options.onStderr(`stopped: it wrote ${error instanceof Error ? error.message : 'too much'} to stdout`);
+        this.#options.onStderr(
+          `stopped: it wrote ${error instanceof Error ? error.message : 'too much'} to stdout`,
+        );
         this.#kill();
       }
     });
@@ -140,7 +142,9 @@ export class StdioProcess {
 }
 
 function startFailure(target: StdioTarget, error: NodeJS.ErrnoException): string {
-  if (error.code === 'ENOENT') return `could not be started: there is no command ${JSON.stringify(target.command)}`;
-  if (error.code === 'EACCES') return `could not be started: ${JSON.stringify(target.command)} may not be executed`;
+  if (error.code === 'ENOENT')
+    return `could not be started: there is no command ${JSON.stringify(target.command)}`;
+  if (error.code === 'EACCES')
+    return `could not be started: ${JSON.stringify(target.command)} may not be executed`;
   return `could not be started (${error.code ?? 'unknown error'})`;
 }

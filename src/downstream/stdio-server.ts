@@ -1,13 +1,29 @@
 import type { StdioTarget } from '../db/server-record.ts';
 import { preview } from '../protocol/answer.ts';
-import { errorText, type Id, type Message, parseMessage, replaceAt, type RequestMessage, resultText } from '../protocol/envelope.ts';
+import {
+  errorText,
+  type Id,
+  type Message,
+  parseMessage,
+  type RequestMessage,
+  replaceAt,
+  resultText,
+} from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { Backoff } from './backoff.ts';
 import { call, DownstreamAnswerError, ownNotification } from './call.ts';
 import { Deadline } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
-import type { AnswerSink, CancelRequest, Deadlines, DownstreamLink, DownstreamServer, LinkListener, ServerHandshake } from './port.ts';
+import type {
+  AnswerSink,
+  CancelRequest,
+  Deadlines,
+  DownstreamLink,
+  DownstreamServer,
+  LinkListener,
+  ServerHandshake,
+} from './port.ts';
 import type { Reaper } from './reaper.ts';
 import { type Pending, progressNumber, renumber } from './stdio-pending.ts';
 import { StdioProcess } from './stdio-process.ts';
@@ -76,7 +92,8 @@ export class StdioServer {
   detach(link: StdioLink): void {
     this.#links.delete(link);
     for (const [number, pending] of this.#pending) {
-      if (pending.owner === link) this.#cancel(number, new GatewayError(Code.Cancelled, 'The session has ended'));
+      if (pending.owner === link)
+        this.#cancel(number, new GatewayError(Code.Cancelled, 'The session has ended'));
     }
     for (const [id, asked] of this.#asked) {
       if (asked === link) this.#refuse(id);
@@ -141,7 +158,11 @@ export class StdioServer {
       reaper: this.#options.reaper,
       maxMessageBytes: this.#options.maxMessageBytes,
       onLine: (line) => this.#line(process, line),
-      onStderr: (line) => this.#options.logger.info('downstream stderr', { server: this.server.name, stderr: this.#redact(line) }),
+      onStderr: (line) =>
+        this.#options.logger.info('downstream stderr', {
+          server: this.server.name,
+          stderr: this.#redact(line),
+        }),
       onExit: (reason) => early.reject(this.#exited(process, this.#redact(reason), startedAt)),
     });
     this.#process = process;
@@ -168,7 +189,11 @@ export class StdioServer {
     const channel = {
       request: (request: RequestMessage, sink: AnswerSink): CancelRequest => {
         const number = ++this.#lastNumber;
-        const deadline = new Deadline(deadlines, (error) => this.#settle(number)?.sink.fail(error), this.server.name);
+        const deadline = new Deadline(
+          deadlines,
+          (error) => this.#settle(number)?.sink.fail(error),
+          this.server.name,
+        );
         this.#pending.set(number, { id: request.id, progressToken: undefined, sink, deadline, owner: this });
         process.write(renumber(request, number).text);
         return (reason) => this.#settle(number)?.sink.fail(reason);
@@ -185,11 +210,17 @@ export class StdioServer {
   /** What a failed start looks like to whoever wanted the server. */
   #explain(error: unknown): GatewayError {
     if (error instanceof DownstreamAnswerError) {
-      return new GatewayError(Code.DownstreamProtocol, `Server "${this.server.name}" refused to initialize: ${error.message}`);
+      return new GatewayError(
+        Code.DownstreamProtocol,
+        `Server "${this.server.name}" refused to initialize: ${error.message}`,
+      );
     }
     const known = GatewayError.from(error);
     if (known.code !== Code.DownstreamTimeout || this.#garbage === '') return known;
-    return new GatewayError(known.code, `${known.message}; it printed ${preview(this.#garbage)} in place of MCP messages`);
+    return new GatewayError(
+      known.code,
+      `${known.message}; it printed ${preview(this.#garbage)} in place of MCP messages`,
+    );
   }
 
   #exited(process: StdioProcess, reason: string, startedAt: number): GatewayError {
@@ -217,7 +248,10 @@ export class StdioServer {
       message = parseMessage(line, MAX_DEPTH);
     } catch {
       this.#garbage = line;
-      this.#options.logger.warn('downstream wrote what is not MCP to stdout', { server: this.server.name, line: preview(this.#redact(line)) });
+      this.#options.logger.warn('downstream wrote what is not MCP to stdout', {
+        server: this.server.name,
+        line: preview(this.#redact(line)),
+      });
       return;
     }
     switch (message.kind) {

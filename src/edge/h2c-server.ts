@@ -39,6 +39,8 @@ export interface H2cServer {
 
 /** Calls under way on one connection. More wait for their turn. */
 const MAX_CONCURRENT_STREAMS = 100;
+/** The trailers of an answer have long been sent by then. */
+const HALF_OPEN_MS = 1000;
 const MAX_HEADER_BYTES = 16 * 1024;
 
 /**
@@ -76,6 +78,8 @@ export async function startH2cServer(options: H2cServerOptions): Promise<H2cServ
       stream.setTimeout(timeouts.requestMs, () => stream.close());
       // From here on it may be the server that is silent.
       request.once('end', () => stream.setTimeout(0));
+      // Answered in full: a client that does not end its half is not waited for (RFC 9113, section 8.1).
+      stream.once('finish', () => request.complete || stream.setTimeout(HALF_OPEN_MS));
       onRequest(request, response);
     },
   );

@@ -9,9 +9,9 @@ const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
  */
 export function sniffHttp2(socket: Socket, deadlineMs: number, handOn: (isHttp2: boolean) => void): void {
   let seen = Buffer.alloc(0);
-  const deadline = setTimeout(() => socket.destroy(), deadlineMs).unref();
-  const onError = () => socket.destroy();
-  socket.on('error', onError);
+  const giveUp = () => socket.destroy();
+  const deadline = setTimeout(giveUp, deadlineMs).unref();
+  socket.once('error', giveUp).once('end', giveUp);
   socket.once('close', () => clearTimeout(deadline));
 
   const look = () => {
@@ -20,12 +20,11 @@ export function sniffHttp2(socket: Socket, deadlineMs: number, handOn: (isHttp2:
     const length = Math.min(seen.length, PREFACE.length);
     const matches = seen.subarray(0, length).equals(PREFACE.subarray(0, length));
     if (matches && length < PREFACE.length) {
-      if (socket.readableEnded) socket.destroy();
-      else socket.once('readable', look);
+      socket.once('readable', look);
       return;
     }
     clearTimeout(deadline);
-    socket.off('error', onError);
+    socket.off('error', giveUp).off('end', giveUp);
     socket.unshift(seen);
     handOn(matches);
   };

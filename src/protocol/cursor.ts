@@ -18,7 +18,8 @@ export function decodeCursor(cursor: unknown, kind: ListKind, version: string): 
   if (rest.length > 0 || cursorKind !== kind || page === undefined || !/^\d{1,6}$/.test(page)) {
     throw badCursor('is not one of this list');
   }
-  if (cursorVersion !== version) throw badCursor('is outdated, the list has changed; start again without one');
+  if (cursorVersion !== version)
+    throw badCursor('is outdated, the list has changed; start again without one');
   return Number(page);
 }
 

@@ -1,5 +1,5 @@
 import { Code, GatewayError } from './errors.ts';
-import { arrayElements, depthExceeds, objectMembers, type Span, splice } from './json-text.ts';
+import { arrayElements, depthExceeds, locate, objectMembers, splice } from './json-text.ts';
 
 /** A JSON-RPC id as MCP allows it: never null. */
 export type Id = string | number;
@@ -9,8 +9,6 @@ export type Params = Readonly<Record<string, unknown>>;
 interface Parsed {
   /** The message's own text, exactly as received. */
   readonly text: string;
-  /** Where its top-level members are in `text`. */
-  readonly members: ReadonlyMap<string, Span>;
 }
 
 export interface RequestMessage extends Parsed {
@@ -88,23 +86,24 @@ function classify(value: unknown, text: string): Message {
   if (method === undefined) return classifyResponse(value, text, members, known);
   if (typeof method !== 'string') throw new InvalidMessage('"method" must be a string', known);
   const params = own(value, 'params');
-  if (params !== undefined && !isObject(params)) throw new InvalidMessage('"params" must be an object', known);
-  if (!members.has('id')) return { kind: 'notification', method, params, text, members };
+  if (params !== undefined && !isObject(params))
+    throw new InvalidMessage('"params" must be an object', known);
+  if (!members.has('id')) return { kind: 'notification', method, params, text };
   if (known === null) throw new InvalidMessage('"id" must be a string or a number', null);
-  return { kind: 'request', id: known, method, params, text, members };
+  return { kind: 'request', id: known, method, params, text };
 }
 
 function classifyResponse(
   value: Readonly<Record<string, unknown>>,
   text: string,
-  members: ReadonlyMap<string, Span>,
+  members: ReadonlyMap<string, unknown>,
   id: Id | null,
 ): ResponseMessage {
   if (members.has('result') === members.has('error')) {
     throw new InvalidMessage('neither a request, a notification nor a response', id);
   }
   if (id === null) throw new InvalidMessage('"id" must be a string or a number', null);
-  return { kind: 'response', id, result: own(value, 'result'), error: own(value, 'error'), text, members };
+  return { kind: 'response', id, result: own(value, 'result'), error: own(value, 'error'), text };
 }
 
 /** A member of the object itself; a `__proto__` in the text is such a member and nothing more. */
@@ -115,26 +114,19 @@ export function own(value: Readonly<Record<string, unknown>>, key: string): unkn
 /** A string member of params, or InvalidParams naming it. */
 export function stringParam(params: Params | undefined, key: string): string {
   const value = params === undefined ? undefined : own(params, key);
-  if (typeof value !== 'string') throw new GatewayError(Code.InvalidParams, `Invalid params: "${key}" must be a string`);
+  if (typeof value !== 'string')
+    throw new GatewayError(Code.InvalidParams, `Invalid params: "${key}" must be a string`);
   return value;
 }
 
 /** The message's text with one value replaced, found by its path of keys; undefined where the path is missing or a key on it stands twice. */
-export function replaceAt(message: Message, path: readonly string[], replacement: string): string | undefined {
-  const span = locate(message, path);
+export function replaceAt(
+  message: { readonly text: string },
+  path: readonly string[],
+  replacement: string,
+): string | undefined {
+  const span = locate(message.text, path);
   return span === undefined ? undefined : splice(message.text, span, replacement);
-}
-
-/** Where the value at a path of keys stands in the message's text. */
-export function locate(message: Message, path: readonly string[]): Span | undefined {
-  let members: ReadonlyMap<string, Span> | undefined = message.members;
-  let span: Span | undefined;
-  for (const key of path) {
-    if (span !== undefined) members = objectMembers(message.text, span.start);
-    span = members?.get(key);
-    if (span === undefined) return undefined;
-  }
-  return span;
 }
 
 /** The text of a response with a result that is JSON text already. */
@@ -143,7 +135,11 @@ export function resultText(id: Id, resultJson: string): string {
 }
 
 export function errorText(id: Id | null, code: number, message: string, data?: unknown): string {
-  return JSON.stringify({ jsonrpc: '2.0', id, error: { code, message, ...(data === undefined ? {} : { data }) } });
+  return JSON.stringify({
+    jsonrpc: '2.0',
+    id,
+    error: { code, message, ...(data === undefined ? {} : { data }) },
+  });
 }
 
 export function notificationText(method: string, params?: unknown): string {

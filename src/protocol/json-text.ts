@@ -42,6 +42,16 @@ export function objectMembers(text: string, from = 0): Map<string, Span> | undef
   return members;
 }
 
+/** Where the value at a path of keys stands; undefined where there is none, or where a key on the way stands twice. */
+export function locate(text: string, path: readonly string[]): Span | undefined {
+  let span: Span | undefined;
+  for (const key of path) {
+    span = objectMembers(text, span?.start ?? 0)?.get(key);
+    if (span === undefined) return undefined;
+  }
+  return span;
+}
+
 /** The elements of the array whose text starts at or after `from`. */
 export function arrayElements(text: string, from = 0): Span[] {
   const elements: Span[] = [];

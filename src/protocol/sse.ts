@@ -66,7 +66,8 @@ export class SseParser {
 
   #grow(by: number): void {
     this.#size += by;
-    if (this.#size > this.#maxEventSize) throw new SseTooLarge(`an event of more than ${this.#maxEventSize} characters`);
+    if (this.#size > this.#maxEventSize)
+      throw new SseTooLarge(`an event of more than ${this.#maxEventSize} characters`);
   }
 
   #endLine(tail: string): void {

@@ -1,0 +1,185 @@
+import { createManagementRoutes } from './admin/routes.ts';
+import { LOCAL_PRINCIPAL, type Owner } from './auth/principal.ts';
+import { Catalogs } from './catalog/catalogs.ts';
+import { CatalogServerManager } from './catalog/manager.ts';
+import { ServerRegistry } from './catalog/registry.ts';
+import type { Config } from './config.ts';
+import { type Database, openDatabase } from './db/database.ts';
+import { STDIO_OFF, TransportConnector } from './downstream/connector.ts';
+import type { Deadlines } from './downstream/port.ts';
+import { EventStreams } from './edge/event-stream.ts';
+import { createGuard } from './edge/management-guard.ts';
+import { startManagementServer } from './edge/management-server.ts';
+import { createMcpApp } from './edge/mcp-app.ts';
+import { McpEndpoint } from './edge/mcp-endpoint.ts';
+import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
+import { NodeReadiness } from './readiness.ts';
+import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
+import { Router } from './router/router.ts';
+import { Sessions } from './session/sessions.ts';
+import type { Logger } from './telemetry/types.ts';
+import { packageVersion } from './version.ts';
+
+export interface RunningGateway {
+  readonly urls: { readonly mcp: string; readonly management: string; readonly ops: string };
+  /** Refuses what is new, lets what runs end, closes everything. May be called more than once. */
+  stop(): Promise<void>;
+}
+
+const NAME = 'dragon-mcp-gateway';
+const TITLE = 'Dragon MCP Gateway';
+
+/** Builds the gateway and opens its ports. The only place that knows which part is made of what. */
+export async function startGateway(config: Config, logger: Logger): Promise<RunningGateway> {
+  const version = packageVersion();
+  const readiness = new NodeReadiness();
+  const running: RunningServer[] = [];
+  let core: Core | undefined;
+  let database: Database | undefined;
+
+  const stop = once(async () => {
+    readiness.drain();
+    logger.info('stopping');
+    core?.sessions.close();
+    core?.streams.close();
+    await Promise.all(running.map((server) => server.close(config.shutdownTimeoutMs)));
+    await core?.close();
+    await database?.close();
+    logger.info('stopped');
+  });
+
+  try {
+    database = await openDatabase(config);
+    const parts = createCore(config, logger, database, version, readiness);
+    core = parts;
+    const guard = createGuard({
+      boundHost: config.host,
+      allowedHosts: config.allowedHosts,
+      allowedOrigins: config.allowedOrigins,
+    });
+    const app = createMcpApp(parts.endpoint, guard, () => readiness.check());
+    const mcp = await startMcpServer({ host: config.host, port: config.mcpPort, app });
+    running.push(mcp);
+    const routes = createManagementRoutes({
+      servers: parts.manager,
+      principalOf: async () => LOCAL_PRINCIPAL,
+      readiness: () => readiness.check(),
+      logger,
+    });
+    const management = await startManagementServer({
+      host: config.host,
+      port: config.grpcPort,
+      routes,
+      readiness: () => readiness.check(),
+      logger,
+      maxBodyBytes: config.maxBodyBytes,
+      allowedHosts: config.allowedHosts,
+      allowedOrigins: config.allowedOrigins,
+    });
+    running.push(management);
+    const opened = database;
+    readiness.serve(() => opened.ping());
+    const urlOf = (port: number) =>
+      `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+    return {
+      urls: { mcp: `${urlOf(mcp.port)}/mcp`, management: urlOf(management.port), ops: urlOf(0) },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface Core {
+  readonly endpoint: McpEndpoint;
+  readonly manager: CatalogServerManager;
+  readonly sessions: Sessions;
+  readonly streams: EventStreams;
+  close(): Promise<void>;
+}
+
+function createCore(
+  config: Config,
+  logger: Logger,
+  database: Database,
+  version: string,
+  readiness: NodeReadiness,
+): Core {
+  const registry = new ServerRegistry(database.servers);
+  const gateway = { name: NAME, version, nodeId: config.nodeId };
+  const connector = new TransportConnector({
+    identity: { name: NAME, version },
+    logger,
+    stdioAllowed: config.stdioAllowed,
+    builtin: (server) =>
+      new BuiltinLink(server, { gateway, snapshot: (owner) => catalogs.operatorView(owner).snapshot() }),
+    connectTimeoutMs: config.connectTimeoutMs,
+    handshakeTimeoutMs: config.listTimeoutMs,
+    stdioStartTimeoutMs: config.stdioStartTimeoutMs,
+    stdioIdleMs: config.stdioIdleMs,
+    maxMessageBytes: config.maxDownstreamMessageBytes,
+  });
+  const catalogs = new Catalogs({
+    registry,
+    connector,
+    logger,
+    builtin: config.builtinTools ? (owner: Owner) => builtinServer(owner) : undefined,
+    listTimeoutMs: config.listTimeoutMs,
+    ttlMs: config.catalogTtlMs,
+    pageSize: config.pageSize,
+  });
+  const ownDeadlines: Deadlines = { idleMs: config.listTimeoutMs, totalMs: config.listTimeoutMs };
+  const router = new Router({
+    catalogs,
+    connector,
+    logger,
+    identity: { name: NAME, title: TITLE, version },
+    deadlines: { idleMs: config.callTimeoutMs, totalMs: config.callMaxTimeoutMs },
+    ownDeadlines,
+    maxJsonDepth: config.maxJsonDepth,
+    observe: () => {},
+  });
+  registry.onChange(({ before }) => {
+    if (before === undefined) return;
+    router.dropServer(before.id);
+    void connector.drop(before.id);
+  });
+  const sessions = new Sessions({ idleMs: config.sessionIdleMs, onEnd: (session) => router.end(session) });
+  const streams = new EventStreams();
+  const endpoint = new McpEndpoint({
+    sessions,
+    router,
+    streams,
+    logger,
+    authenticate: () => LOCAL_PRINCIPAL,
+    maxBodyBytes: config.maxBodyBytes,
+    maxJsonDepth: config.maxJsonDepth,
+    isDraining: () => readiness.isDraining,
+  });
+  const manager = new CatalogServerManager({
+    registry,
+    catalogs,
+    connector,
+    listTimeoutMs: config.listTimeoutMs,
+    stdioOff: config.stdioAllowed ? undefined : STDIO_OFF,
+  });
+  return {
+    endpoint,
+    manager,
+    sessions,
+    streams,
+    close: async () => {
+      await catalogs.close();
+      await connector.close();
+    },
+  };
+}
+
+function once(action: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= action();
+    return done;
+  };
+}

@@ -1,0 +1,162 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Principal } from '../auth/principal.ts';
+import {
+  isObject,
+  type Message,
+  own,
+  parseBody,
+  type RequestMessage,
+  resultText,
+  stringParam,
+} from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { hasBatches, negotiate } from '../protocol/versions.ts';
+import type { Router } from '../router/router.ts';
+import type { Session } from '../session/session.ts';
+import type { Sessions } from '../session/sessions.ts';
+import type { Logger } from '../telemetry/types.ts';
+import { BatchAnswer } from './batch-answer.ts';
+import { readBody } from './body.ts';
+import { type EventStreams, ResponseStreamWriter } from './event-stream.ts';
+import { HttpAnswer, writeJson } from './http-answer.ts';
+import { checkGetHeaders, checkPostHeaders, sessionIdOf, versionOf } from './mcp-headers.ts';
+
+export interface EndpointOptions {
+  readonly sessions: Sessions;
+  readonly router: Router;
+  readonly streams: EventStreams;
+  readonly logger: Logger;
+  readonly authenticate: (request: IncomingMessage) => Principal;
+  readonly maxBodyBytes: number;
+  readonly maxJsonDepth: number;
+  /** While true, no new session is opened. */
+  readonly isDraining: () => boolean;
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = {};
+
+/** Streamable HTTP as the legacy era has it: POST, GET and DELETE on one path. What is thrown is about the HTTP request as a whole. */
+export class McpEndpoint {
+  readonly #options: EndpointOptions;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+  }
+
+  async post(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    checkPostHeaders(request.headers);
+    const principal = this.#options.authenticate(request);
+    const text = await readBody(request, this.#options.maxBodyBytes);
+    const body = parseBody(text, this.#options.maxJsonDepth);
+    if (Array.isArray(body)) return this.#batch(request, response, principal, body);
+    if (body.kind === 'request' && body.method === 'initialize')
+      return this.#initialize(response, principal, body);
+    const session = this.#session(request, principal);
+    if (body.kind === 'request') {
+      return this.#options.router.request(
+        session,
+        body,
+        new HttpAnswer(response, this.#options.streams, body.id, NO_HEADERS),
+      );
+    }
+    this.#take(session, body);
+    response.writeHead(202).end();
+  }
+
+  async get(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    checkGetHeaders(request.headers);
+    const session = this.#session(request, this.#options.authenticate(request));
+    this.#options.streams.start(response, NO_HEADERS, true);
+    const writer = new ResponseStreamWriter(response);
+    response.on('close', () => {
+      session.stream.detach(writer);
+      session.lastUsed = Date.now();
+    });
+    session.stream.attach(writer);
+    this.#options.router.listen(session);
+  }
+
+  delete(request: IncomingMessage, response: ServerResponse): void {
+    this.#options.sessions.end(this.#session(request, this.#options.authenticate(request)));
+    response.writeHead(204).end();
+  }
+
+  /** Anything thrown as an error for the wire; what nobody expected is logged. */
+  known(thrown: unknown): GatewayError {
+    const error = GatewayError.from(thrown);
+    if (error.code === Code.Internal)
+      this.#options.logger.error('a request failed at the edge', { err: thrown });
+    return error;
+  }
+
+  async #initialize(response: ServerResponse, principal: Principal, message: RequestMessage): Promise<void> {
+    if (this.#options.isDraining())
+      throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
+    const answer = new HttpAnswer(response, this.#options.streams, message.id, NO_HEADERS);
+    let session: Session;
+    try {
+      session = this.#open(principal, message);
+    } catch (thrown) {
+      return answer.fail(this.known(thrown));
+    }
+    try {
+      const result = await this.#options.router.initialize(session);
+      writeJson(response, 200, resultText(message.id, result), { 'mcp-session-id': session.id });
+    } catch (thrown) {
+      this.#options.sessions.end(session);
+      answer.fail(this.known(thrown));
+    }
+  }
+
+  #open(principal: Principal, { params }: RequestMessage): Session {
+    const capabilities = (params && own(params, 'capabilities')) ?? {};
+    const clientInfo = (params && own(params, 'clientInfo')) ?? {};
+    const offered = stringParam(params, 'protocolVersion');
+    if (!isObject(capabilities))
+      throw new GatewayError(Code.InvalidParams, 'Invalid params: "capabilities" must be an object');
+    if (!isObject(clientInfo))
+      throw new GatewayError(Code.InvalidParams, 'Invalid params: "clientInfo" must be an object');
+    return this.#options.sessions.open(principal, {
+      protocolVersion: negotiate(offered),
+      capabilities,
+      clientInfo,
+    });
+  }
+
+  #session(request: IncomingMessage, principal: Principal): Session {
+    const id = sessionIdOf(request.headers);
+    versionOf(request.headers);
+    return this.#options.sessions.find(principal, id);
+  }
+
+  #batch(
+    request: IncomingMessage,
+    response: ServerResponse,
+    principal: Principal,
+    messages: readonly Message[],
+  ): void {
+    const session = this.#session(request, principal);
+    if (!hasBatches(session.hello.protocolVersion)) {
+      throw new GatewayError(
+        Code.InvalidRequest,
+        `Invalid Request: version ${session.hello.protocolVersion} has no batches`,
+      );
+    }
+    const requests = messages.filter((message) => message.kind === 'request');
+    if (requests.some((message) => message.method === 'initialize')) {
+      throw new GatewayError(Code.InvalidRequest, 'Invalid Request: initialize must not be part of a batch');
+    }
+    for (const message of messages) if (message.kind !== 'request') this.#take(session, message);
+    if (requests.length === 0) {
+      response.writeHead(202).end();
+      return;
+    }
+    const answers = new BatchAnswer(response, this.#options.streams, requests.length, NO_HEADERS);
+    for (const message of requests) this.#options.router.request(session, message, answers.part(message.id));
+  }
+
+  #take(session: Session, message: Exclude<Message, RequestMessage>): void {
+    if (message.kind === 'response') this.#options.router.response(session, message);
+    else this.#options.router.notification(session, message);
+  }
+}

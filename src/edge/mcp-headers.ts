@@ -1,0 +1,57 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import {
+  ASSUMED_VERSION,
+  isLegacyVersion,
+  LEGACY_VERSIONS,
+  type LegacyVersion,
+} from '../protocol/versions.ts';
+
+/** A POST must be JSON, and its sender must take both forms of an answer (2025-11-25, transports: Sending Messages). */
+export function checkPostHeaders(headers: IncomingHttpHeaders): void {
+  if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {
+    throw new GatewayError(Code.UnsupportedMediaType, 'Content-Type must be application/json');
+  }
+  if (!accepts(headers, 'application/json') || !accepts(headers, 'text/event-stream')) {
+    throw new GatewayError(
+      Code.NotAcceptable,
+      'Accept must name both application/json and text/event-stream',
+    );
+  }
+}
+
+export function checkGetHeaders(headers: IncomingHttpHeaders): void {
+  if (!accepts(headers, 'text/event-stream')) {
+    throw new GatewayError(Code.NotAcceptable, 'Accept must name text/event-stream');
+  }
+}
+
+/** The version that a request after the handshake is in. Throws UnsupportedVersion for one that is not spoken here. */
+export function versionOf(headers: IncomingHttpHeaders): LegacyVersion {
+  const value = headers['mcp-protocol-version'];
+  if (value === undefined) return ASSUMED_VERSION;
+  if (typeof value === 'string' && isLegacyVersion(value)) return value;
+  throw new GatewayError(
+    Code.UnsupportedVersion,
+    `Bad Request: Unsupported protocol version (supported versions: ${LEGACY_VERSIONS.join(', ')})`,
+  );
+}
+
+/** The session id. Throws SessionRequired without one. */
+export function sessionIdOf(headers: IncomingHttpHeaders): string {
+  const value = headers['mcp-session-id'];
+  if (typeof value !== 'string' || value === '') {
+    throw new GatewayError(Code.SessionRequired, 'Bad Request: Mcp-Session-Id header is required');
+  }
+  return value;
+}
+
+function accepts(headers: IncomingHttpHeaders, type: string): boolean {
+  const accept = headers.accept;
+  if (accept === undefined) return true;
+  const group = `${type.slice(0, type.indexOf('/'))}/*`;
+  return accept.split(',').some((part) => {
+    const name = part.split(';', 1)[0]?.trim().toLowerCase();
+    return name === type || name === '*/*' || name === group;
+  });
+}

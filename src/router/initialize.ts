@@ -1,0 +1,47 @@
+import type { Snapshot, Source } from '../catalog/snapshot.ts';
+import { isObject, own } from '../protocol/envelope.ts';
+
+/** Instructions of many servers add up; a model reads all of them at the start of every conversation. */
+const MAX_INSTRUCTIONS = 16_384;
+
+/**
+ * The result of `initialize`. Tools, prompts and resources are always offered, with news of changes, since a server that
+ * has them may be added at any time; the rest is what the servers add up to, where one that has not answered yet counts
+ * as having it: a client can't be told later.
+ */
+export function offer(
+  snapshot: Snapshot,
+  protocolVersion: string,
+  identity: { readonly name: string; readonly title: string; readonly version: string },
+): string {
+  const { sources } = snapshot;
+  const has = (capability: string) =>
+    sources.some(({ catalog }) => catalog === undefined || Object.hasOwn(catalog.capabilities, capability));
+  const instructions = joinInstructions(sources);
+  return JSON.stringify({
+    protocolVersion,
+    capabilities: {
+      tools: { listChanged: true },
+      prompts: { listChanged: true },
+      resources: { listChanged: true, ...(sources.some(canSubscribe) ? { subscribe: true } : {}) },
+      ...(has('logging') ? { logging: {} } : {}),
+      ...(has('completions') ? { completions: {} } : {}),
+    },
+    serverInfo: identity,
+    ...(instructions === '' ? {} : { instructions }),
+  });
+}
+
+function canSubscribe({ catalog }: Source): boolean {
+  if (catalog === undefined) return true;
+  const resources = own(catalog.capabilities, 'resources');
+  return isObject(resources) && own(resources, 'subscribe') === true;
+}
+
+function joinInstructions(sources: readonly Source[]): string {
+  const parts = sources.flatMap(({ server, catalog }) => {
+    const text = catalog?.instructions?.trim() ?? '';
+    return text === '' ? [] : [`# ${server.name}\n${text}`];
+  });
+  return parts.join('\n\n').slice(0, MAX_INSTRUCTIONS);
+}

@@ -1,0 +1,92 @@
+import { resourceCandidates, type Snapshot } from '../catalog/snapshot.ts';
+import { isObject, own, type Params, resultText, stringParam } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import type { Exchange } from './exchange.ts';
+import { relay, relayRenamed, replaced, resourceNotFound, unknown } from './relay.ts';
+import { readResource } from './resources.ts';
+import { callTool } from './tools.ts';
+
+type Handler = (exchange: Exchange, snapshot: Snapshot) => void | Promise<void>;
+
+const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
+
+/** Who answers what. A method that is not here is not known. */
+export const METHODS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
+  ['ping', ({ sink, message }) => sink.answer(resultText(message.id, '{}'))],
+  ['tools/list', list('tools')],
+  ['prompts/list', list('prompts')],
+  ['resources/list', list('resources')],
+  ['resources/templates/list', list('resourceTemplates')],
+  ['tools/call', callTool],
+  ['prompts/get', getPrompt],
+  ['resources/read', readResource],
+  ['resources/subscribe', (exchange, snapshot) => subscribe(exchange, snapshot, true)],
+  ['resources/unsubscribe', (exchange, snapshot) => subscribe(exchange, snapshot, false)],
+  ['completion/complete', complete],
+  ['logging/setLevel', setLevel],
+]);
+
+function list(kind: keyof Snapshot['pages']): Handler {
+  return ({ sink, message }, snapshot) => {
+    const cursor = message.params === undefined ? undefined : own(message.params, 'cursor');
+    sink.answer(resultText(message.id, snapshot.pages[kind].page(cursor)));
+  };
+}
+
+function getPrompt(exchange: Exchange, snapshot: Snapshot): void {
+  const { message } = exchange;
+  const name = stringParam(message.params, 'name');
+  const route = snapshot.prompts.get(name);
+  if (route === undefined) throw unknown('prompt', name);
+  relayRenamed(exchange, route, ['params', 'name'], name);
+}
+
+function subscribe(exchange: Exchange, snapshot: Snapshot, on: boolean): void {
+  const uri = stringParam(exchange.message.params, 'uri');
+  const [owner] = resourceCandidates(snapshot, uri);
+  if (owner === undefined) throw resourceNotFound(uri);
+  exchange.conversation.subscribed(owner.server.id, owner.uri, on);
+  relay(exchange, owner.server, replaced(exchange, ['params', 'uri'], owner.uri));
+}
+
+function complete(exchange: Exchange, snapshot: Snapshot): void {
+  const { params } = exchange.message;
+  const ref = params === undefined ? undefined : own(params, 'ref');
+  if (!isObject(ref)) throw new GatewayError(Code.InvalidParams, 'Invalid params: "ref" must be an object');
+  switch (own(ref, 'type')) {
+    case 'ref/prompt': {
+      const name = stringParam(ref, 'name');
+      const route = snapshot.prompts.get(name);
+      if (route === undefined) throw unknown('prompt', name);
+      return relayRenamed(exchange, route, ['params', 'ref', 'name'], name);
+    }
+    case 'ref/resource':
+      return completeResource(exchange, snapshot, ref);
+    default:
+      throw new GatewayError(
+        Code.InvalidParams,
+        'Invalid params: "ref.type" must be "ref/prompt" or "ref/resource"',
+      );
+  }
+}
+
+function completeResource(exchange: Exchange, snapshot: Snapshot, ref: Params): void {
+  const uri = stringParam(ref, 'uri');
+  const template = snapshot.templates.get(uri);
+  if (template !== undefined) return relayRenamed(exchange, template, ['params', 'ref', 'uri'], uri);
+  const [owner] = resourceCandidates(snapshot, uri);
+  if (owner === undefined) throw resourceNotFound(uri);
+  relay(exchange, owner.server, replaced(exchange, ['params', 'ref', 'uri'], owner.uri));
+}
+
+async function setLevel({ conversation, message, sink }: Exchange): Promise<void> {
+  const level = stringParam(message.params, 'level');
+  if (!LOG_LEVELS.includes(level)) {
+    throw new GatewayError(
+      Code.InvalidParams,
+      `Invalid params: "level" must be one of ${LOG_LEVELS.join(', ')}`,
+    );
+  }
+  await conversation.setLogLevel(level);
+  sink.answer(resultText(message.id, '{}'));
+}

@@ -1,0 +1,102 @@
+import type { Route } from '../catalog/snapshot.ts';
+import type { AnswerSink, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
+import { type RequestMessage, replaceAt } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import type { Exchange } from './exchange.ts';
+import { RelaySink } from './relay-sink.ts';
+
+/** Sends a request to a server and everything that comes of it to the client. `text` is the request as the server is to see it. */
+export function relay(
+  exchange: Exchange,
+  server: DownstreamServer,
+  text: string,
+  client: AnswerSink = exchange.sink,
+): void {
+  const { conversation, message, options } = exchange;
+  const { session } = conversation;
+  const key = JSON.stringify(message.id);
+  if (session.inFlight.has(key)) {
+    return client.fail(
+      new GatewayError(
+        Code.InvalidRequest,
+        `Invalid Request: id ${key.slice(0, 64)} is in use by a request under way`,
+      ),
+    );
+  }
+  const startedAt = performance.now();
+  const sink = new RelaySink(client, conversation, server, (outcome) => {
+    session.inFlight.delete(key);
+    session.lastUsed = Date.now();
+    options.observe(server.name, message.method, outcome, performance.now() - startedAt);
+  });
+  const request: RequestMessage = text === message.text ? message : { ...message, text };
+  const open = conversation.linkNow(server);
+  if (open === undefined) return relayWhenOpen(exchange, server, request, sink, key);
+  start(exchange, open, request, sink, key);
+}
+
+function start(
+  exchange: Exchange,
+  link: DownstreamLink,
+  request: RequestMessage,
+  sink: RelaySink,
+  key: string,
+): void {
+  let cancelled = false;
+  let cancelRequest: ((reason: GatewayError) => void) | undefined;
+  const cancel = () => {
+    cancelled = true;
+    cancelRequest?.(new GatewayError(Code.Cancelled, 'Cancelled by the client'));
+  };
+  // Entered first: a server in the same process may have answered before `request` returns.
+  exchange.conversation.session.inFlight.set(key, { cancel });
+  cancelRequest = link.request(request, sink, exchange.options.deadlines);
+  if (cancelled) cancel();
+}
+
+function relayWhenOpen(
+  exchange: Exchange,
+  server: DownstreamServer,
+  request: RequestMessage,
+  sink: RelaySink,
+  key: string,
+): void {
+  const { session } = exchange.conversation;
+  let over = false;
+  const fail = (error: GatewayError) => {
+    if (over) return;
+    over = true;
+    sink.fail(error);
+  };
+  session.inFlight.set(key, {
+    cancel: () => fail(new GatewayError(Code.Cancelled, 'Cancelled by the client')),
+  });
+  exchange.conversation.link(server).then(
+    (link) => {
+      if (!over) start(exchange, link, request, sink, key);
+    },
+    (error) => fail(GatewayError.from(error)),
+  );
+}
+
+/** Relays with the public name at `path` replaced by the server's own. */
+export function relayRenamed(exchange: Exchange, route: Route, path: readonly string[], name: string): void {
+  // Looked for even where the name stays: a key that stands twice would be one name to us and another to the server.
+  const text = replaced(exchange, path, route.key);
+  relay(exchange, route.server, name === route.key ? exchange.message.text : text);
+}
+
+export function replaced(exchange: Exchange, path: readonly string[], value: string): string {
+  const text = replaceAt(exchange.message, path, JSON.stringify(value));
+  if (text === undefined)
+    throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
+  return text;
+}
+
+export function unknown(what: string, name: string): GatewayError {
+  return new GatewayError(Code.InvalidParams, `Unknown ${what}: ${name.slice(0, 128)}`);
+}
+
+export function resourceNotFound(uri: string): GatewayError {
+  return new GatewayError(Code.ResourceNotFound, 'Resource not found', { data: { uri } });
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import type { Route, Snapshot } from '../catalog/snapshot.ts';
+import { own, replaceAt, stringParam } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { locate } from '../protocol/json-text.ts';
+import { EXEC_TOOL, execToolInput, findSource } from './builtin-tools.ts';
+import type { Exchange } from './exchange.ts';
+import { relay, relayRenamed, unknown } from './relay.ts';
+
+/** `tools/call`: by its public name to the server that has the tool. */
+export function callTool(exchange: Exchange, snapshot: Snapshot): void {
+  const name = stringParam(exchange.message.params, 'name');
+  const route = snapshot.tools.get(name);
+  if (route === undefined) throw absent(snapshot, name);
+  if (route.server.target.kind === 'builtin' && route.key === EXEC_TOOL) return execTool(exchange, snapshot);
+  relayRenamed(exchange, route, ['params', 'name'], name);
+}
+
+/** `exec_tool` becomes the call it stands for, with its id, its progress and all that the tool may ask. */
+function execTool(exchange: Exchange, snapshot: Snapshot): void {
+  const { message } = exchange;
+  const input = execToolInput.safeParse((message.params && own(message.params, 'arguments')) ?? {});
+  if (!input.success)
+    throw new GatewayError(Code.InvalidParams, `Invalid arguments: ${z.prettifyError(input.error)}`);
+  const { server, tool } = input.data;
+  const { key, server: target } = findTool(snapshot, server, tool);
+  const given = locate(message.text, ['params', 'arguments', 'arguments']);
+  const args = given === undefined ? '{}' : message.text.slice(given.start, given.end);
+  const renamed = replaceAt(message, ['params', 'name'], JSON.stringify(key));
+  const text =
+    renamed === undefined ? undefined : replaceAt({ text: renamed }, ['params', 'arguments'], args);
+  if (text === undefined)
+    throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
+  relay(exchange, target, text);
+}
+
+function findTool(snapshot: Snapshot, server: string, tool: string): Route {
+  const source = findSource(snapshot, server);
+  if (source.catalog === undefined) throw unavailable(source.server.name, source.error);
+  for (const [publicName, route] of snapshot.tools) {
+    if (route.server.id === source.server.id && (route.key === tool || publicName === tool)) return route;
+  }
+  throw unknown('tool', tool);
+}
+
+/** A tool that nobody lists. Where its name has the prefix of a server that is down, that is the reason. */
+function absent(snapshot: Snapshot, name: string): GatewayError {
+  const down = snapshot.sources.find(
+    ({ server, catalog }) =>
+      catalog === undefined && server.prefix !== '' && name.startsWith(`${server.prefix}__`),
+  );
+  return down === undefined ? unknown('tool', name) : unavailable(down.server.name, down.error);
+}
+
+function unavailable(serverName: string, reason: string | undefined): GatewayError {
+  return new GatewayError(
+    Code.DownstreamUnavailable,
+    reason ?? `Server "${serverName}" has not answered yet; try again`,
+  );
+}
