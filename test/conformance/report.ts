@@ -53,6 +53,9 @@ export function markdownReport(runs: readonly Run[], version: string): string {
     'tools by their plain names. `test/conformance/expected.json` lists what has to pass through the gateway; the',
     'command fails when one of those does not.',
     '',
+    '*pass*: no check of the scenario failed. *warns*: none failed, and something that the specification recommends was',
+    'not done.',
+    '',
     ...sections.flatMap((section) => [section, '']),
   ]
     .join('\n')
@@ -92,5 +95,6 @@ function unscored({ required, direct, through }: Run): readonly string[] {
 function word(results: SuiteResults, scenario: string): string {
   const result = results.get(scenario);
   if (result === undefined) return 'no result';
-  return result.passed ? 'pass' : 'fail';
+  if (!result.passed) return 'fail';
+  return result.warnings > 0 ? 'warns' : 'pass';
 }
