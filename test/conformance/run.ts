@@ -2,9 +2,10 @@
  * `npm run conformance [-- --requirements REVISION[,REVISION]] [--only SCENARIO]`: the official suite, directly and
  * through the gateway. Without options it runs every revision of expected.json and writes docs/conformance.md.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { compare } from './compare.ts';
+import { expectedScenarios } from './expected.ts';
 import { markdownReport, textReport, unexpected } from './report.ts';
 import { suiteVersion } from './suite.ts';
 
@@ -12,9 +13,7 @@ const { values } = parseArgs({
   options: { requirements: { type: 'string' }, only: { type: 'string' } },
 });
 
-const expected: Record<string, readonly string[]> = JSON.parse(
-  await readFile(new URL('./expected.json', import.meta.url), 'utf8'),
-);
+const expected = await expectedScenarios();
 const revisions = values.requirements?.split(',') ?? Object.keys(expected);
 
 const runs = await compare(revisions, values.only);

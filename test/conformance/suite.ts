@@ -70,7 +70,7 @@ async function readScenario(folder: string): Promise<ScenarioResult> {
   const failures = checks.filter(({ status }) => status === 'FAILURE');
   return {
     passed: failures.length === 0,
-    failures: failures.map(({ id, errorMessage }) => `${id}: ${errorMessage ?? 'failed'}`),
+    failures: failures.map(({ id, errorMessage }) => `${id}: ${errorMessage?.split('\n')[0] ?? 'failed'}`),
     warnings: checks.filter(({ status }) => status === 'WARNING').length,
   };
 }
