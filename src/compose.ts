@@ -13,11 +13,13 @@ import { startManagementServer } from './edge/management-server.ts';
 import { createMcpApp } from './edge/mcp-app.ts';
 import { McpEndpoint } from './edge/mcp-endpoint.ts';
 import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
+import { startOpsServer } from './edge/ops.ts';
 import { NodeReadiness } from './readiness.ts';
 import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
 import { Router } from './router/router.ts';
 import { Sessions } from './session/sessions.ts';
-import type { Logger } from './telemetry/types.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import type { Logger, Metrics } from './telemetry/types.ts';
 import { packageVersion } from './version.ts';
 
 export interface RunningGateway {
@@ -32,7 +34,9 @@ const TITLE = 'Dragon MCP Gateway';
 /** Builds the gateway and opens its ports. The only place that knows which part is made of what. */
 export async function startGateway(config: Config, logger: Logger): Promise<RunningGateway> {
   const version = packageVersion();
+  const started = new Date().toISOString();
   const readiness = new NodeReadiness();
+  const metrics = createMetrics({ version, nodeId: config.nodeId });
   const running: RunningServer[] = [];
   let core: Core | undefined;
   let database: Database | undefined;
@@ -45,12 +49,37 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     await Promise.all(running.map((server) => server.close(config.shutdownTimeoutMs)));
     await core?.close();
     await database?.close();
+    await metrics.shutdown();
     logger.info('stopped');
   });
 
+  const urlOf = (port: number) =>
+    `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  let mcpAddress = '';
   try {
+    // First of all: whoever watches the start is told that it is under way.
+    const ops = await startOpsServer({
+      host: config.host,
+      port: config.managementPort,
+      readiness: () => readiness.check(),
+      members: async () => [
+        {
+          id: config.nodeId,
+          address: mcpAddress,
+          version,
+          started,
+          sessions: core?.sessions.size ?? 0,
+          streams: core?.sessions.streams ?? 0,
+          state: readiness.state,
+        },
+      ],
+      metrics,
+      logger,
+      allowedHosts: config.allowedHosts,
+    });
+    running.push(ops);
     database = await openDatabase(config);
-    const parts = createCore(config, logger, database, version, readiness);
+    const parts = createCore(config, logger, database, version, readiness, metrics);
     core = parts;
     const guard = createGuard({
       boundHost: config.host,
@@ -60,6 +89,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     const app = createMcpApp(parts.endpoint, guard, () => readiness.check());
     const mcp = await startMcpServer({ host: config.host, port: config.mcpPort, app });
     running.push(mcp);
+    mcpAddress = new URL(urlOf(mcp.port)).host;
     const routes = createManagementRoutes({
       servers: parts.manager,
       principalOf: async () => LOCAL_PRINCIPAL,
@@ -79,10 +109,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     running.push(management);
     const opened = database;
     readiness.serve(() => opened.ping());
-    const urlOf = (port: number) =>
-      `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
     return {
-      urls: { mcp: `${urlOf(mcp.port)}/mcp`, management: urlOf(management.port), ops: urlOf(0) },
+      urls: { mcp: `${urlOf(mcp.port)}/mcp`, management: urlOf(management.port), ops: urlOf(ops.port) },
       stop,
     };
   } catch (error) {
@@ -105,6 +133,7 @@ function createCore(
   database: Database,
   version: string,
   readiness: NodeReadiness,
+  metrics: Metrics,
 ): Core {
   const registry = new ServerRegistry(database.servers);
   const gateway = { name: NAME, version, nodeId: config.nodeId };
@@ -138,7 +167,7 @@ function createCore(
     deadlines: { idleMs: config.callTimeoutMs, totalMs: config.callMaxTimeoutMs },
     ownDeadlines,
     maxJsonDepth: config.maxJsonDepth,
-    observe: () => {},
+    metrics,
   });
   registry.onChange(({ before }) => {
     if (before === undefined) return;
@@ -163,6 +192,11 @@ function createCore(
     connector,
     listTimeoutMs: config.listTimeoutMs,
     stdioOff: config.stdioAllowed ? undefined : STDIO_OFF,
+  });
+  metrics.observe({
+    sessions: () => sessions.size,
+    streams: () => sessions.streams,
+    stdioProcesses: () => connector.processCount,
   });
   return {
     endpoint,

@@ -41,10 +41,12 @@ export class TransportConnector implements Connector {
     });
   }
 
-  /** Processes that are kept, running or at rest. */
+  /** Processes that run now. */
   get processCount(): number {
     let count = 0;
-    for (const servers of this.#processes.values()) count += servers.size;
+    for (const servers of this.#processes.values()) {
+      for (const server of servers.values()) if (server.isRunning) count++;
+    }
     return count;
   }
 

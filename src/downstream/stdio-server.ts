@@ -82,6 +82,10 @@ export class StdioServer {
     this.#options = options;
   }
 
+  get isRunning(): boolean {
+    return this.#process !== undefined;
+  }
+
   async attach(listener: LinkListener): Promise<StdioLink> {
     const { handshake } = await this.#ensure();
     const link = new StdioLink(this, listener, handshake);

@@ -29,6 +29,8 @@ export interface H2cServerOptions {
   readonly port: number;
   readonly timeouts: H2cTimeouts;
   readonly onRequest: (request: H2cRequest, response: H2cResponse) => void;
+  /** Told of connections that could not be accepted once the server listens. */
+  readonly onError: (error: Error) => void;
 }
 
 export interface H2cServer {
@@ -103,6 +105,7 @@ export async function startH2cServer(options: H2cServerOptions): Promise<H2cServ
 
   http1.listen(options.port, options.host);
   await once(http1, 'listening');
+  http1.on('error', options.onError);
   return {
     port: (http1.address() as AddressInfo).port,
     async close(graceMs) {

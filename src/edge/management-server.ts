@@ -68,6 +68,7 @@ export async function startManagementServer(options: ManagementServerOptions): P
     port: options.port,
     timeouts: options.timeouts ?? DEFAULT_TIMEOUTS,
     onRequest,
+    onError: (err) => options.logger.error('The management port could not accept a connection', { err }),
   });
   return {
     port: server.port,

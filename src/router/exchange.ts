@@ -1,33 +1,56 @@
 import type { Catalogs } from '../catalog/catalogs.ts';
 import type { AnswerSink, Connector, Deadlines } from '../downstream/port.ts';
 import type { RequestMessage } from '../protocol/envelope.ts';
-import type { Logger } from '../telemetry/types.ts';
+import { Code, type GatewayError } from '../protocol/errors.ts';
+import type { Logger, Metrics, Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
-import type { RelayOutcome } from './relay-sink.ts';
-
-/** Told of each request that a server has answered, or has not. `durationMs` from its arrival. */
-export type RelayObserver = (
-  server: string,
-  method: string,
-  outcome: RelayOutcome,
-  durationMs: number,
-) => void;
 
 export interface RouterOptions {
   readonly catalogs: Catalogs;
   readonly connector: Connector;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   readonly identity: { readonly name: string; readonly title: string; readonly version: string };
   readonly deadlines: Deadlines;
   readonly ownDeadlines: Deadlines;
   readonly maxJsonDepth: number;
-  readonly observe: RelayObserver;
 }
 
-/** What a method's handler works with. */
-export interface Exchange {
+/** One request of a client on its way to an answer. */
+export class Exchange {
   readonly conversation: Conversation;
   readonly message: RequestMessage;
+  /** Where the answer goes; whoever uses it directly reports with {@link ended}. */
   readonly sink: AnswerSink;
   readonly options: RouterOptions;
+  readonly #startedAt = performance.now();
+
+  constructor(conversation: Conversation, message: RequestMessage, sink: AnswerSink, options: RouterOptions) {
+    this.conversation = conversation;
+    this.message = message;
+    this.sink = sink;
+    this.options = options;
+  }
+
+  /** The gateway's own answer. */
+  answer(text: string): void {
+    this.ended('ok');
+    this.sink.answer(text);
+  }
+
+  fail(error: GatewayError): void {
+    this.ended(outcomeOf(error));
+    this.sink.fail(error);
+  }
+
+  /** Counts the request; `server` where one was asked. */
+  ended(outcome: Outcome, server?: string): void {
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    this.options.metrics.request(this.message.method, outcome, seconds);
+    if (server !== undefined) this.options.metrics.downstream(server, outcome, seconds);
+  }
+}
+
+export function outcomeOf(error: GatewayError): Outcome {
+  return error.code === Code.Cancelled ? 'cancelled' : 'error';
 }

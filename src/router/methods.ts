@@ -12,7 +12,7 @@ const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', '
 
 /** Who answers what. A method that is not here is not known. */
 export const METHODS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
-  ['ping', ({ sink, message }) => sink.answer(resultText(message.id, '{}'))],
+  ['ping', (exchange) => exchange.answer(resultText(exchange.message.id, '{}'))],
   ['tools/list', list('tools')],
   ['prompts/list', list('prompts')],
   ['resources/list', list('resources')],
@@ -27,9 +27,10 @@ export const METHODS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
 ]);
 
 function list(kind: keyof Snapshot['pages']): Handler {
-  return ({ sink, message }, snapshot) => {
+  return (exchange, snapshot) => {
+    const { message } = exchange;
     const cursor = message.params === undefined ? undefined : own(message.params, 'cursor');
-    sink.answer(resultText(message.id, snapshot.pages[kind].page(cursor)));
+    exchange.answer(resultText(message.id, snapshot.pages[kind].page(cursor)));
   };
 }
 
@@ -79,7 +80,8 @@ function completeResource(exchange: Exchange, snapshot: Snapshot, ref: Params): 
   relay(exchange, owner.server, replaced(exchange, ['params', 'ref', 'uri'], owner.uri));
 }
 
-async function setLevel({ conversation, message, sink }: Exchange): Promise<void> {
+async function setLevel(exchange: Exchange): Promise<void> {
+  const { conversation, message } = exchange;
   const level = stringParam(message.params, 'level');
   if (!LOG_LEVELS.includes(level)) {
     throw new GatewayError(
@@ -88,5 +90,5 @@ async function setLevel({ conversation, message, sink }: Exchange): Promise<void
     );
   }
   await conversation.setLogLevel(level);
-  sink.answer(resultText(message.id, '{}'));
+  exchange.answer(resultText(message.id, '{}'));
 }

@@ -1,23 +1,22 @@
 import type { AnswerSink, DownstreamServer } from '../downstream/port.ts';
 import type { Message } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
+import type { Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
-
-/** How a relayed request ended, for those who count. */
-export type RelayOutcome = 'ok' | 'tool_error' | 'error' | 'timeout' | 'cancelled';
+import { outcomeOf } from './exchange.ts';
 
 /** Between a server and a client: passes everything on, puts ids into the client's terms, and knows when it is over. */
 export class RelaySink implements AnswerSink {
   readonly #client: AnswerSink;
   readonly #conversation: Conversation;
   readonly #server: DownstreamServer;
-  readonly #onEnd: (outcome: RelayOutcome) => void;
+  readonly #onEnd: (outcome: Outcome) => void;
 
   constructor(
     client: AnswerSink,
     conversation: Conversation,
     server: DownstreamServer,
-    onEnd: (outcome: RelayOutcome) => void,
+    onEnd: (outcome: Outcome) => void,
   ) {
     this.#client = client;
     this.#conversation = conversation;
@@ -43,7 +42,7 @@ export class RelaySink implements AnswerSink {
   }
 
   answer(body: string | Buffer): void {
-    this.#onEnd(outcomeOf(body));
+    this.#onEnd(answerOutcome(body));
     this.#client.answer(body);
   }
 
@@ -61,19 +60,14 @@ export class RelaySink implements AnswerSink {
   }
 
   fail(error: GatewayError): void {
-    this.#onEnd(failureOutcome(error));
+    this.#onEnd(outcomeOf(error));
     this.#client.fail(error);
   }
 }
 
 /** Read off the bytes: a search costs less than parsing what is only passed on. */
-function outcomeOf(body: string | Buffer): RelayOutcome {
+function answerOutcome(body: string | Buffer): Outcome {
   if (body.includes('"isError":true') || body.includes('"isError": true')) return 'tool_error';
   const head = typeof body === 'string' ? body.slice(0, 100) : body.toString('latin1', 0, 100);
   return head.includes('"error":') && !body.includes('"result":') ? 'error' : 'ok';
-}
-
-function failureOutcome(error: GatewayError): RelayOutcome {
-  if (error.code === 'downstream_timeout') return 'timeout';
-  return error.code === 'cancelled' ? 'cancelled' : 'error';
 }

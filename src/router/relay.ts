@@ -12,22 +12,21 @@ export function relay(
   text: string,
   client: AnswerSink = exchange.sink,
 ): void {
-  const { conversation, message, options } = exchange;
+  const { conversation, message } = exchange;
   const { session } = conversation;
   const key = JSON.stringify(message.id);
   if (session.inFlight.has(key)) {
-    return client.fail(
+    return exchange.fail(
       new GatewayError(
         Code.InvalidRequest,
         `Invalid Request: id ${key.slice(0, 64)} is in use by a request under way`,
       ),
     );
   }
-  const startedAt = performance.now();
   const sink = new RelaySink(client, conversation, server, (outcome) => {
     session.inFlight.delete(key);
     session.lastUsed = Date.now();
-    options.observe(server.name, message.method, outcome, performance.now() - startedAt);
+    exchange.ended(outcome, server.name);
   });
   const request: RequestMessage = text === message.text ? message : { ...message, text };
   const open = conversation.linkNow(server);

@@ -26,7 +26,7 @@ export async function readResource(exchange: Exchange, snapshot: Snapshot): Prom
   }
   for (const { server } of candidates) {
     const result = await tryRead(exchange, server);
-    if (result !== undefined) return exchange.sink.answer(resultText(exchange.message.id, result));
+    if (result !== undefined) return exchange.answer(resultText(exchange.message.id, result));
   }
   throw resourceNotFound(uri);
 }

@@ -12,7 +12,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import { decodeHomeId } from '../protocol/home-id.ts';
 import type { Session } from '../session/session.ts';
 import { Conversation } from './conversation.ts';
-import type { Exchange, RouterOptions } from './exchange.ts';
+import { Exchange, type RouterOptions } from './exchange.ts';
 import { offer } from './initialize.ts';
 import { METHODS } from './methods.ts';
 
@@ -33,23 +33,18 @@ export class Router {
 
   /** Answers through the sink, always: what is thrown on the way becomes its failure. */
   request(session: Session, message: RequestMessage, sink: AnswerSink): void {
+    const exchange = new Exchange(this.#conversation(session), message, sink, this.#options);
     const handler = METHODS.get(message.method);
     if (handler === undefined) {
-      return sink.fail(
+      return exchange.fail(
         new GatewayError(Code.MethodNotFound, `Method not found: ${message.method.slice(0, 100)}`),
       );
     }
-    const exchange: Exchange = {
-      conversation: this.#conversation(session),
-      message,
-      sink,
-      options: this.#options,
-    };
     const { current } = exchange.conversation.view;
     if (current !== undefined) return this.#run(handler, exchange, current);
     exchange.conversation.view.snapshot().then(
       (snapshot) => this.#run(handler, exchange, snapshot),
-      (error) => sink.fail(GatewayError.from(error)),
+      (error) => exchange.fail(this.#known(error)),
     );
   }
 
@@ -106,9 +101,9 @@ export class Router {
     snapshot: Snapshot,
   ): void {
     try {
-      handler(exchange, snapshot)?.catch((error) => exchange.sink.fail(this.#known(error)));
+      handler(exchange, snapshot)?.catch((error) => exchange.fail(this.#known(error)));
     } catch (error) {
-      exchange.sink.fail(this.#known(error));
+      exchange.fail(this.#known(error));
     }
   }
 

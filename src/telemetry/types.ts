@@ -14,3 +14,29 @@ export interface Logger {
   /** A logger that adds these fields to each line. */
   child(fields: LogFields): Logger;
 }
+
+/** How a request ended. `tool_error` is an answer with `isError`; `error` a JSON-RPC error or none at all. */
+export type Outcome = 'ok' | 'tool_error' | 'error' | 'cancelled';
+
+/** What is read at each scrape. */
+export interface Gauges {
+  /** Sessions of clients. */
+  readonly sessions: () => number;
+  /** Streams open to clients. */
+  readonly streams: () => number;
+  /** Downstream servers running as processes. */
+  readonly stdioProcesses: () => number;
+}
+
+/** Counts and durations. Recording is cheap enough for each request: about half a microsecond an instrument. */
+export interface Metrics {
+  /** A client's request was answered, after so many seconds. Methods that MCP does not have count as `other`. */
+  request(method: string, outcome: Outcome, seconds: number): void;
+  /** A downstream answered, or failed to. Servers beyond the first 200 count as `other`. */
+  downstream(server: string, outcome: Outcome, seconds: number): void;
+  /** Says where gauges are read. */
+  observe(gauges: Partial<Gauges>): void;
+  /** All of it in the text format of Prometheus. */
+  scrape(): Promise<string>;
+  shutdown(): Promise<void>;
+}

@@ -1,0 +1,98 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { Hono } from 'hono';
+import type { Readiness } from '../admin/health.ts';
+import type { Logger, Metrics } from '../telemetry/types.ts';
+import { createGuard } from './management-guard.ts';
+
+/** A node of the cluster, as shown to operators. */
+export interface ClusterMember {
+  readonly id: string;
+  /** Where other nodes reach it, `host:port`. */
+  readonly address: string;
+  readonly version: string;
+  /** When it started, in ISO 8601. */
+  readonly started: string;
+  readonly sessions: number;
+  readonly streams: number;
+  readonly state: 'joining' | 'ready' | 'draining';
+}
+
+export interface OpsServerOptions {
+  readonly host: string;
+  /** 0 stands for any free port. */
+  readonly port: number;
+  readonly readiness: Readiness;
+  readonly members: () => Promise<readonly ClusterMember[]>;
+  readonly metrics: Pick<Metrics, 'scrape'>;
+  readonly logger: Logger;
+  /** Names by which the server may be called, besides loopback ones. */
+  readonly allowedHosts?: readonly string[];
+}
+
+export interface OpsServer {
+  readonly port: number;
+  /** Takes no more connections, lets what runs finish for `graceMs`, and then cuts it. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Requests here have no body and few headers. */
+const TIMEOUT_MS = 10_000;
+
+/** Liveness, readiness, members and metrics, for probes, scrapers and operators. Rejects where it cannot listen. */
+export async function startOpsServer(options: OpsServerOptions): Promise<OpsServer> {
+  const { host, port, logger } = options;
+  const server = createServer(
+    { headersTimeout: TIMEOUT_MS, requestTimeout: TIMEOUT_MS, keepAliveTimeout: 75_000 },
+    getRequestListener(createOpsApp(options).fetch, { overrideGlobalObjects: false }),
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  server.on('error', (err) => logger.error('The ops port could not accept a connection', { err }));
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close(graceMs) {
+      const closed = new Promise((resolve) => server.close(resolve));
+      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearTimeout(cut);
+    },
+  };
+}
+
+function createOpsApp(options: OpsServerOptions): Hono<{ Bindings: HttpBindings }> {
+  const { readiness, members, metrics, logger, allowedHosts = [] } = options;
+  const guard = createGuard({ boundHost: options.host, allowedHosts, allowedOrigins: [] });
+  const app = new Hono<{ Bindings: HttpBindings }>();
+  app.use(async (context, next) => {
+    const { host, origin } = context.env.incoming.headers;
+    const refusal = guard(host, origin);
+    if (refusal !== undefined) return context.json({ error: refusal.message }, refusal.status);
+    await next();
+    return undefined;
+  });
+  app.get('/alive', (context) => context.json({ alive: true }));
+  app.get('/ready', (context) => {
+    const { ready, reasons } = readiness();
+    return context.json({ ready, reasons }, ready ? 200 : 503);
+  });
+  app.get('/cluster/members', async (context) => context.json(await members()));
+  app.get('/metrics', async (context) => {
+    const body = await metrics.scrape();
+    return context.body(body, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+  });
+  app.notFound((context) =>
+    context.json({ error: 'Not found', paths: ['/alive', '/ready', '/cluster/members', '/metrics'] }, 404),
+  );
+  app.onError((err, context) => {
+    logger.error('Ops request failed', { path: context.req.path, err });
+    return context.json({ error: 'Internal error' }, 500);
+  });
+  return app;
+}
