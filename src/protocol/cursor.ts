@@ -10,9 +10,9 @@ export function encodeCursor(kind: ListKind, version: string, page: number): str
 
 /**
  * The page a cursor points to. Throws InvalidParams for one that we did not make, or that belongs to a snapshot that
- * is no more: pages of two snapshots must not mix, or entries would be skipped or doubled.
+ * is no more: pages of two snapshots must not mix, or entries would be skipped or doubled. `pages`: how many there are.
  */
-export function decodeCursor(cursor: unknown, kind: ListKind, version: string): number {
+export function decodeCursor(cursor: unknown, kind: ListKind, version: string, pages: number): number {
   if (typeof cursor !== 'string') throw badCursor('must be a string');
   const [cursorKind, cursorVersion, page, ...rest] = Buffer.from(cursor, 'base64url').toString().split('.');
   if (rest.length > 0 || cursorKind !== kind || page === undefined || !/^\d{1,6}$/.test(page)) {
@@ -20,6 +20,7 @@ export function decodeCursor(cursor: unknown, kind: ListKind, version: string): 
   }
   if (cursorVersion !== version)
     throw badCursor('is outdated, the list has changed; start again without one');
+  if (Number(page) >= pages) throw badCursor('is not one of this list');
   return Number(page);
 }
 
