@@ -31,6 +31,9 @@ export interface RunningGateway {
 const NAME = 'dragon-mcp-gateway';
 const TITLE = 'Dragon MCP Gateway';
 
+/** Enough for a client that lost its connection for a minute; small enough for thousands of sessions. */
+const STREAM_LOG = { maxSize: 262_144, keepMs: 60_000 };
+
 /** Builds the gateway and opens its ports. The only place that knows which part is made of what. */
 export async function startGateway(config: Config, logger: Logger): Promise<RunningGateway> {
   const version = packageVersion();
@@ -44,9 +47,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
   const stop = once(async () => {
     readiness.drain();
     logger.info('stopping');
+    core?.sessions.disconnect();
+    await Promise.all(running.map((server) => server.close(config.shutdownTimeoutMs)));
     core?.sessions.close();
     core?.streams.close();
-    await Promise.all(running.map((server) => server.close(config.shutdownTimeoutMs)));
     await core?.close();
     await database?.close();
     await metrics.shutdown();
@@ -174,7 +178,11 @@ function createCore(
     router.dropServer(before.id);
     void connector.drop(before.id);
   });
-  const sessions = new Sessions({ idleMs: config.sessionIdleMs, onEnd: (session) => router.end(session) });
+  const sessions = new Sessions({
+    idleMs: config.sessionIdleMs,
+    log: STREAM_LOG,
+    onEnd: (session) => router.end(session),
+  });
   const streams = new EventStreams();
   const endpoint = new McpEndpoint({
     sessions,

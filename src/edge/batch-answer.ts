@@ -12,15 +12,11 @@ export class BatchAnswer {
   readonly #parts = new Set<BatchPart>();
   #left: number;
 
-  constructor(
-    response: ServerResponse,
-    streams: EventStreams,
-    requests: number,
-    headers: Readonly<Record<string, string>>,
-  ) {
+  constructor(response: ServerResponse, streams: EventStreams, requests: number) {
     this.#response = response;
     this.#left = requests;
-    streams.start(response, headers, true);
+    streams.start(response);
+    response.flushHeaders();
     const resume = () => {
       for (const part of this.#parts) part.drained?.();
     };

@@ -1,12 +1,15 @@
 import type { ServerResponse } from 'node:http';
-import { SSE_COMMENT, sseEventText } from '../protocol/sse.ts';
-import type { StreamWriter } from '../session/client-stream.ts';
+import { SSE_COMMENT, sseEventText, sseRetryText } from '../protocol/sse.ts';
+import { type ClientStream, eventId, type StreamWriter } from '../session/client-stream.ts';
 
 /** Proxies drop connections that are silent for a minute or so. */
 const KEEP_ALIVE_MS = 15_000;
 
-/** A client that has left this much unread is not reading: its stream is ended, and it can open another. */
+/** A client that has left this much unread is not reading: its connection is cut, and it can come back for the rest. */
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
+
+/** How long a client that lost its connection is asked to wait before it comes back. */
+const RETRY_MS = 1000;
 
 const HEAD = {
   'content-type': 'text/event-stream',
@@ -26,31 +29,49 @@ export class EventStreams {
     this.#timer.unref();
   }
 
-  /** Writes the head of a stream with the first bytes that follow it, or now if `flush`. */
-  start(response: ServerResponse, extra: Readonly<Record<string, string>>, flush: boolean): void {
-    response.writeHead(200, { ...HEAD, ...extra });
-    if (flush) response.flushHeaders();
+  /** Makes a response an event stream. Its head leaves with the first event, or with {@link ServerResponse.flushHeaders}. */
+  start(response: ServerResponse): void {
+    response.writeHead(200, HEAD);
     this.#open.add(response);
     response.on('close', () => this.#open.delete(response));
   }
 
+  /**
+   * Connects a response to a stream until one of the two ends. `after`: the last event that the client has seen.
+   * `primed`: it first gets an event id, so that it can come back even if it never sees a message.
+   */
+  connect(response: ServerResponse, stream: ClientStream, after: number | undefined, primed: boolean): void {
+    this.start(response);
+    if (primed)
+      response.write(`${sseRetryText(RETRY_MS)}${sseEventText('', eventId(stream.id, after ?? 0))}`);
+    const writer = new ResponseStreamWriter(response);
+    const drained = () => stream.drained?.();
+    response.on('drain', drained);
+    response.on('close', () => {
+      stream.detach(writer);
+      drained();
+    });
+    stream.attach(writer, after);
+  }
+
   close(): void {
     clearInterval(this.#timer);
-    for (const response of this.#open) response.end();
   }
 }
 
-/** The client's GET stream. */
-export class ResponseStreamWriter implements StreamWriter {
+class ResponseStreamWriter implements StreamWriter {
   readonly #response: ServerResponse;
 
   constructor(response: ServerResponse) {
     this.#response = response;
   }
 
-  write(text: string): void {
-    if (this.#response.writableLength > MAX_UNREAD_BYTES) this.#response.destroy();
-    else this.#response.write(sseEventText(text));
+  write(data: string, id: string): boolean {
+    if (this.#response.writableLength > MAX_UNREAD_BYTES) {
+      this.#response.destroy();
+      return true;
+    }
+    return this.#response.write(sseEventText(data, id));
   }
 
   end(): void {

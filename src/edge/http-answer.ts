@@ -2,7 +2,9 @@ import type { ServerResponse } from 'node:http';
 import type { AnswerSink } from '../downstream/port.ts';
 import type { Id } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
-import { sseEventText } from '../protocol/sse.ts';
+import { hasPriming } from '../protocol/versions.ts';
+import type { ClientStream } from '../session/client-stream.ts';
+import type { Session } from '../session/session.ts';
 import { errorResponse } from './error-response.ts';
 import type { EventStreams } from './event-stream.ts';
 
@@ -21,63 +23,61 @@ export function writeJson(
   response.end(body);
 }
 
+/** A request's failure as the JSON answer to it: the HTTP request as such was fine. */
+export function writeFailure(response: ServerResponse, id: Id, error: GatewayError): void {
+  const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
+  writeJson(response, 200, errorResponse(error, id), retry);
+}
+
 /**
  * The answer to one POST with one request: JSON, or an event stream where the server streams or has something to say
  * first. A client that goes away does not stop the server (2025-11-25, transports: a disconnection is not a
- * cancellation); what comes then is dropped.
+ * cancellation); of a stream it can come back for the rest.
  */
 export class HttpAnswer implements AnswerSink {
   drained: (() => void) | undefined;
   readonly #response: ServerResponse;
   readonly #streams: EventStreams;
+  readonly #session: Session;
   readonly #id: Id;
-  readonly #headers: Readonly<Record<string, string>>;
-  #isStream = false;
+  #stream: ClientStream | undefined;
 
-  constructor(
-    response: ServerResponse,
-    streams: EventStreams,
-    id: Id,
-    headers: Readonly<Record<string, string>>,
-  ) {
+  constructor(response: ServerResponse, streams: EventStreams, session: Session, id: Id) {
     this.#response = response;
     this.#streams = streams;
+    this.#session = session;
     this.#id = id;
-    this.#headers = headers;
-    const resume = () => this.drained?.();
-    response.on('drain', resume);
-    response.on('close', resume);
   }
 
   openStream(): void {
-    if (this.#isStream || this.#response.headersSent) return;
-    this.#isStream = true;
-    this.#streams.start(this.#response, this.#headers, false);
-    // With luck the first event is in the same packet; without, the client must not wait for the head.
-    setImmediate(() => {
-      if (!this.#response.destroyed && !this.#response.writableEnded) this.#response.flushHeaders();
-    });
+    this.#open();
   }
 
   message(text: string): boolean {
-    this.openStream();
-    return this.#write(sseEventText(text));
+    return this.#open().send(text);
   }
 
   answer(body: string | Buffer): void {
-    if (this.#response.destroyed) return;
-    if (this.#isStream) this.#response.end(sseEventText(body.toString()));
-    else writeJson(this.#response, 200, body, this.#headers);
+    if (this.#stream !== undefined) {
+      this.#stream.send(body.toString());
+      this.#stream.end();
+    } else if (!this.#response.destroyed) {
+      writeJson(this.#response, 200, body);
+    }
   }
 
   begin(length: number | undefined): void {
-    if (this.#response.destroyed) return;
+    const response = this.#response;
+    const resume = () => this.drained?.();
+    response.on('drain', resume);
+    response.on('close', resume);
+    if (response.destroyed) return;
     const size = length === undefined ? {} : { 'content-length': length };
-    this.#response.writeHead(200, { 'content-type': 'application/json', ...size, ...this.#headers });
+    response.writeHead(200, { 'content-type': 'application/json', ...size });
   }
 
   data(chunk: Buffer): boolean {
-    return this.#write(chunk);
+    return this.#response.destroyed || this.#response.write(chunk);
   }
 
   end(): void {
@@ -85,21 +85,29 @@ export class HttpAnswer implements AnswerSink {
   }
 
   fail(error: GatewayError): void {
-    if (this.#response.destroyed) return;
-    if (this.#isStream) {
+    if (this.#stream !== undefined) {
       // A cancelled request gets no answer (2025-11-25, cancellation); its stream just ends.
-      if (error.code === Code.Cancelled) this.#response.end();
-      else this.#response.end(sseEventText(errorResponse(error, this.#id)));
+      if (error.code !== Code.Cancelled) this.#stream.send(errorResponse(error, this.#id));
+      this.#stream.end();
     } else if (this.#response.headersSent) {
       // Half an answer is out: cutting the connection is the only way left to say that it is not whole.
       this.#response.destroy();
-    } else {
-      const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
-      writeJson(this.#response, 200, errorResponse(error, this.#id), { ...retry, ...this.#headers });
+    } else if (!this.#response.destroyed) {
+      writeFailure(this.#response, this.#id, error);
     }
   }
 
-  #write(chunk: string | Buffer): boolean {
-    return this.#response.destroyed || this.#response.write(chunk);
+  #open(): ClientStream {
+    if (this.#stream !== undefined) return this.#stream;
+    const stream = this.#session.openRequestStream();
+    this.#stream = stream;
+    stream.drained = () => this.drained?.();
+    if (this.#response.destroyed) return stream;
+    this.#streams.connect(this.#response, stream, undefined, hasPriming(this.#session.hello.protocolVersion));
+    // With luck the first message is in the same packet; without, the client must not wait for the head.
+    setImmediate(() => {
+      if (!this.#response.destroyed && !this.#response.writableEnded) this.#response.flushHeaders();
+    });
+    return stream;
   }
 }

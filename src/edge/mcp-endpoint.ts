@@ -10,15 +10,16 @@ import {
   stringParam,
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { hasBatches, negotiate } from '../protocol/versions.ts';
+import { hasBatches, hasPriming, negotiate } from '../protocol/versions.ts';
 import type { Router } from '../router/router.ts';
+import { type ClientStream, parseEventId } from '../session/client-stream.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { BatchAnswer } from './batch-answer.ts';
 import { readBody } from './body.ts';
-import { type EventStreams, ResponseStreamWriter } from './event-stream.ts';
-import { HttpAnswer, writeJson } from './http-answer.ts';
+import type { EventStreams } from './event-stream.ts';
+import { HttpAnswer, writeFailure, writeJson } from './http-answer.ts';
 import { checkGetHeaders, checkPostHeaders, sessionIdOf, versionOf } from './mcp-headers.ts';
 
 export interface EndpointOptions {
@@ -32,8 +33,6 @@ export interface EndpointOptions {
   /** While true, no new session is opened. */
   readonly isDraining: () => boolean;
 }
-
-const NO_HEADERS: Readonly<Record<string, string>> = {};
 
 /** Streamable HTTP as the legacy era has it: POST, GET and DELETE on one path. What is thrown is about the HTTP request as a whole. */
 export class McpEndpoint {
@@ -56,7 +55,7 @@ export class McpEndpoint {
       return this.#options.router.request(
         session,
         body,
-        new HttpAnswer(response, this.#options.streams, body.id, NO_HEADERS),
+        new HttpAnswer(response, this.#options.streams, session, body.id),
       );
     }
     this.#take(session, body);
@@ -66,13 +65,12 @@ export class McpEndpoint {
   async get(request: IncomingMessage, response: ServerResponse): Promise<void> {
     checkGetHeaders(request.headers);
     const session = this.#session(request, this.#options.authenticate(request));
-    this.#options.streams.start(response, NO_HEADERS, true);
-    const writer = new ResponseStreamWriter(response);
+    const { stream, after } = resumption(session, request.headers['last-event-id']);
     response.on('close', () => {
-      session.stream.detach(writer);
       session.lastUsed = Date.now();
     });
-    session.stream.attach(writer);
+    this.#options.streams.connect(response, stream, after, hasPriming(session.hello.protocolVersion));
+    response.flushHeaders();
     this.#options.router.listen(session);
   }
 
@@ -92,19 +90,18 @@ export class McpEndpoint {
   async #initialize(response: ServerResponse, principal: Principal, message: RequestMessage): Promise<void> {
     if (this.#options.isDraining())
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
-    const answer = new HttpAnswer(response, this.#options.streams, message.id, NO_HEADERS);
     let session: Session;
     try {
       session = this.#open(principal, message);
     } catch (thrown) {
-      return answer.fail(this.known(thrown));
+      return writeFailure(response, message.id, this.known(thrown));
     }
     try {
       const result = await this.#options.router.initialize(session);
       writeJson(response, 200, resultText(message.id, result), { 'mcp-session-id': session.id });
     } catch (thrown) {
       this.#options.sessions.end(session);
-      answer.fail(this.known(thrown));
+      writeFailure(response, message.id, this.known(thrown));
     }
   }
 
@@ -151,7 +148,7 @@ export class McpEndpoint {
       response.writeHead(202).end();
       return;
     }
-    const answers = new BatchAnswer(response, this.#options.streams, requests.length, NO_HEADERS);
+    const answers = new BatchAnswer(response, this.#options.streams, requests.length);
     for (const message of requests) this.#options.router.request(session, message, answers.part(message.id));
   }
 
@@ -159,4 +156,16 @@ export class McpEndpoint {
     if (message.kind === 'response') this.#options.router.response(session, message);
     else this.#options.router.notification(session, message);
   }
+}
+
+/** The stream that a GET is for: the one that its event id names, from there on, else the one that belongs to no request. */
+function resumption(
+  session: Session,
+  lastEventId: string | string[] | undefined,
+): { stream: ClientStream; after: number | undefined } {
+  const parsed = typeof lastEventId === 'string' ? parseEventId(lastEventId) : undefined;
+  const stream = parsed === undefined ? undefined : session.streamOf(parsed.streamId);
+  return stream === undefined
+    ? { stream: session.stream, after: undefined }
+    : { stream, after: parsed?.sequence };
 }

@@ -140,5 +140,10 @@ export function sseEventText(data: string, id?: string): string {
   return `${head}data: ${body}\n\n`;
 }
 
+/** How long a client should wait before it connects again, in milliseconds. */
+export function sseRetryText(milliseconds: number): string {
+  return `retry: ${milliseconds}\n\n`;
+}
+
 /** A comment, for keep-alive: no event to any parser. */
 export const SSE_COMMENT = ': keep-alive\n\n';

@@ -24,3 +24,8 @@ export function negotiate(offered: string): LegacyVersion {
 export function hasBatches(version: LegacyVersion): boolean {
   return version === '2025-03-26';
 }
+
+/** Whether streams begin with an event that has an id and no data. Clients of earlier versions take its empty data for JSON. */
+export function hasPriming(version: LegacyVersion): boolean {
+  return version === '2025-11-25';
+}

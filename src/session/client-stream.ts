@@ -1,34 +1,53 @@
-/** One open GET stream of a client, as the edge gives it. */
+import type { EventLog } from './event-log.ts';
+
+/** One connection of a client that a stream can be written to, as the edge gives it. */
 export interface StreamWriter {
-  /** Sends one JSON-RPC message. */
-  write(text: string): void;
+  /** Sends one JSON-RPC message under an event id. False: the client reads slowly. */
+  write(data: string, eventId: string): boolean;
   end(): void;
 }
 
-/** Messages kept for a client that has no stream open. A client that never opens one must not cost memory for ever. */
-const MAX_WAITING = 256;
-
 /**
- * What a server, or the gateway itself, has to say to a client outside any request. A message goes out on one stream
- * only, the newest (2025-11-25, transports: Multiple Connections); without one it waits.
+ * A stream towards a client that outlives its connections. What is sent is logged first and written second, so a client
+ * that comes back with the id of the last event it saw gets the rest, each event once (2025-11-25, transports:
+ * Resumability and Redelivery). With several connections at a time the newest is written to: a message goes out once.
  */
 export class ClientStream {
+  readonly id: string;
+  /** Set by whoever sends: called when a slow client can take more, or is gone. */
+  drained: (() => void) | undefined;
+  readonly #log: EventLog;
   readonly #writers: StreamWriter[] = [];
-  #waiting: string[] = [];
+  /** Sequence of the last event that some connection was given. */
+  #written = 0;
+  #ended = false;
+
+  constructor(id: string, log: EventLog) {
+    this.id = id;
+    this.#log = log;
+  }
 
   get isOpen(): boolean {
     return this.#writers.length > 0;
   }
 
+  /** Connections now. */
   get count(): number {
     return this.#writers.length;
   }
 
-  attach(writer: StreamWriter): void {
+  get isEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** Connects. `after`: the last event that the client has seen; undefined for one that is new and gets what nobody got. */
+  attach(writer: StreamWriter, after: number | undefined): void {
+    for (const event of this.#log.after(this.id, after ?? this.#written) ?? []) {
+      writer.write(event.data, eventId(this.id, event.sequence));
+      this.#written = Math.max(this.#written, event.sequence);
+    }
+    if (this.#ended) return writer.end();
     this.#writers.push(writer);
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const text of waiting) writer.write(text);
   }
 
   detach(writer: StreamWriter): void {
@@ -36,17 +55,43 @@ export class ClientStream {
     if (index !== -1) this.#writers.splice(index, 1);
   }
 
-  send(text: string): void {
+  /** False: the client reads slowly. */
+  send(data: string): boolean {
     const writer = this.#writers.at(-1);
-    if (writer !== undefined) return writer.write(text);
-    // The same news twice is no more than once: a list that changed often has changed.
-    if (this.#waiting.includes(text)) return;
-    if (this.#waiting.length === MAX_WAITING) this.#waiting.shift();
-    this.#waiting.push(text);
+    if (writer === undefined && this.#isWaiting(data)) return true;
+    const sequence = this.#log.append(this.id, data);
+    if (writer === undefined) return true;
+    this.#written = sequence;
+    return writer.write(data, eventId(this.id, sequence));
   }
 
-  end(): void {
-    for (const writer of this.#writers.splice(0)) writer.end();
-    this.#waiting = [];
+  /** The same news twice is no more than once: a list that changed often has changed. */
+  #isWaiting(data: string): boolean {
+    return this.#log.after(this.id, this.#written)?.some((event) => event.data === data) ?? false;
   }
+
+  /** Nothing more will be sent. */
+  end(): void {
+    this.#ended = true;
+    this.#log.end(this.id);
+    this.disconnect();
+  }
+
+  /** Closes the connections; the stream goes on. */
+  disconnect(): void {
+    for (const writer of this.#writers.splice(0)) writer.end();
+  }
+}
+
+/** Names the stream as well as the event: ids are unique in a session, and say what to replay. */
+export function eventId(streamId: string, sequence: number): string {
+  return `${streamId}_${sequence}`;
+}
+
+/** Undefined for an id that isn't one of ours. */
+export function parseEventId(
+  value: string,
+): { readonly streamId: string; readonly sequence: number } | undefined {
+  const parts = /^([a-z0-9]+)_(\d{1,15})$/.exec(value);
+  return parts?.[1] === undefined ? undefined : { streamId: parts[1], sequence: Number(parts[2]) };
 }

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Principal } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import type { EventLogLimits } from './event-log.ts';
 import { type ClientHello, Session } from './session.ts';
 
 export interface SessionsOptions {
   /** Milliseconds without a request, a stream or a call under way after which a session ends. */
   readonly idleMs: number;
+  /** What is kept of each session's streams for clients that lost their connection. */
+  readonly log: EventLogLimits;
   /** Called once for each session that ends, however it ends. */
   readonly onEnd: (session: Session) => void;
 }
@@ -29,12 +32,14 @@ export class Sessions {
   /** Client streams that are open now. */
   get streams(): number {
     let count = 0;
-    for (const session of this.#sessions.values()) count += session.stream.count;
+    for (const session of this.#sessions.values()) {
+      for (const stream of session.streams()) count += stream.count;
+    }
     return count;
   }
 
   open(principal: Principal, hello: ClientHello): Session {
-    const session = new Session(randomBytes(24).toString('base64url'), principal, hello);
+    const session = new Session(randomBytes(24).toString('base64url'), principal, hello, this.#options.log);
     this.#sessions.set(session.id, session);
     return session;
   }
@@ -51,9 +56,14 @@ export class Sessions {
 
   end(session: Session): void {
     if (!this.#sessions.delete(session.id)) return;
-    session.stream.end();
-    for (const request of session.inFlight.values()) request.cancel();
+    for (const request of [...session.inFlight.values()]) request.cancel();
+    for (const stream of session.streams()) stream.end();
     this.#options.onEnd(session);
+  }
+
+  /** Closes the streams that belong to no request, which would never end by themselves. */
+  disconnect(): void {
+    for (const session of this.#sessions.values()) session.stream.disconnect();
   }
 
   close(): void {
@@ -62,8 +72,10 @@ export class Sessions {
   }
 
   #sweep(): void {
-    const limit = Date.now() - this.#options.idleMs;
+    const now = Date.now();
+    const limit = now - this.#options.idleMs;
     for (const session of this.#sessions.values()) {
+      session.sweep(now);
       if (session.lastUsed < limit && !session.isBusy) this.end(session);
     }
   }

@@ -1,0 +1,81 @@
+/** One message that went out, or was to go out, on a stream. */
+export interface LoggedEvent {
+  /** Rises by one with each event of its stream, from 1. */
+  readonly sequence: number;
+  readonly data: string;
+}
+
+interface StreamLog {
+  events: LoggedEvent[];
+  last: number;
+  /** Milliseconds since the epoch; undefined while more may come. */
+  endedAt: number | undefined;
+}
+
+export interface EventLogLimits {
+  /** Characters kept for one session, over all its streams. */
+  readonly maxSize: number;
+  /** Milliseconds for which an ended stream can still be asked for. */
+  readonly keepMs: number;
+}
+
+/**
+ * What the streams of one session have carried, for a client that lost its connection and asks for the rest. Bounded:
+ * the oldest events go first, and a client that comes too late for them gets what is left.
+ */
+export class EventLog {
+  readonly #limits: EventLogLimits;
+  readonly #streams = new Map<string, StreamLog>();
+  #size = 0;
+
+  constructor(limits: EventLogLimits) {
+    this.#limits = limits;
+  }
+
+  /** Returns the event's sequence. */
+  append(streamId: string, data: string): number {
+    const stream = this.#streams.get(streamId) ?? { events: [], last: 0, endedAt: undefined };
+    this.#streams.set(streamId, stream);
+    const sequence = ++stream.last;
+    if (data.length > this.#limits.maxSize) return sequence;
+    stream.events.push({ sequence, data });
+    this.#size += data.length;
+    this.#shrink();
+    return sequence;
+  }
+
+  /** Events of a stream after the given one; undefined for a stream that is not known (any more). */
+  after(streamId: string, sequence: number): readonly LoggedEvent[] | undefined {
+    return this.#streams.get(streamId)?.events.filter((event) => event.sequence > sequence);
+  }
+
+  end(streamId: string): void {
+    const stream = this.#streams.get(streamId);
+    if (stream !== undefined) stream.endedAt = Date.now();
+  }
+
+  /** Forgets streams that ended long enough ago. */
+  sweep(now: number): void {
+    for (const [id, stream] of this.#streams) {
+      if (stream.endedAt !== undefined && now - stream.endedAt > this.#limits.keepMs) this.#drop(id, stream);
+    }
+  }
+
+  /** The oldest stream is at the front of the map, its oldest event at the front of the stream. */
+  #shrink(): void {
+    for (const [id, stream] of this.#streams) {
+      while (this.#size > this.#limits.maxSize) {
+        const event = stream.events.shift();
+        if (event === undefined) break;
+        this.#size -= event.data.length;
+      }
+      if (this.#size <= this.#limits.maxSize) return;
+      if (stream.endedAt !== undefined) this.#streams.delete(id);
+    }
+  }
+
+  #drop(id: string, stream: StreamLog): void {
+    for (const event of stream.events) this.#size -= event.data.length;
+    this.#streams.delete(id);
+  }
+}
