@@ -1,5 +1,6 @@
 import { cpus } from 'node:os';
 import type { Sample } from './measure.ts';
+import { NOISE } from './measure.ts';
 
 /** Medians for one number of connections. */
 export interface Row {
@@ -17,14 +18,11 @@ export interface Conditions {
   readonly payloadBytes: number;
 }
 
-/** Above this share of a core, something else on the machine disturbed the measurement. */
-const NOISE = 0.1;
-
 /** The one table: calls a second, and what the gateway costs beside a bare proxy. */
 export function table(rows: readonly Row[]): string {
   return [
-    '| connections | direct, calls/s | bare proxy, calls/s | gateway, calls/s | gateway ÷ proxy | gateway p50 / p99, ms | proxy p50 / p99, ms | gateway CPU, ms a call | proxy CPU, ms a call |',
-    '|--:|--:|--:|--:|--:|--:|--:|--:|--:|',
+    '| connections | direct, calls/s | bare proxy, calls/s | gateway, calls/s | gateway ÷ proxy | CPU a call, gateway / proxy, ms | gateway p50 / p99, ms | proxy p50 / p99, ms |',
+    '|--:|--:|--:|--:|--:|--:|--:|--:|',
     ...rows.map(({ connections, direct, proxy, gateway }) =>
       [
         '',
@@ -33,10 +31,9 @@ export function table(rows: readonly Row[]): string {
         whole(proxy.callsPerSecond),
         whole(gateway.callsPerSecond),
         (gateway.callsPerSecond / proxy.callsPerSecond).toFixed(2),
+        `${cpu(gateway)} / ${cpu(proxy)}`,
         `${gateway.p50.toFixed(2)} / ${gateway.p99.toFixed(2)}`,
         `${proxy.p50.toFixed(2)} / ${proxy.p99.toFixed(2)}`,
-        gateway.cpuMs?.toFixed(3) ?? '–',
-        proxy.cpuMs?.toFixed(3) ?? '–',
         '',
       ]
         .join(' | ')
@@ -54,15 +51,19 @@ export function page(rows: readonly Row[], conditions: Conditions): string {
 
 \`npm run bench\` measures \`tools/call\` with ${conditions.payloadBytes}-byte JSON answers three ways: directly against a
 cheap downstream, through a bare \`node:http\` proxy (\`test/bench/proxy.ts\`), and through the gateway. It writes this page.
-The ratio to the bare proxy is what counts: it is the price of the gateway, and depends on the machine far less than
-calls a second do.
+What counts is the gateway beside the bare proxy, in calls a second and in CPU time: that is the price of the gateway,
+and depends on the machine far less than the numbers themselves.
 
 ${table(rows)}
 
 - Median of ${conditions.rounds} rounds of ${conditions.seconds} s, each after a warm-up; one session and one call in flight a connection.
 - ${capital(conditions.tools)}; ${conditions.pinning}.
 - Node ${process.versions.node}, ${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}).
-${noisy ? `- Something else took more than ${NOISE} of a core during a measurement: the numbers are worth a second run.\n` : ''}`;
+${noisy ? `- **Disturbed:** something else took more than ${NOISE} of a core while this was measured, three times over. Run it again on a quiet machine.\n` : ''}`;
+}
+
+function cpu({ cpuMs }: Sample): string {
+  return cpuMs === undefined ? 'not measured' : cpuMs.toFixed(3);
 }
 
 function whole(number: number): string {
