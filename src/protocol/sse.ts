@@ -46,15 +46,19 @@ export class SseParser {
     let at = 0;
     if (this.#afterCarriageReturn && text.charCodeAt(0) === 0x0a) at = 1;
     this.#afterCarriageReturn = false;
-    while (at < text.length) {
-      const end = lineBreak(text, at);
-      if (end === -1) break;
+    let feed = text.indexOf('\n', at);
+    let carriage = text.indexOf('\r', at);
+    while (feed !== -1 || carriage !== -1) {
+      const end = carriage === -1 || (feed !== -1 && feed < carriage) ? feed : carriage;
       this.#endLine(text.slice(at, end));
       at = end + 1;
       if (text.charCodeAt(end) === 0x0d) {
         if (at === text.length) this.#afterCarriageReturn = true;
         else if (text.charCodeAt(at) === 0x0a) at++;
       }
+      // Searched for again only once passed: looking for what is not there at each line would be quadratic.
+      if (feed !== -1 && feed < at) feed = text.indexOf('\n', at);
+      if (carriage !== -1 && carriage < at) carriage = text.indexOf('\r', at);
     }
     if (at < text.length) this.#hold(text.slice(at));
   }
@@ -123,14 +127,6 @@ export class SseParser {
     this.#seen = false;
     this.#onEvent(event);
   }
-}
-
-function lineBreak(text: string, from: number): number {
-  const feed = text.indexOf('\n', from);
-  const carriage = text.indexOf('\r', from);
-  if (carriage === -1) return feed;
-  if (feed === -1) return carriage;
-  return Math.min(feed, carriage);
 }
 
 /** The text of one event. Data with line breaks becomes several `data:` lines. */
