@@ -5,9 +5,12 @@ export interface SseEvent {
   readonly event: string;
   readonly data: string;
   readonly id: string | undefined;
-  /** Milliseconds. */
+  /** Milliseconds, at most what a timer can count. */
   readonly retry: number | undefined;
 }
+
+/** Timers of the runtime count milliseconds in 32 bits; a longer one would fire at once. */
+const LONGEST_TIMER_MS = 2_147_483_647;
 
 export class SseTooLarge extends Error {
   override readonly name = 'SseTooLarge';
@@ -103,7 +106,7 @@ export class SseParser {
         if (!value.includes('\0')) this.#id = value;
         break;
       case 'retry':
-        if (/^\d+$/.test(value)) this.#retry = Number(value);
+        if (/^\d+$/.test(value)) this.#retry = Math.min(Number(value), LONGEST_TIMER_MS);
         break;
       default:
         return;
