@@ -47,6 +47,7 @@ export class Gateway {
   readonly #lines: readonly string[];
   readonly #closed: Promise<unknown>;
   readonly #removeDataDir: boolean;
+  #told = false;
 
   private constructor(child: Child, ready: ReadyLine, dataDir: string, removeDataDir: boolean) {
     this.process = child.process;
@@ -86,14 +87,30 @@ export class Gateway {
     return this.#lines.map(parseLine).filter((line) => line?.['msg'] === msg) as Record<string, unknown>[];
   }
 
-  /** Sends the signal and waits for the end; kills what has not ended in time. Returns the exit code, or null. */
+  /** True from its start until it ends, however it ends. */
+  get isRunning(): boolean {
+    return this.process.exitCode === null && this.process.signalCode === null;
+  }
+
+  /**
+   * Sends the signal and waits for the end; kills what has not ended in time. Returns the exit code, or null. Throws with
+   * the last of its output when the gateway had ended by itself.
+   */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    const { isRunning } = this;
+    const unasked = isRunning || this.#told ? '' : `The gateway ended by itself. It wrote:\n${this.#tail()}`;
+    this.#told = true;
     this.process.kill(signal);
     const timer = setTimeout(() => this.process.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await this.#closed;
     clearTimeout(timer);
     if (this.#removeDataDir) await rm(this.dataDir, { recursive: true, force: true });
+    if (unasked !== '') throw new Error(unasked);
     return this.process.exitCode;
+  }
+
+  #tail(): string {
+    return this.#lines.slice(-50).join('\n').slice(-10_000);
   }
 
   /** Calls the management API in its JSON form. Throws with the answer unless it is 200. */
