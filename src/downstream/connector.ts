@@ -1,10 +1,13 @@
+import type { HttpTarget } from '../db/server-record.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import type { ClientIdentity } from './handshake.ts';
 import { HttpClient } from './http-client.ts';
-import { HttpLink } from './http-link.ts';
+import { PostRefused } from './http-errors.ts';
+import { HttpLink, type HttpLinkOptions } from './http-link.ts';
 import type { Connector, DownstreamLink, DownstreamServer, OpenOptions } from './port.ts';
 import { Reaper } from './reaper.ts';
+import { SseLink } from './sse-link.ts';
 import { StdioServer } from './stdio-server.ts';
 
 export interface ConnectorOptions {
@@ -31,6 +34,8 @@ export class TransportConnector implements Connector {
   readonly #reaper = new Reaper();
   /** By server id, then by what the client can do. */
   readonly #processes = new Map<string, Map<string, StdioServer>>();
+  /** Servers known to speak the older HTTP+SSE, with the revision of their record that they were found with. */
+  readonly #older = new Map<string, number>();
   #closed = false;
 
   constructor(options: ConnectorOptions) {
@@ -58,7 +63,7 @@ export class TransportConnector implements Connector {
         idleMs: this.#options.handshakeTimeoutMs,
         totalMs: this.#options.handshakeTimeoutMs,
       };
-      return HttpLink.open(server, target, {
+      return this.#openHttp(server, target, {
         ...options,
         client: this.#client,
         identity: this.#options.identity,
@@ -71,6 +76,7 @@ export class TransportConnector implements Connector {
   }
 
   async drop(serverId: string): Promise<void> {
+    this.#older.delete(serverId);
     const servers = this.#processes.get(serverId);
     this.#processes.delete(serverId);
     await Promise.all([...(servers?.values() ?? [])].map((server) => server.stop()));
@@ -81,6 +87,29 @@ export class TransportConnector implements Connector {
     await Promise.all([...this.#processes.keys()].map((id) => this.drop(id)));
     this.#reaper.close();
     await this.#client.close();
+  }
+
+  /** Streamable HTTP, or, where the server refuses the POST, the older HTTP+SSE (2025-11-25, transports: Backwards Compatibility). */
+  async #openHttp(
+    server: DownstreamServer,
+    target: HttpTarget,
+    options: HttpLinkOptions,
+  ): Promise<DownstreamLink> {
+    const known = this.#older.get(server.id);
+    if (known === server.revision) return SseLink.open(server, target, options);
+    try {
+      return await HttpLink.open(server, target, options);
+    } catch (error) {
+      if (!(error instanceof PostRefused)) throw error;
+      try {
+        const link = await SseLink.open(server, target, options);
+        this.#older.set(server.id, server.revision);
+        return link;
+      } catch {
+        // It is not of the older transport either: what the newer one said is what helps.
+        throw error;
+      }
+    }
   }
 
   #stdioServer(server: DownstreamServer, clientCapabilities: Readonly<Record<string, unknown>>): StdioServer {

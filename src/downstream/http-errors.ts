@@ -29,6 +29,9 @@ export function transportError(serverName: string, error: unknown): GatewayError
   return new GatewayError(Code.DownstreamUnavailable, `Server "${serverName}" ${reason}`, { cause: error });
 }
 
+/** A status that a server answers with which knows no POST at this address: it may be of the older transport. */
+export class PostRefused extends GatewayError {}
+
 /** An HTTP status that is no answer. `body` is its beginning, for what it says of itself. */
 export function statusError(serverName: string, status: number, body: string): GatewayError {
   if (status === 401 || status === 403) {
@@ -39,7 +42,9 @@ export function statusError(serverName: string, status: number, body: string): G
   }
   const code = status >= 500 || status === 429 ? Code.DownstreamUnavailable : Code.DownstreamProtocol;
   const said = body.trim() === '' ? '' : `: ${preview(body)}`;
-  return new GatewayError(code, `Server "${serverName}" answered HTTP ${status}${said}`);
+  const message = `Server "${serverName}" answered HTTP ${status}${said}`;
+  // 2025-11-25, transports: Backwards Compatibility.
+  return [400, 404, 405].includes(status) ? new PostRefused(code, message) : new GatewayError(code, message);
 }
 
 export function protocolError(serverName: string, problem: string): GatewayError {

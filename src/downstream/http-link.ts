@@ -9,6 +9,7 @@ import { type ClientIdentity, initializeRequest, readHandshake } from './handsha
 import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
 import { HttpListener } from './http-listener.ts';
+import { IGNORE_ANSWER } from './ignore-answer.ts';
 import type {
   AnswerSink,
   CancelRequest,
@@ -272,12 +273,3 @@ function initializeError(serverName: string, error: unknown): Error {
     ? error
     : new GatewayError(Code.Cancelled, 'Cancelled', { cause: error });
 }
-
-/** For messages that nobody answers: the connection goes back to its pool, whatever the server says. */
-const IGNORE_ANSWER: Dispatcher.DispatchHandler = {
-  onRequestStart() {},
-  onResponseStart() {},
-  onResponseData() {},
-  onResponseEnd() {},
-  onResponseError() {},
-};

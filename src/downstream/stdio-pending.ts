@@ -1,22 +1,27 @@
 import { type Id, isObject, type Message, own, type RequestMessage } from '../protocol/envelope.ts';
 import { locate, type Span, splice } from '../protocol/json-text.ts';
 import type { Deadline } from './deadline.ts';
-import type { AnswerSink } from './port.ts';
+import type { AnswerSink, LinkListener } from './port.ts';
 
-/** A request on its way through a process that several sessions share. */
+/** One of those who share a channel. */
+export interface Share {
+  readonly listener: LinkListener;
+}
+
+/** A request on its way through a channel that several sessions share. */
 export interface Pending {
   readonly id: Id;
   /** The caller's progress token as JSON text; absent where it wants no progress. */
-  readonly progressToken: string | undefined;
+  progressToken: string | undefined;
   readonly sink: AnswerSink;
   readonly deadline: Deadline;
-  /** Whose request it is: server requests that arrive meanwhile go there. */
-  readonly owner: object;
+  /** Whose request it is: server requests that arrive meanwhile go there. Undefined for a handshake. */
+  readonly owner: Share | undefined;
 }
 
 /**
- * The request as the process sees it. Sessions choose their ids and progress tokens each for itself, so on a shared
- * process both are replaced by a number of ours.
+ * The request as the server sees it. Sessions choose their ids and progress tokens each for itself, so on a shared
+ * channel both are replaced by a number of ours.
  */
 export function renumber(
   request: RequestMessage,

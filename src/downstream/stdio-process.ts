@@ -49,11 +49,11 @@ export class StdioProcess {
     return this.#child.pid;
   }
 
-  /** Writes one message. False: the process reads slowly. */
-  write(text: string): boolean {
-    if (this.#over) return true;
+  /** Writes one message. */
+  write(text: string): void {
+    if (this.#over) return;
     // A newline inside the text can only be white space between JSON tokens.
-    return this.#child.stdin.write(`${text.includes('\n') ? text.replaceAll(/[\r\n]+/g, ' ') : text}\n`);
+    this.#child.stdin.write(`${text.includes('\n') ? text.replaceAll(/[\r\n]+/g, ' ') : text}\n`);
   }
 
   pause(): void {

@@ -1,20 +1,12 @@
 import type { StdioTarget } from '../db/server-record.ts';
 import { preview } from '../protocol/answer.ts';
-import {
-  errorText,
-  type Id,
-  type Message,
-  parseMessage,
-  type RequestMessage,
-  replaceAt,
-  resultText,
-} from '../protocol/envelope.ts';
+import { type Message, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { Backoff } from './backoff.ts';
-import { call, DownstreamAnswerError, ownNotification } from './call.ts';
-import { Deadline } from './deadline.ts';
-import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
+import { DownstreamAnswerError } from './call.ts';
+import type { ClientIdentity } from './handshake.ts';
+import { type Channel, Multiplexer } from './multiplexer.ts';
 import type {
   AnswerSink,
   CancelRequest,
@@ -25,7 +17,7 @@ import type {
   ServerHandshake,
 } from './port.ts';
 import type { Reaper } from './reaper.ts';
-import { type Pending, progressNumber, renumber } from './stdio-pending.ts';
+import type { Share } from './stdio-pending.ts';
 import { StdioProcess } from './stdio-process.ts';
 
 const MAX_DEPTH = 512;
@@ -60,17 +52,12 @@ export class StdioServer {
   readonly server: DownstreamServer;
   readonly #target: StdioTarget;
   readonly #options: StdioServerOptions;
-  readonly #links = new Set<StdioLink>();
-  readonly #pending = new Map<number, Pending>();
-  /** Requests of the server's that a client is to answer, by id: only the session that was asked may answer. */
-  readonly #asked = new Map<Id, StdioLink>();
-  readonly #paused = new Set<AnswerSink>();
+  readonly #multiplexer: Multiplexer;
   readonly #backoff = new Backoff(500, 30_000);
   #starting: Promise<Running> | undefined;
   #process: StdioProcess | undefined;
   #running: Running | undefined;
   #notBefore = 0;
-  #lastNumber = 0;
   #idleTimer: NodeJS.Timeout | undefined;
   #subscribed = false;
   #garbage = '';
@@ -80,6 +67,7 @@ export class StdioServer {
     this.server = server;
     this.#target = target;
     this.#options = options;
+    this.#multiplexer = new Multiplexer(server.name, () => this.#armIdle());
   }
 
   get isRunning(): boolean {
@@ -89,19 +77,12 @@ export class StdioServer {
   async attach(listener: LinkListener): Promise<StdioLink> {
     const { handshake } = await this.#ensure();
     const link = new StdioLink(this, listener, handshake);
-    this.#links.add(link);
+    this.#multiplexer.add(link);
     return link;
   }
 
   detach(link: StdioLink): void {
-    this.#links.delete(link);
-    for (const [number, pending] of this.#pending) {
-      if (pending.owner === link)
-        this.#cancel(number, new GatewayError(Code.Cancelled, 'The session has ended'));
-    }
-    for (const [id, asked] of this.#asked) {
-      if (asked === link) this.#refuse(id);
-    }
+    this.#multiplexer.remove(link);
   }
 
   /** Ends the process for good. */
@@ -112,30 +93,13 @@ export class StdioServer {
   }
 
   request(link: StdioLink, request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest {
-    const number = ++this.#lastNumber;
-    const deadline = new Deadline(deadlines, (error) => this.#cancel(number, error), this.server.name);
-    const { text, progressToken } = renumber(request, number);
-    this.#pending.set(number, { id: request.id, progressToken, sink, deadline, owner: link });
     clearTimeout(this.#idleTimer);
     if (request.method === 'resources/subscribe') this.#subscribed = true;
-    if (this.#running !== undefined) this.#running.process.write(text);
-    else {
-      this.#ensure().then(
-        (running) => {
-          if (this.#pending.has(number)) running.process.write(text);
-        },
-        (error) => this.#settle(number)?.sink.fail(GatewayError.from(error)),
-      );
-    }
-    return (reason) => this.#cancel(number, reason);
+    return this.#multiplexer.request(link, request, sink, deadlines, () => this.#ensure());
   }
 
   send(link: StdioLink, message: Message): void {
-    if (message.kind === 'response') {
-      if (this.#asked.get(message.id) !== link) return;
-      this.#asked.delete(message.id);
-    }
-    this.#running?.process.write(message.text);
+    this.#multiplexer.send(link, message);
   }
 
   async #ensure(): Promise<Running> {
@@ -174,8 +138,8 @@ export class StdioServer {
     try {
       const handshake = await Promise.race([this.#handshake(process), early.promise]);
       this.#running = { process, handshake };
-      for (const link of this.#links) {
-        link.handshake = handshake;
+      for (const link of this.#multiplexer.shares) {
+        if (link instanceof StdioLink) link.handshake = handshake;
         link.listener.restarted();
       }
       this.#options.logger.info('downstream process started', { server: this.server.name, pid: process.pid });
@@ -188,27 +152,11 @@ export class StdioServer {
     }
   }
 
-  async #handshake(process: StdioProcess): Promise<ServerHandshake> {
-    const deadlines = { idleMs: this.#options.startTimeoutMs, totalMs: this.#options.startTimeoutMs };
-    const channel = {
-      request: (request: RequestMessage, sink: AnswerSink): CancelRequest => {
-        const number = ++this.#lastNumber;
-        const deadline = new Deadline(
-          deadlines,
-          (error) => this.#settle(number)?.sink.fail(error),
-          this.server.name,
-        );
-        this.#pending.set(number, { id: request.id, progressToken: undefined, sink, deadline, owner: this });
-        process.write(renumber(request, number).text);
-        return (reason) => this.#settle(number)?.sink.fail(reason);
-      },
-      send: (message: Message) => void process.write(message.text),
-    };
-    const request = initializeRequest(this.#options.identity, this.#options.clientCapabilities);
-    const { result } = await call(channel, request, deadlines, new AbortController().signal);
-    const handshake = readHandshake(this.server.name, result);
-    process.write(ownNotification('notifications/initialized').text);
-    return handshake;
+  #handshake(process: StdioProcess): Promise<ServerHandshake> {
+    const { identity, clientCapabilities, startTimeoutMs } = this.#options;
+    const deadlines = { idleMs: startTimeoutMs, totalMs: startTimeoutMs };
+    const never = new AbortController().signal;
+    return this.#multiplexer.handshake(process, identity, clientCapabilities, deadlines, never);
   }
 
   /** What a failed start looks like to whoever wanted the server. */
@@ -239,13 +187,11 @@ export class StdioServer {
       this.#notBefore = Date.now() + this.#backoff.next();
       this.#options.logger.warn('downstream process ended', { server: this.server.name, reason });
     }
-    this.#asked.clear();
-    this.#paused.clear();
-    for (const number of [...this.#pending.keys()]) this.#settle(number)?.sink.fail(error);
+    this.#multiplexer.closed(error);
     return error;
   }
 
-  #line(process: StdioProcess, line: string): void {
+  #line(process: Channel, line: string): void {
     if (line.trim() === '') return;
     let message: Message;
     try {
@@ -258,97 +204,14 @@ export class StdioServer {
       });
       return;
     }
-    switch (message.kind) {
-      case 'response':
-        return this.#response(message.id, message);
-      case 'request':
-        return this.#serverRequest(process, message);
-      case 'notification':
-        return this.#notification(process, message);
-    }
-  }
-
-  #response(id: Id, message: Message): void {
-    const pending = typeof id === 'number' ? this.#settle(id) : undefined;
-    if (pending === undefined) return;
-    this.#armIdle();
-    pending.sink.answer(replaceAt(message, ['id'], JSON.stringify(pending.id)) ?? message.text);
-  }
-
-  #notification(process: StdioProcess, message: Message): void {
-    const number = progressNumber(message);
-    if (number === undefined) {
-      for (const link of this.#links) link.listener.message(message);
-      return;
-    }
-    const pending = this.#pending.get(number);
-    if (pending?.progressToken === undefined) return;
-    pending.deadline.refresh();
-    const text = replaceAt(message, ['params', 'progressToken'], pending.progressToken);
-    if (text !== undefined) this.#toSink(process, pending.sink, parseMessage(text, MAX_DEPTH));
-  }
-
-  #serverRequest(process: StdioProcess, message: RequestMessage): void {
-    if (message.method === 'ping') {
-      process.write(resultText(message.id, '{}'));
-      return;
-    }
-    // stdio does not say which call a request belongs to: it goes to whoever called last and still waits.
-    const pending = [...this.#pending.values()].findLast((each) => this.#links.has(each.owner as StdioLink));
-    const link = (pending?.owner as StdioLink | undefined) ?? [...this.#links].at(-1);
-    if (link === undefined) {
-      process.write(errorText(message.id, -32603, 'No client is connected that could answer'));
-      return;
-    }
-    this.#asked.set(message.id, link);
-    if (pending === undefined) link.listener.message(message);
-    else {
-      pending.deadline.refresh();
-      this.#toSink(process, pending.sink, message);
-    }
-  }
-
-  #toSink(process: StdioProcess, sink: AnswerSink, message: Message): void {
-    if (sink.message(message.text, message)) return;
-    this.#paused.add(sink);
-    process.pause();
-    sink.drained = () => {
-      sink.drained = undefined;
-      this.#paused.delete(sink);
-      if (this.#paused.size === 0) process.resume();
-    };
-  }
-
-  #cancel(number: number, reason: GatewayError): void {
-    const pending = this.#settle(number);
-    if (pending === undefined) return;
-    const params = { requestId: number, reason: reason.message };
-    this.#running?.process.write(ownNotification('notifications/cancelled', params).text);
-    this.#armIdle();
-    pending.sink.fail(reason);
-  }
-
-  /** Takes a request out of what is pending. */
-  #settle(number: number): Pending | undefined {
-    const pending = this.#pending.get(number);
-    if (pending === undefined) return undefined;
-    this.#pending.delete(number);
-    pending.deadline.clear();
-    pending.sink.drained?.();
-    return pending;
-  }
-
-  #refuse(id: Id): void {
-    this.#asked.delete(id);
-    this.#running?.process.write(errorText(id, -32603, 'The client has gone'));
+    this.#multiplexer.receive(process, message);
   }
 
   #armIdle(): void {
     clearTimeout(this.#idleTimer);
-    if (this.#pending.size > 0 || this.#running === undefined) return;
+    if (!this.#multiplexer.isIdle || this.#running === undefined) return;
     this.#idleTimer = setTimeout(() => {
-      if (this.#pending.size > 0 || this.#subscribed) return;
-      this.#rest();
+      if (this.#multiplexer.isIdle && !this.#subscribed) this.#rest();
     }, this.#options.idleMs);
     this.#idleTimer.unref();
   }
@@ -358,6 +221,7 @@ export class StdioServer {
     const process = this.#process;
     this.#process = undefined;
     this.#running = undefined;
+    this.#multiplexer.closed(this.#unavailable('is at rest'));
     this.#options.logger.info('downstream process idle, stopped', { server: this.server.name });
     void process?.stop();
   }
@@ -378,7 +242,7 @@ export class StdioServer {
 }
 
 /** One session's share of a {@link StdioServer}. */
-export class StdioLink implements DownstreamLink {
+export class StdioLink implements DownstreamLink, Share {
   readonly server: DownstreamServer;
   readonly listener: LinkListener;
   handshake: ServerHandshake;

@@ -1,0 +1,221 @@
+import {
+  errorText,
+  type Id,
+  type Message,
+  parseMessage,
+  type RequestMessage,
+  replaceAt,
+  resultText,
+} from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { call, ownNotification } from './call.ts';
+import { Deadline } from './deadline.ts';
+import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
+import type { AnswerSink, CancelRequest, Deadlines, ServerHandshake } from './port.ts';
+import { type Pending, progressNumber, renumber, type Share } from './stdio-pending.ts';
+
+const MAX_DEPTH = 512;
+
+/** The pipe to a server on which everything goes both ways: a process's stdin and stdout, or the older HTTP+SSE. */
+export interface Channel {
+  write(text: string): void;
+  /** Stops reading while a client is slow. */
+  pause(): void;
+  resume(): void;
+}
+
+/**
+ * Many sessions on one channel. Each chooses its request ids and progress tokens for itself, so both are replaced by
+ * numbers of ours on the way out and put back on the way in; and what the server says is given to whom it concerns.
+ */
+export class Multiplexer {
+  readonly #serverName: string;
+  readonly #shares = new Set<Share>();
+  readonly #pending = new Map<number, Pending>();
+  /** Requests of the server's that a client is to answer, by id: only the session that was asked may answer. */
+  readonly #asked = new Map<Id, Share>();
+  readonly #paused = new Set<AnswerSink>();
+  readonly #onIdle: () => void;
+  #channel: Channel | undefined;
+  #lastNumber = 0;
+
+  /** `onIdle` is called whenever the last request under way has ended. */
+  constructor(serverName: string, onIdle: () => void) {
+    this.#serverName = serverName;
+    this.#onIdle = onIdle;
+  }
+
+  get isIdle(): boolean {
+    return this.#pending.size === 0;
+  }
+
+  get shares(): Iterable<Share> {
+    return this.#shares;
+  }
+
+  add(share: Share): void {
+    this.#shares.add(share);
+  }
+
+  /** Ends what a session has under way, and refuses what it was asked. */
+  remove(share: Share): void {
+    this.#shares.delete(share);
+    for (const [number, pending] of this.#pending) {
+      if (pending.owner === share)
+        this.#cancel(number, new GatewayError(Code.Cancelled, 'The session has ended'));
+    }
+    for (const [id, asked] of this.#asked) {
+      if (asked !== share) continue;
+      this.#asked.delete(id);
+      this.#channel?.write(errorText(id, -32603, 'The client has gone'));
+    }
+  }
+
+  /** The handshake on a new channel, which is the one in use from then on. Throws what the downstream port throws. */
+  async handshake(
+    channel: Channel,
+    identity: ClientIdentity,
+    clientCapabilities: Readonly<Record<string, unknown>>,
+    deadlines: Deadlines,
+    signal: AbortSignal,
+  ): Promise<ServerHandshake> {
+    const link = {
+      request: (request: RequestMessage, sink: AnswerSink): CancelRequest => {
+        const number = this.#enter(request, sink, deadlines, undefined);
+        channel.write(renumber(request, number).text);
+        return (reason) => this.#settle(number)?.sink.fail(reason);
+      },
+      send: (message: Message) => channel.write(message.text),
+    };
+    const { result } = await call(link, initializeRequest(identity, clientCapabilities), deadlines, signal);
+    const handshake = readHandshake(this.#serverName, result);
+    channel.write(ownNotification('notifications/initialized').text);
+    this.#channel = channel;
+    return handshake;
+  }
+
+  /** Sends a request; where there is no channel, when `ready` has brought one. */
+  request(
+    share: Share,
+    request: RequestMessage,
+    sink: AnswerSink,
+    deadlines: Deadlines,
+    ready: () => Promise<unknown>,
+  ): CancelRequest {
+    const number = this.#enter(request, sink, deadlines, share);
+    const { text, progressToken } = renumber(request, number);
+    const pending = this.#pending.get(number);
+    if (pending !== undefined) pending.progressToken = progressToken;
+    if (this.#channel !== undefined) this.#channel.write(text);
+    else {
+      ready().then(
+        () => {
+          if (this.#pending.has(number)) this.#channel?.write(text);
+        },
+        (error) => this.#settle(number)?.sink.fail(GatewayError.from(error)),
+      );
+    }
+    return (reason) => this.#cancel(number, reason);
+  }
+
+  /** A notification, or the answer to what the server asked this session. */
+  send(share: Share, message: Message): void {
+    if (message.kind === 'response') {
+      if (this.#asked.get(message.id) !== share) return;
+      this.#asked.delete(message.id);
+    }
+    this.#channel?.write(message.text);
+  }
+
+  /** What the server says on a channel. */
+  receive(channel: Channel, message: Message): void {
+    switch (message.kind) {
+      case 'response':
+        return this.#response(message.id, message);
+      case 'request':
+        return this.#serverRequest(channel, message);
+      case 'notification':
+        return this.#notification(channel, message);
+    }
+  }
+
+  /** The channel is gone, and with it every request under way. */
+  closed(error: GatewayError): void {
+    this.#channel = undefined;
+    this.#asked.clear();
+    this.#paused.clear();
+    for (const number of [...this.#pending.keys()]) this.#settle(number)?.sink.fail(error);
+  }
+
+  #enter(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines, owner: Share | undefined): number {
+    const number = ++this.#lastNumber;
+    const deadline = new Deadline(deadlines, (error) => this.#cancel(number, error), this.#serverName);
+    this.#pending.set(number, { id: request.id, progressToken: undefined, sink, deadline, owner });
+    return number;
+  }
+
+  #response(id: Id, message: Message): void {
+    const pending = typeof id === 'number' ? this.#settle(id) : undefined;
+    if (pending === undefined) return;
+    pending.sink.answer(replaceAt(message, ['id'], JSON.stringify(pending.id)) ?? message.text);
+  }
+
+  #notification(channel: Channel, message: Message): void {
+    const number = progressNumber(message);
+    if (number === undefined) {
+      for (const share of this.#shares) share.listener.message(message);
+      return;
+    }
+    const pending = this.#pending.get(number);
+    if (pending?.progressToken === undefined) return;
+    pending.deadline.refresh();
+    const text = replaceAt(message, ['params', 'progressToken'], pending.progressToken);
+    if (text !== undefined) this.#toSink(channel, pending.sink, parseMessage(text, MAX_DEPTH));
+  }
+
+  #serverRequest(channel: Channel, message: RequestMessage): void {
+    if (message.method === 'ping') return channel.write(resultText(message.id, '{}'));
+    // A channel does not say which call a request belongs to: it goes to whoever called last and still waits.
+    const pending = [...this.#pending.values()].findLast(({ owner }) => owner !== undefined);
+    const share = pending?.owner ?? [...this.#shares].at(-1);
+    if (share === undefined) {
+      return channel.write(errorText(message.id, -32603, 'No client is connected that could answer'));
+    }
+    this.#asked.set(message.id, share);
+    if (pending === undefined) return share.listener.message(message);
+    pending.deadline.refresh();
+    this.#toSink(channel, pending.sink, message);
+  }
+
+  #toSink(channel: Channel, sink: AnswerSink, message: Message): void {
+    if (sink.message(message.text, message)) return;
+    this.#paused.add(sink);
+    channel.pause();
+    sink.drained = () => {
+      sink.drained = undefined;
+      this.#paused.delete(sink);
+      if (this.#paused.size === 0) channel.resume();
+    };
+  }
+
+  #cancel(number: number, reason: GatewayError): void {
+    const pending = this.#settle(number);
+    if (pending === undefined) return;
+    const params = { requestId: number, reason: reason.message };
+    // `initialize` is never cancelled (2025-11-25, cancellation).
+    if (pending.owner !== undefined)
+      this.#channel?.write(ownNotification('notifications/cancelled', params).text);
+    pending.sink.fail(reason);
+  }
+
+  /** Takes a request out of what is pending. */
+  #settle(number: number): Pending | undefined {
+    const pending = this.#pending.get(number);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(number);
+    pending.deadline.clear();
+    pending.sink.drained?.();
+    if (this.#pending.size === 0) this.#onIdle();
+    return pending;
+  }
+}
