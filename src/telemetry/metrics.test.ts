@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '../../test/support/wait.ts';
 import { createMetrics } from './metrics.ts';
 
 function lineOf(text: string, start: string): string {
@@ -74,9 +75,13 @@ test('the process tells its delay, memory and processor time', async (context) =
 test('the delay of the event loop shows once it was sampled', async (context) => {
   const metrics = createMetrics({ version: '0', nodeId: 'n' });
   context.after(() => metrics.shutdown());
-  let text = '';
-  do text = await metrics.scrape();
-  while (!/^nodejs_eventloop_delay_p99_seconds [\d.e-]+$/m.test(text));
+  const text = await until(
+    async () => {
+      const scraped = await metrics.scrape();
+      return /^nodejs_eventloop_delay_p99_seconds [\d.e-]+$/m.test(scraped) ? scraped : undefined;
+    },
+    { what: 'a sample' },
+  );
   assert.match(text, /^nodejs_eventloop_delay_max_seconds/m);
 });
 

@@ -37,14 +37,14 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
 
   const duration = { unit: 's', advice: { explicitBucketBoundaries: DURATION_BUCKETS } };
   const requests = meter.createCounter('dragon.requests', { description: 'Requests of clients, answered' });
-  const requestSeconds = meter.createHistogram('dragon.request.duration', {
+  const requestSeconds = meter.createHistogram('dragon.request.duration.seconds', {
     ...duration,
     description: 'Time from the arrival of a request to the end of its answer',
   });
   const downstreamRequests = meter.createCounter('dragon.downstream.requests', {
     description: 'Requests to downstream servers',
   });
-  const downstreamSeconds = meter.createHistogram('dragon.downstream.request.duration', {
+  const downstreamSeconds = meter.createHistogram('dragon.downstream.request.duration.seconds', {
     ...duration,
     description: 'Time from sending a request to a downstream server to the end of its answer',
   });
