@@ -33,6 +33,8 @@ export interface ResponseMessage extends Parsed {
 
 export type Message = RequestMessage | NotificationMessage | ResponseMessage;
 
+const BAD_ID = '"id" must be a string or an integer of at most 53 bits';
+
 /** An InvalidRequest that still knows which request it answers. */
 export class InvalidMessage extends GatewayError {
   readonly id: Id | null;
@@ -71,8 +73,9 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Of numbers only integers that a double holds exactly: any other would be answered under an id that nobody asked with. */
 export function isId(value: unknown): value is Id {
-  return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value));
+  return typeof value === 'string' || Number.isSafeInteger(value);
 }
 
 function classify(value: unknown, text: string): Message {
@@ -89,7 +92,7 @@ function classify(value: unknown, text: string): Message {
   if (params !== undefined && !isObject(params))
     throw new InvalidMessage('"params" must be an object', known);
   if (!members.has('id')) return { kind: 'notification', method, params, text };
-  if (known === null) throw new InvalidMessage('"id" must be a string or a number', null);
+  if (known === null) throw new InvalidMessage(BAD_ID, null);
   return { kind: 'request', id: known, method, params, text };
 }
 
@@ -102,7 +105,7 @@ function classifyResponse(
   if (members.has('result') === members.has('error')) {
     throw new InvalidMessage('neither a request, a notification nor a response', id);
   }
-  if (id === null) throw new InvalidMessage('"id" must be a string or a number', null);
+  if (id === null) throw new InvalidMessage(BAD_ID, null);
   return { kind: 'response', id, result: own(value, 'result'), error: own(value, 'error'), text };
 }
 
