@@ -4,6 +4,8 @@ import { type Id, isObject, own } from './envelope.ts';
 const FULL_CHECK_BYTES = 4096;
 const EDGE_BYTES = 160;
 
+const VERSION = '"jsonrpc":"2.0"';
+
 /**
  * Whether bytes are the JSON-RPC answer to `id`. Undefined when they are; otherwise what is wrong, for people. A large
  * answer is not parsed: it must look like one object whose id stands at its beginning or end, as every serialiser in
@@ -30,20 +32,18 @@ function problemOfText(text: string, id: Id): string | undefined {
   return `a response to another request (id ${JSON.stringify(got)?.slice(0, 40)} in place of ${JSON.stringify(id)})`;
 }
 
+/** Only at the very edges: an `"id":1` a little further inside may be one of the result's own. */
 function edgesMatch(body: Buffer, id: Id): boolean {
   const head = body.toString('latin1', 0, EDGE_BYTES).trimStart();
   const tail = body.toString('latin1', body.length - EDGE_BYTES).trimEnd();
   if (!head.startsWith('{') || !tail.endsWith('}')) return false;
-  const wanted = `"id":${JSON.stringify(id)}`;
-  return standsWhole(head, wanted) || standsWhole(tail, wanted);
-}
-
-/** Found, and followed by the end of the value: `"id":1` must not match `"id":12`. */
-function standsWhole(text: string, wanted: string): boolean {
-  const at = text.indexOf(wanted);
-  if (at === -1) return false;
-  const next = text[at + wanted.length];
-  return next === ',' || next === '}';
+  const member = `"id":${JSON.stringify(id)}`;
+  return (
+    head.startsWith(`{${VERSION},${member},`) ||
+    head.startsWith(`{${member},`) ||
+    tail.endsWith(`,${member}}`) ||
+    tail.endsWith(`,${member},${VERSION}}`)
+  );
 }
 
 /** The beginning of an unexpected text, short and printable. */
