@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { ServerRecord, ServerTarget } from '../db/server-record.ts';
+import {
+  CreateMcpServerRequestSchema,
+  type McpServerChangesSchema,
+  UpdateMcpServerRequestSchema,
+} from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { toServerPatch, toServerSpec } from './server-input.ts';
+
+const HTTP: ServerTarget = { kind: 'http', url: 'http://old', headers: { a: 'secret' } };
+const STDIO: ServerTarget = { kind: 'stdio', command: 'old', args: ['x'], env: { K: 'secret' }, cwd: '/old' };
+
+function stored(target: ServerTarget): ServerRecord {
+  const at = new Date(0);
+  return {
+    id: 'id',
+    name: 'old',
+    owner: { tenantId: 't', userId: 'u' },
+    target,
+    toolPrefix: 'p',
+    enabled: false,
+    ordinal: 1,
+    revision: 1,
+    createdAt: at,
+    updatedAt: at,
+  };
+}
+
+function patch(
+  target: ServerTarget,
+  changes: MessageInitShape<typeof McpServerChangesSchema>,
+  ...paths: string[]
+) {
+  const request = create(UpdateMcpServerRequestSchema, {
+    changes,
+    ...(paths.length === 0 ? {} : { updateMask: { paths } }),
+  });
+  return toServerPatch(request, stored(target));
+}
+
+function refuses(field: string, call: () => unknown): void {
+  assert.throws(
+    call,
+    (error) =>
+      error instanceof GatewayError &&
+      error.code === Code.InvalidArgument &&
+      error.fields[0]?.field === field,
+  );
+}
+
+const url = (value: string) => ({ target: { case: 'url' as const, value } });
+const stdio = (value: Record<string, unknown>) => ({ target: { case: 'stdio' as const, value } });
+
+test('what is unset at creation is left to the defaults', () => {
+  const spec = toServerSpec(create(CreateMcpServerRequestSchema, { name: 'a', ...url('http://x') }));
+  assert.deepEqual(spec, {
+    name: 'a',
+    target: { kind: 'http', url: 'http://x', headers: {} },
+    enabled: true,
+  });
+  const bare = toServerSpec(create(CreateMcpServerRequestSchema, { name: 'a', ...stdio({ command: 'c' }) }));
+  assert.deepEqual(bare.target, { kind: 'stdio', command: 'c', args: [], env: {} });
+});
+
+test('an empty prefix is not an unset one', () => {
+  const request = create(CreateMcpServerRequestSchema, { name: 'a', ...url('http://x'), toolPrefix: '' });
+  assert.equal(toServerSpec(request).toolPrefix, '');
+});
+
+test('without a mask, what has a value is changed', () => {
+  assert.deepEqual(patch(HTTP, {}), {});
+  assert.deepEqual(patch(HTTP, { name: 'n', enabled: true, toolPrefix: '' }), {
+    name: 'n',
+    enabled: true,
+    toolPrefix: '',
+  });
+  assert.deepEqual(patch(HTTP, { headers: { b: '2' } }), { target: { ...HTTP, headers: { b: '2' } } });
+});
+
+test('with a mask, nothing else is changed', () => {
+  const changes = { name: 'n', toolPrefix: 'q', enabled: true, ...url('http://new'), headers: { b: '2' } };
+  assert.deepEqual(patch(HTTP, changes, 'name'), { name: 'n' });
+  assert.deepEqual(patch(HTTP, changes, 'tool_prefix', 'enabled'), { toolPrefix: 'q', enabled: true });
+  assert.deepEqual(patch(HTTP, changes, 'headers'), { target: { ...HTTP, headers: { b: '2' } } });
+});
+
+test('a masked field without a value goes back to its default', () => {
+  assert.deepEqual(patch(HTTP, {}, 'tool_prefix'), { toolPrefix: null });
+  assert.deepEqual(patch(HTTP, {}, 'enabled'), { enabled: true });
+  assert.deepEqual(patch(HTTP, {}, 'headers'), { target: { ...HTTP, headers: {} } });
+  assert.deepEqual(patch(STDIO, {}, 'stdio.args', 'stdio.env', 'stdio.cwd'), {
+    target: { kind: 'stdio', command: 'old', args: [], env: {} },
+  });
+});
+
+test('a new url keeps the headers, and new arguments keep the variables', () => {
+  assert.deepEqual(patch(HTTP, url('http://new'), 'url'), { target: { ...HTTP, url: 'http://new' } });
+  assert.deepEqual(patch(STDIO, stdio({ args: ['y'] }), 'stdio.args'), { target: { ...STDIO, args: ['y'] } });
+  assert.deepEqual(patch(STDIO, stdio({ command: 'new', cwd: '/new' }), 'stdio.command', 'stdio.cwd'), {
+    target: { ...STDIO, command: 'new', cwd: '/new' },
+  });
+});
+
+test('a server can be changed from one way of reaching it to the other', () => {
+  const toStdio = { target: { kind: 'stdio', command: 'c', args: [], env: {} } };
+  assert.deepEqual(patch(HTTP, stdio({ command: 'c' })), toStdio);
+  assert.deepEqual(patch(HTTP, stdio({ command: 'c' }), 'url', 'stdio'), toStdio);
+  assert.deepEqual(patch(STDIO, { ...url('http://new'), headers: { b: '2' } }, 'url', 'headers'), {
+    target: { kind: 'http', url: 'http://new', headers: { b: '2' } },
+  });
+});
+
+test('what cannot be changed so is refused by name', () => {
+  refuses('update_mask', () => patch(HTTP, {}, 'id'));
+  refuses('update_mask', () => patch(HTTP, {}, '*'));
+  refuses('update_mask', () => patch(HTTP, {}, ''));
+  refuses('changes.name', () => patch(HTTP, {}, 'name'));
+  refuses('changes.url', () => patch(HTTP, {}, 'url'));
+  refuses('changes.stdio', () => patch(STDIO, {}, 'stdio'));
+  refuses('changes.stdio.command', () => patch(STDIO, stdio({ args: ['x'] }), 'stdio'));
+  refuses('changes.stdio.command', () => patch(STDIO, stdio({}), 'stdio.command'));
+  refuses('changes.stdio.env', () => patch(HTTP, {}, 'stdio.env'));
+  refuses('changes.headers', () => patch(STDIO, { headers: { a: 'b' } }));
+  refuses('changes.headers', () => patch(HTTP, { ...stdio({ command: 'c' }), headers: { a: 'b' } }));
+});
