@@ -4,8 +4,11 @@ import { call, ownNotification, ownRequest } from '../downstream/call.ts';
 import type { Connector, Deadlines, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
 import { isObject, type Message, notificationText, own, replaceAt } from '../protocol/envelope.ts';
 import { encodeHomeId } from '../protocol/home-id.ts';
+import { decodeTaskId, encodeTaskId, translateTaskIds } from '../protocol/task-id.ts';
 import type { Session } from '../session/session.ts';
 import type { Logger } from '../telemetry/types.ts';
+
+const TASK_STATUS = 'notifications/tasks/status';
 
 const LIST_CHANGED = /^notifications\/(tools|resources|prompts)\/list_changed$/;
 
@@ -35,6 +38,8 @@ export class Conversation {
   readonly #subscriptions = new Map<string, Set<string>>();
   /** Which server waits for the client's progress, by token as JSON text. */
   readonly #progressHome = new Map<string, string>();
+  /** Which server a task of the client's was made for. */
+  readonly #taskHome = new Map<string, string>();
   readonly #unsubscribe: () => void;
 
   constructor(options: ConversationOptions) {
@@ -85,6 +90,16 @@ export class Conversation {
     return serverId === undefined ? undefined : this.openLink(serverId);
   }
 
+  /** The client answered a server's request with a task of its own. */
+  taskMade(taskId: string, serverId: string): void {
+    this.#taskHome.set(taskId, serverId);
+  }
+
+  taskHome(taskId: unknown): DownstreamLink | undefined {
+    const serverId = typeof taskId === 'string' ? this.#taskHome.get(taskId) : undefined;
+    return serverId === undefined ? undefined : this.openLink(serverId);
+  }
+
   /** A client stream is open: servers may now say what they have to say. */
   listen(): void {
     for (const link of this.openLinks()) link.listen();
@@ -99,6 +114,21 @@ export class Conversation {
 
   /** A message of a server's in the form that the client may see; undefined for one that is not for it. */
   toClient(server: DownstreamServer, message: Message): string | undefined {
+    const text = this.#inClientTerms(server, message);
+    const taskPath =
+      TASK_STATUS === (message.kind === 'notification' && message.method) ? ['params', 'taskId'] : undefined;
+    return text && translateTaskIds(text, taskPath, (taskId) => encodeTaskId(server.id, taskId));
+  }
+
+  /** A message of the client's as a server may see it: tasks of the server's by the server's own ids. */
+  toServer(serverId: string, text: string): string {
+    return translateTaskIds(text, undefined, (taskId) => {
+      const task = decodeTaskId(taskId);
+      return task?.serverId === serverId ? task.taskId : undefined;
+    });
+  }
+
+  #inClientTerms(server: DownstreamServer, message: Message): string | undefined {
     if (message.kind === 'request') return this.#requestToClient(server, message);
     if (message.kind !== 'notification') return undefined;
     if (LIST_CHANGED.test(message.method)) {

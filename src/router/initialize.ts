@@ -26,10 +26,26 @@ export function offer(
       resources: { listChanged: true, ...(sources.some(canSubscribe) ? { subscribe: true } : {}) },
       ...(has('logging') ? { logging: {} } : {}),
       ...(has('completions') ? { completions: {} } : {}),
+      ...tasksOf(sources),
     },
     serverInfo: identity,
     ...(instructions === '' ? {} : { instructions }),
   });
+}
+
+/** What servers can do with tasks, added up; a server that has not answered yet is not counted on. */
+function tasksOf(sources: readonly Source[]): { tasks?: Readonly<Record<string, unknown>> } {
+  const offers = sources.map(({ catalog }) => catalog && own(catalog.capabilities, 'tasks')).filter(isObject);
+  if (offers.length === 0) return {};
+  const some = (key: string) => (offers.some((tasks) => Object.hasOwn(tasks, key)) ? { [key]: {} } : {});
+  const requests = offers.map((tasks) => own(tasks, 'requests')).filter(isObject);
+  return {
+    tasks: {
+      ...some('list'),
+      ...some('cancel'),
+      ...(requests.length > 0 ? { requests: Object.assign({}, ...requests) } : {}),
+    },
+  };
 }
 
 function canSubscribe({ catalog }: Source): boolean {

@@ -4,6 +4,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { relay, relayRenamed, replaced, resourceNotFound, unknown } from './relay.ts';
 import { readResource } from './resources.ts';
+import { forwardTask, listTasks } from './tasks.ts';
 import { callTool } from './tools.ts';
 
 type Handler = (exchange: Exchange, snapshot: Snapshot) => void | Promise<void>;
@@ -24,6 +25,10 @@ export const METHODS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['resources/unsubscribe', (exchange, snapshot) => subscribe(exchange, snapshot, false)],
   ['completion/complete', complete],
   ['logging/setLevel', setLevel],
+  ['tasks/get', forwardTask],
+  ['tasks/result', forwardTask],
+  ['tasks/cancel', forwardTask],
+  ['tasks/list', listTasks],
 ]);
 
 function list(kind: keyof Snapshot['pages']): Handler {

@@ -79,10 +79,16 @@ function relayWhenOpen(
 }
 
 /** Relays with the public name at `path` replaced by the server's own. */
-export function relayRenamed(exchange: Exchange, route: Route, path: readonly string[], name: string): void {
+export function relayRenamed(
+  exchange: Exchange,
+  route: Route,
+  path: readonly string[],
+  name: string,
+  client: AnswerSink = exchange.sink,
+): void {
   // Looked for even where the name stays: a key that stands twice would be one name to us and another to the server.
   const text = replaced(exchange, path, route.key);
-  relay(exchange, route.server, name === route.key ? exchange.message.text : text);
+  relay(exchange, route.server, name === route.key ? exchange.message.text : text, client);
 }
 
 export function replaced(exchange: Exchange, path: readonly string[], value: string): string {

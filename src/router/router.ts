@@ -1,6 +1,7 @@
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { AnswerSink } from '../downstream/port.ts';
 import {
+  isObject,
   type NotificationMessage,
   own,
   parseMessage,
@@ -59,6 +60,10 @@ export class Router {
         const token = message.params === undefined ? undefined : own(message.params, 'progressToken');
         return conversation.progressHome(token)?.send(message);
       }
+      case 'notifications/tasks/status': {
+        const taskId = message.params === undefined ? undefined : own(message.params, 'taskId');
+        return conversation.taskHome(taskId)?.send(message);
+      }
       default:
         // notifications/initialized and what is not known here: nobody waits for anything.
         return;
@@ -68,15 +73,19 @@ export class Router {
   /** The answer to a server's request. Throws InvalidRequest where this session has nothing to do with the server it names. */
   response(session: Session, message: ResponseMessage): void {
     const home = decodeHomeId(message.id);
-    const link = home === undefined ? undefined : this.#conversation(session).openLink(home.serverId);
+    const conversation = this.#conversation(session);
+    const link = home === undefined ? undefined : conversation.openLink(home.serverId);
     const text = home === undefined ? undefined : replaceAt(message, ['id'], JSON.stringify(home.id));
-    if (link === undefined || text === undefined) {
+    if (home === undefined || link === undefined || text === undefined) {
       throw new GatewayError(
         Code.InvalidRequest,
         'Invalid Request: no request with this id is waiting for an answer',
       );
     }
-    link.send(parseMessage(text, this.#options.maxJsonDepth));
+    const task = isObject(message.result) ? own(message.result, 'task') : undefined;
+    const taskId = isObject(task) ? own(task, 'taskId') : undefined;
+    if (typeof taskId === 'string') conversation.taskMade(taskId, home.serverId);
+    link.send(parseMessage(conversation.toServer(home.serverId, text), this.#options.maxJsonDepth));
   }
 
   /** The client has opened a stream. */

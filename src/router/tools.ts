@@ -3,9 +3,11 @@ import type { Route, Snapshot } from '../catalog/snapshot.ts';
 import { own, replaceAt, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { locate } from '../protocol/json-text.ts';
+import { asksForTask } from '../protocol/task-id.ts';
 import { EXEC_TOOL, execToolInput, findSource } from './builtin-tools.ts';
 import type { Exchange } from './exchange.ts';
 import { relay, relayRenamed, unknown } from './relay.ts';
+import { taskSink } from './tasks.ts';
 
 /** `tools/call`: by its public name to the server that has the tool. */
 export function callTool(exchange: Exchange, snapshot: Snapshot): void {
@@ -13,7 +15,11 @@ export function callTool(exchange: Exchange, snapshot: Snapshot): void {
   const route = snapshot.tools.get(name);
   if (route === undefined) throw absent(snapshot, name);
   if (route.server.target.kind === 'builtin' && route.key === EXEC_TOOL) return execTool(exchange, snapshot);
-  relayRenamed(exchange, route, ['params', 'name'], name);
+  const { sink, message } = exchange;
+  const client = asksForTask(message.params)
+    ? taskSink(sink, route.server, ['result', 'task', 'taskId'])
+    : sink;
+  relayRenamed(exchange, route, ['params', 'name'], name, client);
 }
 
 /** `exec_tool` becomes the call it stands for, with its id, its progress and all that the tool may ask. */
