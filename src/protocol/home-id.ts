@@ -15,7 +15,10 @@ export function decodeHomeId(value: Id): { readonly serverId: string; readonly i
   if (colon <= 0) return undefined;
   try {
     const id: unknown = JSON.parse(value.slice(colon + 1));
-    return isId(id) ? { serverId: value.slice(0, colon), id } : undefined;
+    if (!isId(id)) return undefined;
+    const serverId = value.slice(0, colon);
+    // JSON has other spellings of the same id; a client has seen one.
+    return encodeHomeId(serverId, id) === value ? { serverId, id } : undefined;
   } catch {
     return undefined;
   }
