@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, it } from 'node:test';
 import { HTTP_ANSWERS, startHostile } from './hostile-http.ts';
+import { isRunning } from './processes.ts';
 import { RawClient } from './raw-client.ts';
 import type { Message } from './rpc.ts';
 import { request, textOf } from './rpc.ts';
@@ -129,10 +130,11 @@ describe('stdio servers', () => {
       child.kill('SIGTERM');
       child.stdin.end();
       await assert.rejects(until(() => child.exitCode !== null, { what: 'an end', timeoutMs: 50 }));
-      for (const pid of pids) process.kill(pid, 0);
+      assert.ok(pids.every(isRunning));
     } finally {
       process.kill(-child.pid!, 'SIGKILL');
       await closed;
+      await until(() => !pids.some(isRunning), { what: 'both to be gone' });
       await rm(folder, { recursive: true });
     }
   });

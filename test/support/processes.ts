@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs';
+
+/** Whether a process runs. One that has ended and that nobody has waited for yet does not, though its id still exists. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  return process.platform !== 'linux' || stateOf(pid) !== 'Z';
+}
+
+/** The state letter of /proc; that of a process that has gone meanwhile is Z, too. */
+function stateOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The command's name comes before it, in brackets, and may hold anything.
+    return stat.slice(stat.lastIndexOf(')') + 2).charAt(0);
+  } catch {
+    return 'Z';
+  }
+}
