@@ -3,7 +3,7 @@
  * is its parameter. Started as a process of its own, see {@link file://./stdio-commands.ts}.
  */
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Peer } from './peer.ts';
 import { PeerConnection } from './peer-connection.ts';
@@ -60,7 +60,7 @@ async function main(behaviour: StdioBehaviour, parameter: string | undefined): P
   if (behaviour === 'grandchild') {
     const script = `process.on('SIGTERM', () => {}); setTimeout(() => {}, ${LIFE_LIMIT_MS});`;
     const child = spawn(process.execPath, ['-e', script], { stdio: 'ignore' });
-    if (parameter !== undefined) writeFileSync(parameter, `${process.pid}\n${child.pid}\n`);
+    if (parameter !== undefined) writeWhole(parameter, `${process.pid}\n${child.pid}\n`);
   }
 
   const connection = new PeerConnection(new Peer({ name: `hostile-${behaviour}` }));
@@ -131,6 +131,12 @@ function write(text: string): void {
 
 function send(message: Message): void {
   write(`${JSON.stringify(message)}\n`);
+}
+
+/** The file is there only once it is complete. */
+function writeWhole(file: string, text: string): void {
+  writeFileSync(`${file}.part`, text);
+  renameSync(`${file}.part`, file);
 }
 
 function stayAlive(): void {
