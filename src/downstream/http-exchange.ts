@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { answerProblem, preview } from '../protocol/answer.ts';
+import { answerProblem, beginsAnswer, preview } from '../protocol/answer.ts';
 import {
   errorText,
   isObject,
@@ -9,7 +9,7 @@ import {
   type RequestMessage,
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { type SseEvent, SseParser, SseTooLarge } from '../protocol/sse.ts';
+import { type LargeData, type SseEvent, SseParser, SseTooLarge } from '../protocol/sse.ts';
 import { headerOf } from './http-client.ts';
 import { protocolError, statusError, transportError } from './http-errors.ts';
 import type { AnswerSink } from './port.ts';
@@ -58,6 +58,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #held = 0;
   #parser: SseParser | undefined;
   #lastEventId: string | undefined;
+  #isPassing = false;
   #retryMs = RESUME_DELAY_MS;
   #linger: NodeJS.Timeout | undefined;
   /** Response headers, for the session id of an initialize. */
@@ -151,7 +152,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   /** With an event id in hand the rest can be asked for (2025-11-25, transports: Resumability). */
   #broken(error: GatewayError): void {
-    if (this.#phase !== 'stream' || this.#lastEventId === undefined) return this.#fail(error);
+    // What has been passed on can't be taken back: a half answer is not resumed.
+    if (this.#phase !== 'stream' || this.#lastEventId === undefined || this.#isPassing)
+      return this.#fail(error);
     this.#phase = 'head';
     this.#options.resume(this.#lastEventId, this.#retryMs);
   }
@@ -169,7 +172,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   #startStream(): void {
     this.#phase = 'stream';
-    this.#parser = new SseParser((event) => this.#event(event), this.#options.maxMessageBytes);
+    const takeLarge = (head: string) => this.#takeLarge(head);
+    this.#parser = new SseParser((event) => this.#event(event), this.#options.maxMessageBytes, takeLarge);
     this.#options.sink.drained = () => this.#controller?.resume();
   }
 
@@ -223,6 +227,23 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     if (message.kind === 'response') return this.#answerText(event.data);
     if (this.#options.intercept(message)) return;
     if (!this.#options.sink.message(event.data, message)) this.#controller?.pause();
+  }
+
+  /** A large answer on a stream is passed on as it comes, like a large JSON answer. */
+  #takeLarge(head: string): LargeData | undefined {
+    const { sink, request } = this.#options;
+    if (this.#phase !== 'stream' || !beginsAnswer(head, request.id)) return undefined;
+    sink.begin(undefined);
+    this.#isPassing = true;
+    return {
+      part: (text) => {
+        if (!sink.data(Buffer.from(text))) this.#controller?.pause();
+      },
+      end: () => {
+        this.#finish();
+        sink.end();
+      },
+    };
   }
 
   #answerText(text: string): void {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { SSE_COMMENT, sseEventText, sseRetryText } from '../protocol/sse.ts';
+import { SSE_COMMENT, SSE_EVENT_END, sseEventHead, sseEventText, sseRetryText } from '../protocol/sse.ts';
 import { type ClientStream, eventId, type StreamWriter } from '../session/client-stream.ts';
 
 /** Proxies drop connections that are silent for a minute or so. */
@@ -72,6 +72,18 @@ class ResponseStreamWriter implements StreamWriter {
       return true;
     }
     return this.#response.write(sseEventText(data, id));
+  }
+
+  begin(id: string): void {
+    this.#response.write(sseEventHead(id));
+  }
+
+  part(bytes: Buffer): boolean {
+    return this.#response.destroyed || this.#response.write(bytes);
+  }
+
+  finish(): void {
+    this.#response.write(SSE_EVENT_END);
   }
 
   end(): void {

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { AnswerSink } from '../downstream/port.ts';
 import type { Id } from '../protocol/envelope.ts';
-import { Code, type GatewayError } from '../protocol/errors.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
 import { hasPriming } from '../protocol/versions.ts';
 import type { ClientStream } from '../session/client-stream.ts';
 import type { Session } from '../session/session.ts';
@@ -28,6 +28,11 @@ export function writeFailure(response: ServerResponse, id: Id, error: GatewayErr
   const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
   writeJson(response, 200, errorResponse(error, id), retry);
 }
+
+const NOT_KEPT = new GatewayError(
+  Code.Unavailable,
+  'The answer was too large to be kept when its connection was lost; the call has run',
+);
 
 /**
  * The answer to one POST with one request: JSON, or an event stream where the server streams or has something to say
@@ -67,6 +72,7 @@ export class HttpAnswer implements AnswerSink {
   }
 
   begin(length: number | undefined): void {
+    if (this.#stream !== undefined) return this.#stream.begin(errorResponse(NOT_KEPT, this.#id));
     const response = this.#response;
     const resume = () => this.drained?.();
     response.on('drain', resume);
@@ -77,15 +83,24 @@ export class HttpAnswer implements AnswerSink {
   }
 
   data(chunk: Buffer): boolean {
+    if (this.#stream !== undefined) return this.#stream.part(chunk);
     return this.#response.destroyed || this.#response.write(chunk);
   }
 
   end(): void {
-    this.#response.end();
+    if (this.#stream === undefined) {
+      this.#response.end();
+    } else {
+      this.#stream.finish();
+      this.#stream.end();
+    }
   }
 
   fail(error: GatewayError): void {
-    if (this.#stream !== undefined) {
+    if (this.#stream?.isHalfSent) {
+      this.#response.destroy();
+      this.#stream.end();
+    } else if (this.#stream !== undefined) {
       // A cancelled request gets no answer (2025-11-25, cancellation); its stream just ends.
       if (error.code !== Code.Cancelled) this.#stream.send(errorResponse(error, this.#id));
       this.#stream.end();

@@ -7,7 +7,7 @@ import type { Logger, Metrics } from '../telemetry/types.ts';
 import { createGuard } from './management-guard.ts';
 
 /** A node of the cluster, as shown to operators. */
-export interface ClusterMember {
+interface ClusterMember {
   readonly id: string;
   /** Where other nodes reach it, `host:port`. */
   readonly address: string;

@@ -46,6 +46,19 @@ function edgesMatch(body: Buffer, id: Id): boolean {
   );
 }
 
+/**
+ * Whether a large message, of which only the beginning is there, can be taken for the answer to `id`: its result or error
+ * begins before any method, and an id that stands before is the right one.
+ */
+export function beginsAnswer(head: string, id: Id): boolean {
+  const body = /"(?:result|error)"\s*:/.exec(head)?.index;
+  if (body === undefined || !head.trimStart().startsWith('{')) return false;
+  const before = head.slice(0, body);
+  if (before.includes('"method"')) return false;
+  const given = /"id"\s*:\s*("(?:[^"\\]|\\.)*"|[^\s,]+)/.exec(before)?.[1];
+  return given === undefined || given === JSON.stringify(id);
+}
+
 /** The beginning of an unexpected text, short and printable. */
 export function preview(text: string): string {
   return JSON.stringify(text.slice(0, 60).replaceAll(/[^\x20-\x7e]+/g, ' '));

@@ -12,6 +12,21 @@ export interface SseEvent {
 /** Timers of the runtime count milliseconds in 32 bits; a longer one would fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
+/** Takes the data of one large event piece by piece. */
+export interface LargeData {
+  part(text: string): void;
+  end(): void;
+}
+
+/**
+ * Asked once for each event whose data grows large: given the beginning of the data, it may take the rest as it comes.
+ * Undefined: the event is collected like any other.
+ */
+export type TakeLarge = (head: string, id: string | undefined) => LargeData | undefined;
+
+/** Beyond this many characters an event may be taken in pieces. */
+const LARGE = 64 * 1024;
+
 export class SseTooLarge extends Error {
   override readonly name = 'SseTooLarge';
 }
@@ -33,10 +48,15 @@ export class SseParser {
   #id: string | undefined;
   #retry: number | undefined;
   #seen = false;
+  readonly #takeLarge: TakeLarge | undefined;
+  #asked = false;
+  #large: LargeData | undefined;
+  #largeLineOver = false;
 
-  constructor(onEvent: (event: SseEvent) => void, maxEventSize: number) {
+  constructor(onEvent: (event: SseEvent) => void, maxEventSize: number, takeLarge?: TakeLarge) {
     this.#onEvent = onEvent;
     this.#maxEventSize = maxEventSize;
+    this.#takeLarge = takeLarge;
   }
 
   push(chunk: Buffer): void {
@@ -67,8 +87,23 @@ export class SseParser {
   }
 
   #hold(piece: string): void {
+    if (this.#large !== undefined) return this.#large.part(piece);
     this.#grow(piece.length);
     this.#line.push(piece);
+    if (this.#size > LARGE && !this.#asked) this.#offer();
+  }
+
+  /** Offers an event whose data is one long line, of which the beginning is here. */
+  #offer(): void {
+    this.#asked = true;
+    if (this.#takeLarge === undefined || this.#data.length > 0 || this.#event !== '') return;
+    const line = this.#line.join('');
+    if (!line.startsWith('data:')) return;
+    const head = line.slice(line.charCodeAt(5) === 0x20 ? 6 : 5);
+    this.#large = this.#takeLarge(head, this.#id);
+    if (this.#large === undefined) return;
+    this.#line = [];
+    this.#large.part(head);
   }
 
   #grow(by: number): void {
@@ -78,6 +113,7 @@ export class SseParser {
   }
 
   #endLine(tail: string): void {
+    if (this.#large !== undefined) return this.#endLargeLine(this.#large, tail);
     this.#grow(tail.length);
     let line = tail;
     if (this.#line.length > 0) {
@@ -87,6 +123,19 @@ export class SseParser {
     }
     if (line === '') this.#dispatch();
     else this.#field(line);
+  }
+
+  /** A line break in JSON is white space; an empty line ends the event. */
+  #endLargeLine(large: LargeData, tail: string): void {
+    if (this.#largeLineOver) {
+      if (tail !== '') return large.part(tail.replace(/^data: ?/, ' '));
+      this.#large = undefined;
+      this.#largeLineOver = false;
+      this.#clear();
+      return large.end();
+    }
+    this.#largeLineOver = true;
+    if (tail !== '') large.part(tail);
   }
 
   #field(line: string): void {
@@ -115,20 +164,28 @@ export class SseParser {
   }
 
   #dispatch(): void {
-    this.#size = 0;
-    if (!this.#seen) return;
+    if (!this.#seen) {
+      this.#size = 0;
+      return;
+    }
     const event: SseEvent = {
       event: this.#event === '' ? 'message' : this.#event,
       data: this.#data.length === 1 ? (this.#data[0] ?? '') : this.#data.join('\n'),
       id: this.#id,
       retry: this.#retry,
     };
+    this.#clear();
+    this.#onEvent(event);
+  }
+
+  #clear(): void {
+    this.#size = 0;
+    this.#asked = false;
     this.#event = '';
     this.#data = [];
     this.#id = undefined;
     this.#retry = undefined;
     this.#seen = false;
-    this.#onEvent(event);
   }
 }
 
@@ -138,6 +195,13 @@ export function sseEventText(data: string, id?: string): string {
   const body = data.includes('\n') || data.includes('\r') ? data.split(/\r\n|\n|\r/).join('\ndata: ') : data;
   return `${head}data: ${body}\n\n`;
 }
+
+/** The beginning of an event whose data follows in pieces that have no line breaks; {@link SSE_EVENT_END} ends it. */
+export function sseEventHead(id: string): string {
+  return `id: ${id}\ndata: `;
+}
+
+export const SSE_EVENT_END = '\n\n';
 
 /** How long a client should wait before it connects again, in milliseconds. */
 export function sseRetryText(milliseconds: number): string {

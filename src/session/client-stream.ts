@@ -4,6 +4,10 @@ import type { EventLog } from './event-log.ts';
 export interface StreamWriter {
   /** Sends one JSON-RPC message under an event id. False: the client reads slowly. */
   write(data: string, eventId: string): boolean;
+  /** One message in pieces: its event id, its bytes, its end. */
+  begin(eventId: string): void;
+  part(bytes: Buffer): boolean;
+  finish(): void;
   end(): void;
 }
 
@@ -20,6 +24,8 @@ export class ClientStream {
   readonly #writers: StreamWriter[] = [];
   /** Sequence of the last event that some connection was given. */
   #written = 0;
+  /** The connection that gets a large message now; another must not get its second half. */
+  #large: StreamWriter | undefined;
   #ended = false;
 
   constructor(id: string, log: EventLog) {
@@ -34,6 +40,11 @@ export class ClientStream {
   /** Connections now. */
   get count(): number {
     return this.#writers.length;
+  }
+
+  /** A large message has begun on a connection and not ended. */
+  get isHalfSent(): boolean {
+    return this.#large !== undefined;
   }
 
   get isEnded(): boolean {
@@ -53,6 +64,7 @@ export class ClientStream {
   detach(writer: StreamWriter): void {
     const index = this.#writers.indexOf(writer);
     if (index !== -1) this.#writers.splice(index, 1);
+    if (this.#large === writer) this.#large = undefined;
   }
 
   /** False: the client reads slowly. */
@@ -63,6 +75,28 @@ export class ClientStream {
     if (writer === undefined) return true;
     this.#written = sequence;
     return writer.write(data, eventId(this.id, sequence));
+  }
+
+  /**
+   * Begins a message that is too large to keep. A client that loses its connection in the middle of it gets `substitute`
+   * in its place when it comes back.
+   */
+  begin(substitute: string): void {
+    const sequence = this.#log.append(this.id, substitute);
+    this.#large = this.#writers.at(-1);
+    if (this.#large === undefined) return;
+    this.#written = sequence;
+    this.#large.begin(eventId(this.id, sequence));
+  }
+
+  /** False: the client reads slowly. */
+  part(bytes: Buffer): boolean {
+    return this.#large?.part(bytes) ?? true;
+  }
+
+  finish(): void {
+    this.#large?.finish();
+    this.#large = undefined;
   }
 
   /** The same news twice is no more than once: a list that changed often has changed. */
