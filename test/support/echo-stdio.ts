@@ -22,6 +22,13 @@ const send = (message: Message) => process.stdout.write(`${JSON.stringify(messag
 const processTools: readonly PeerTool[] = [
   { name: 'pid', run: () => text(String(process.pid)) },
   { name: 'env', run: ({ args }) => text(process.env[String(args['name'])] ?? '') },
+  {
+    name: 'calls',
+    run: () => {
+      const { held, cancelled } = peer;
+      return { ...text(''), structuredContent: { held, cancelled } };
+    },
+  },
   { name: 'cwd', run: () => text(process.cwd()) },
   { name: 'exit', run: ({ args }) => process.exit(Number(args['code'] ?? 1)) },
   {

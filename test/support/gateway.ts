@@ -30,7 +30,8 @@ export interface NewServer {
   readonly stdio?: {
     readonly command: string;
     readonly args?: readonly string[];
-    readonly [key: string]: unknown;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly cwd?: string;
   };
   readonly headers?: Readonly<Record<string, string>>;
   readonly toolPrefix?: string;
