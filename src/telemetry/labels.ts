@@ -1,7 +1,7 @@
 import type { Outcome } from './types.ts';
 
 /** Attribute sets made once, so that recording makes none. */
-export interface Label {
+interface Label {
   readonly alone: Readonly<Record<string, string>>;
   readonly by: Readonly<Record<Outcome, Readonly<Record<string, string>>>>;
 }
