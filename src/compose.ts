@@ -5,6 +5,7 @@ import { CatalogServerManager } from './catalog/manager.ts';
 import { ServerRegistry } from './catalog/registry.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase } from './db/database.ts';
+import { Breakers } from './downstream/breaker.ts';
 import { STDIO_OFF, TransportConnector } from './downstream/connector.ts';
 import type { Deadlines } from './downstream/port.ts';
 import { EventStreams } from './edge/event-stream.ts';
@@ -163,6 +164,7 @@ function createCore(
     pageSize: config.pageSize,
   });
   const ownDeadlines: Deadlines = { idleMs: config.listTimeoutMs, totalMs: config.listTimeoutMs };
+  const breakers = new Breakers();
   const router = new Router({
     catalogs,
     connector,
@@ -171,6 +173,7 @@ function createCore(
     deadlines: { idleMs: config.callTimeoutMs, totalMs: config.callMaxTimeoutMs },
     ownDeadlines,
     maxJsonDepth: config.maxJsonDepth,
+    breakers,
     metrics,
   });
   registry.onChange(({ before }) => {
@@ -198,6 +201,7 @@ function createCore(
     registry,
     catalogs,
     connector,
+    breakers,
     listTimeoutMs: config.listTimeoutMs,
     stdioOff: config.stdioAllowed ? undefined : STDIO_OFF,
   });
@@ -212,6 +216,7 @@ function createCore(
     sessions,
     streams,
     close: async () => {
+      router.close();
       await catalogs.close();
       await connector.close();
     },

@@ -7,6 +7,7 @@ import type {
   ServerSpec,
   ServerTarget,
 } from '../db/server-record.ts';
+import type { Breakers } from '../downstream/breaker.ts';
 import { type Connector, downstreamServer } from '../downstream/port.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Catalogs } from './catalogs.ts';
@@ -21,6 +22,7 @@ export interface ManagerOptions {
   readonly registry: ServerRegistry;
   readonly catalogs: Catalogs;
   readonly connector: Connector;
+  readonly breakers: Breakers;
   readonly listTimeoutMs: number;
   /** Why stdio servers can't be registered; undefined where they can. */
   readonly stdioOff: string | undefined;
@@ -97,11 +99,12 @@ export class CatalogServerManager implements ServerManager {
 
   health(owner: Owner, id: string): ServerHealth {
     const entry = this.#options.catalogs.operatorView(owner).peek(id);
-    if (entry?.checkedAt === undefined) return { state: 'unknown' };
+    const breaker = this.#options.breakers.state(id);
+    if (entry?.checkedAt === undefined) return { state: 'unknown', breaker };
     const { checkedAt, error } = entry;
     return error === undefined
-      ? { state: 'ok', checkedAt }
-      : { state: 'failing', error: error.message, checkedAt };
+      ? { state: 'ok', breaker, checkedAt }
+      : { state: 'failing', breaker, error: error.message, checkedAt };
   }
 
   async #see(owner: Owner, id: string, fresh: boolean): Promise<SeenEntries> {

@@ -24,7 +24,8 @@ export class ListPages {
 
   /** The result of a list request, as JSON text. Throws InvalidParams for a bad or outdated cursor. */
   page(cursor: unknown): string {
-    const index = cursor === undefined ? 0 : decodeCursor(cursor, this.kind, this.version, this.#pages.length);
+    const index =
+      cursor === undefined ? 0 : decodeCursor(cursor, this.kind, this.version, this.#pages.length);
     const page = this.#pages[index];
     if (page === undefined) throw new RangeError('a cursor of ours names a page that exists');
     return page;

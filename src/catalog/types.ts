@@ -31,6 +31,8 @@ export interface ServerCatalog {
 /** How a server is doing, as far as this node knows. */
 export interface ServerHealth {
   readonly state: 'unknown' | 'ok' | 'failing';
+  /** `open`: calls are refused for a while after too many failures in a row; `half-open`: the next one is a trial. */
+  readonly breaker: 'closed' | 'open' | 'half-open';
   /** The reason of the last failure, for people; absent unless failing. */
   readonly error?: string;
   readonly checkedAt?: Date;

@@ -26,6 +26,8 @@ interface OpenLink {
   readonly opening: Promise<DownstreamLink>;
   readonly abort: AbortController;
   link: DownstreamLink | undefined;
+  /** Milliseconds since the epoch. */
+  lastUsed: number;
 }
 
 /** A client session and the sessions it has with the servers behind: opened by the first request that needs one, ended with it. */
@@ -53,7 +55,9 @@ export class Conversation {
   /** The link to a server where it is open already: the usual case, and one without a promise. */
   linkNow(server: DownstreamServer): DownstreamLink | undefined {
     const open = this.#links.get(server.id);
-    return open?.revision === server.revision ? open.link : undefined;
+    if (open?.revision !== server.revision) return undefined;
+    open.lastUsed = Date.now();
+    return open.link;
   }
 
   async link(server: DownstreamServer): Promise<DownstreamLink> {
@@ -70,6 +74,15 @@ export class Conversation {
 
   *openLinks(): Iterable<DownstreamLink> {
     for (const { link } of this.#links.values()) if (link !== undefined) yield link;
+  }
+
+  /** Closes links that nobody has used since then and that nobody listens to. The next request opens them again. */
+  closeIdle(since: number): void {
+    if (this.session.isBusy) return;
+    for (const [serverId, open] of this.#links) {
+      const isSubscribed = (this.#subscriptions.get(serverId)?.size ?? 0) > 0;
+      if (open.lastUsed < since && !isSubscribed) this.#discard(serverId, open);
+    }
   }
 
   /** The server has been removed or changed. */
@@ -175,7 +188,13 @@ export class Conversation {
         if (this.session.stream.isOpen) link.listen();
         return link;
       });
-    const open: OpenLink = { revision: server.revision, opening, abort, link: undefined };
+    const open: OpenLink = {
+      revision: server.revision,
+      opening,
+      abort,
+      link: undefined,
+      lastUsed: Date.now(),
+    };
     this.#links.set(server.id, open);
     try {
       const link = await opening;

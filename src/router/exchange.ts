@@ -1,4 +1,5 @@
 import type { Catalogs } from '../catalog/catalogs.ts';
+import type { Breakers } from '../downstream/breaker.ts';
 import type { AnswerSink, Connector, Deadlines } from '../downstream/port.ts';
 import type { RequestMessage } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
@@ -9,6 +10,7 @@ export interface RouterOptions {
   readonly catalogs: Catalogs;
   readonly connector: Connector;
   readonly logger: Logger;
+  readonly breakers: Breakers;
   readonly metrics: Metrics;
   readonly identity: { readonly name: string; readonly title: string; readonly version: string };
   readonly deadlines: Deadlines;

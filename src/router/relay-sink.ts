@@ -10,13 +10,13 @@ export class RelaySink implements AnswerSink {
   readonly #client: AnswerSink;
   readonly #conversation: Conversation;
   readonly #server: DownstreamServer;
-  readonly #onEnd: (outcome: Outcome) => void;
+  readonly #onEnd: (outcome: Outcome, error?: GatewayError) => void;
 
   constructor(
     client: AnswerSink,
     conversation: Conversation,
     server: DownstreamServer,
-    onEnd: (outcome: Outcome) => void,
+    onEnd: (outcome: Outcome, error?: GatewayError) => void,
   ) {
     this.#client = client;
     this.#conversation = conversation;
@@ -60,7 +60,7 @@ export class RelaySink implements AnswerSink {
   }
 
   fail(error: GatewayError): void {
-    this.#onEnd(outcomeOf(error));
+    this.#onEnd(outcomeOf(error), error);
     this.#client.fail(error);
   }
 }

@@ -23,7 +23,12 @@ export function relay(
       ),
     );
   }
-  const sink = new RelaySink(client, conversation, server, (outcome) => {
+  const breaker = exchange.options.breakers.of(server);
+  const refusal = breaker.refusal();
+  if (refusal !== undefined) return exchange.fail(refusal);
+  const sink = new RelaySink(client, conversation, server, (outcome, error) => {
+    if (error === undefined) breaker.succeeded();
+    else breaker.failed(error);
     session.inFlight.delete(key);
     session.lastUsed = Date.now();
     exchange.ended(outcome, server.name);

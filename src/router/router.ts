@@ -17,13 +17,20 @@ import { Exchange, type RouterOptions } from './exchange.ts';
 import { offer } from './initialize.ts';
 import { METHODS } from './methods.ts';
 
+/** A session with a server that was of no use for this long is closed; the client's own session stays. */
+const LINK_IDLE_MS = 600_000;
+
 /** From a session's messages to the servers they are for, and back. */
 export class Router {
   readonly #options: RouterOptions;
   readonly #conversations = new Map<Session, Conversation>();
 
+  readonly #sweeper: NodeJS.Timeout;
+
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#sweeper = setInterval(() => this.#sweep(), LINK_IDLE_MS / 10);
+    this.#sweeper.unref();
   }
 
   /** The result of `initialize` as JSON text. Servers that are not known yet get the time of a list to say what they can do. */
@@ -102,6 +109,16 @@ export class Router {
   /** A server has been changed or removed: what was open towards it is closed. */
   dropServer(serverId: string): void {
     for (const conversation of this.#conversations.values()) conversation.drop(serverId);
+    this.#options.breakers.drop(serverId);
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper);
+  }
+
+  #sweep(): void {
+    const since = Date.now() - LINK_IDLE_MS;
+    for (const conversation of this.#conversations.values()) conversation.closeIdle(since);
   }
 
   #run(

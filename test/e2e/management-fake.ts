@@ -114,7 +114,7 @@ export class FakeServers implements ServerManager {
     return this.seenOf.get(id) ?? NOTHING_SEEN;
   };
 
-  health: ServerManager['health'] = (_owner, id) => this.healthOf.get(id) ?? { state: 'unknown' };
+  health: ServerManager['health'] = (_owner, id) => this.healthOf.get(id) ?? { state: 'unknown', breaker: 'closed' };
 
   async untilTestUnderWay(): Promise<void> {
     await until(() => this.testsUnderWay > 0, { what: 'a test under way' });
