@@ -9,7 +9,7 @@ import { Breakers } from './downstream/breaker.ts';
 import { STDIO_OFF, TransportConnector } from './downstream/connector.ts';
 import type { Deadlines } from './downstream/port.ts';
 import { EventStreams } from './edge/event-stream.ts';
-import { createGuard } from './edge/management-guard.ts';
+import { createGuard } from './edge/guard.ts';
 import { startManagementServer } from './edge/management-server.ts';
 import { createMcpApp } from './edge/mcp-app.ts';
 import { McpEndpoint } from './edge/mcp-endpoint.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createGuard, isLoopback } from './management-guard.ts';
+import { createGuard, isLoopback } from './guard.ts';
 
 test('loopback is told in all its spellings', () => {
   for (const name of [

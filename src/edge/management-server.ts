@@ -11,8 +11,8 @@ import {
   type H2cTimeouts,
   startH2cServer,
 } from './h2c-server.ts';
-import { createHealthApp } from './management-app.ts';
-import { createGuard, type Refusal } from './management-guard.ts';
+import { createHealthApp } from './health-app.ts';
+import { createGuard, type Refusal } from './guard.ts';
 import { createRpcHandler } from './management-rpc.ts';
 
 export interface ManagementServerOptions {

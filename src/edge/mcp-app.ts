@@ -4,8 +4,8 @@ import { Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { errorResponse, wireError } from './error-response.ts';
-import { createHealthApp } from './management-app.ts';
-import type { Guard } from './management-guard.ts';
+import { createHealthApp } from './health-app.ts';
+import type { Guard } from './guard.ts';
 import type { McpEndpoint } from './mcp-endpoint.ts';
 
 type Bindings = { Bindings: HttpBindings };

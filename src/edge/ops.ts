@@ -4,7 +4,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
 import type { Logger, Metrics } from '../telemetry/types.ts';
-import { createGuard } from './management-guard.ts';
+import { createGuard } from './guard.ts';
 
 /** A node of the cluster, as shown to operators. */
 interface ClusterMember {

@@ -329,6 +329,7 @@ test('health tells the state, the reason and the time', async (context) => {
   const { server } = await client.createMcpServer({ name: 'a', target: { case: 'url', value: 'http://x' } });
   servers.healthOf.set(server!.id, {
     state: 'failing',
+    breaker: 'closed',
     error: 'connection refused',
     checkedAt: new Date(5000),
   });
