@@ -90,7 +90,7 @@ describe('defaults', () => {
 describe('values', () => {
   it('are read from the environment', () => {
     const config = load({
-      DATABASE_URL: 'postgresql://user:pass@a:1,b:2/db?sslmode=require',
+      DATABASE_URL: 'postgresql://user:pass@host/db?sslmode=require',
       DRAGON_MCP_PORT: '0',
       DRAGON_GRPC_PORT: ' 0 ',
       DRAGON_NODE_ID: 'node-1',
@@ -100,7 +100,7 @@ describe('values', () => {
       DRAGON_BUILTIN_TOOLS: 'off',
       DRAGON_CALL_TIMEOUT_MS: '5',
     });
-    assert.equal(config.databaseUrl, 'postgresql://user:pass@a:1,b:2/db?sslmode=require');
+    assert.equal(config.databaseUrl, 'postgresql://user:pass@host/db?sslmode=require');
     assert.equal(config.mcpPort, 0);
     assert.equal(config.grpcPort, 0);
     assert.equal(config.nodeId, 'node-1');
@@ -143,7 +143,7 @@ describe('values', () => {
     ['DRAGON_HOST', '127.0.0.1:8080', 'an IP address or a host name'],
     ['DRAGON_HOST', '127.0.0', 'an IP address or a host name'],
     ['DRAGON_NODE_ID', 'a b', 'letters, digits'],
-    ['DRAGON_LOG_LEVEL', 'verbose', 'one of trace, debug, info, warn, error, fatal, silent'],
+    ['DRAGON_LOG_LEVEL', 'verbose', 'one of debug, info, warn, error, silent'],
     ['DRAGON_LOG_FORMAT', 'text', 'one of auto, json, pretty'],
     ['DRAGON_STDIO', 'true', 'one of auto, on, off'],
     ['DRAGON_BUILTIN_TOOLS', 'maybe', 'on or off'],
@@ -158,9 +158,9 @@ describe('values', () => {
     ['DRAGON_MAX_JSON_DEPTH', '100000', 'a whole number from 8 to 1024'],
   ] as const) {
     it(`refuse ${name}=${value}`, () => {
-      const [problem, ...others] = problems({ [name]: value });
+      const [problem = '', ...others] = problems({ [name]: value });
       assert.deepEqual(others, []);
-      assert.ok(problem?.startsWith(`${name}: ${JSON.stringify(value)} is not accepted; expected `), problem);
+      assert.ok(problem.startsWith(`${name}: ${JSON.stringify(value)} is not accepted; expected `), problem);
       assert.ok(problem.includes(expected), problem);
     });
   }
@@ -168,15 +168,16 @@ describe('values', () => {
   for (const [name, value, expected] of [
     ['DATABASE_URL', 'mysql://user:hunter2@host/db', 'postgres://'],
     ['DATABASE_URL', 'postgres://user:hunter2@host:port/db', 'postgres://'],
+    ['DATABASE_URL', 'postgres://user:hunter2@a:1,b:2/db', 'postgres://'],
     ['REDIS_URL', 'redis://:hunter2@host', 'clustering is not in this version'],
     ['DRAGON_ENCRYPTION_KEY', 'hunter2', 'openssl rand -base64 32'],
     ['DRAGON_ENCRYPTION_KEY', `${KEY},hunter2`, 'openssl rand -base64 32'],
     ['DRAGON_ENCRYPTION_KEY', Buffer.alloc(16).toString('base64'), '32 bytes'],
   ] as const) {
     it(`refuse ${name}=${value} without printing it`, () => {
-      const [problem, ...others] = problems({ [name]: value });
+      const [problem = '', ...others] = problems({ [name]: value });
       assert.deepEqual(others, []);
-      assert.ok(problem?.startsWith(`${name}: its value (hidden) is not accepted; expected `), problem);
+      assert.ok(problem.startsWith(`${name}: its value (hidden) is not accepted; expected `), problem);
       assert.ok(problem.includes(expected), problem);
       assert.ok(!problem.includes('hunter2') && !problem.includes(value), problem);
     });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -10,7 +10,7 @@ import { hasCode } from './errors.ts';
 const BEAT_MS = 10_000;
 const FOREIGN_STALE_MS = 3 * BEAT_MS;
 
-/** A file without its content yet: its writer needs no longer than this. */
+/** A file without its content yet, or a takeover: neither takes longer than this. */
 const WRITING_MS = 5_000;
 
 const ATTEMPTS = 5;
@@ -44,18 +44,21 @@ export async function lockDataFolder(dataDir: string): Promise<DataLock> {
   };
   const content = JSON.stringify(holder);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    try {
-      await writeFile(file, content, { flag: 'wx', mode: 0o600 });
-      return hold(file, content);
-    } catch (error) {
-      if (!hasCode(error, 'EEXIST')) throw error;
-    }
-    await removeStale(file, dataDir, holder.token);
+    if (await create(file, content)) return hold(file, content);
+    await takeOver(file, dataDir);
   }
-  throw new GatewayError(
-    Code.FailedPrecondition,
-    `Several gateways are starting with ${dataDir} (DRAGON_DATA_DIR)`,
-  );
+  throw new GatewayError(Code.FailedPrecondition, inUse(dataDir, undefined));
+}
+
+/** Makes the file, unless there is one. */
+async function create(file: string, content: string): Promise<boolean> {
+  try {
+    await writeFile(file, content, { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    throw error;
+  }
 }
 
 function hold(file: string, content: string): DataLock {
@@ -73,25 +76,32 @@ function hold(file: string, content: string): DataLock {
   };
 }
 
-/** Returns when the lock is free; throws when it is held. */
-async function removeStale(file: string, dataDir: string, token: string): Promise<void> {
-  const text = await readText(file);
-  const ageMs = await age(file);
-  if (text === undefined || ageMs === undefined) return;
-  const holder = parseHolder(text);
-  if (holder === undefined ? ageMs < WRITING_MS : await isHeld(holder, ageMs)) {
-    throw new GatewayError(Code.FailedPrecondition, inUse(dataDir, holder));
+/**
+ * Returns when the lock is free; throws when it is held. A second lock is around judging and removing, or else of two
+ * that judge a lock stale, the slower one would remove the new lock of the faster.
+ */
+async function takeOver(file: string, dataDir: string): Promise<void> {
+  const guard = `${file}.takeover`;
+  if (!(await create(guard, ''))) {
+    const guardAgeMs = await age(guard);
+    if (guardAgeMs !== undefined && guardAgeMs < WRITING_MS) {
+      throw new GatewayError(Code.FailedPrecondition, inUse(dataDir, undefined));
+    }
+    await rm(guard, { force: true });
+    return;
   }
-  // Moved rather than removed: of several that judged it stale one wins, and a lock taken meanwhile is put back.
-  const aside = `${file}.${token}`;
   try {
-    await rename(file, aside);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return;
-    throw error;
+    const text = await readText(file);
+    const ageMs = await age(file);
+    if (text === undefined || ageMs === undefined) return;
+    const holder = parseHolder(text);
+    if (holder === undefined ? ageMs < WRITING_MS : await isHeld(holder, ageMs)) {
+      throw new GatewayError(Code.FailedPrecondition, inUse(dataDir, holder));
+    }
+    await rm(file, { force: true });
+  } finally {
+    await rm(guard, { force: true });
   }
-  if ((await readText(aside)) !== text) await link(aside, file).catch(() => undefined);
-  await rm(aside, { force: true });
 }
 
 async function isHeld(holder: Holder, ageMs: number): Promise<boolean> {

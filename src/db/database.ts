@@ -4,18 +4,16 @@ import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type DataLock, lockDataFolder } from './data-lock.ts';
 import { sql } from './drizzle.ts';
-import { databaseError, driverError, unavailable } from './errors.ts';
+import { driverError } from './errors.ts';
 import { loadKeys } from './keys.ts';
 import { addOwner } from './migrate.ts';
 import type { Engine } from './orm.ts';
 import { openPglite } from './pglite.ts';
 import { openPostgres } from './postgres.ts';
+import { probe, run } from './run.ts';
 import { createSealer } from './seal.ts';
 import type { ServerRepository } from './server-record.ts';
 import { DatabaseServerRepository } from './server-repository.ts';
-
-/** A probe that waits longer is answered by its own deadline first. */
-const PING_TIMEOUT_MS = 2_000;
 
 export interface DatabaseOptions {
   /** PostgreSQL; the embedded database in `dataDir` when absent. */
@@ -60,16 +58,16 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 
 function database(
   kind: Database['kind'],
-  { orm }: Engine,
+  engine: Engine,
   keys: readonly KeyObject[],
   end: () => Promise<void>,
 ): Database {
   let ended: Promise<void> | undefined;
   return {
     kind,
-    servers: new DatabaseServerRepository(orm, createSealer(keys)),
-    addOwner: (owner) => addOwner(orm, owner).catch(rethrow),
-    ping: () => within(PING_TIMEOUT_MS, orm.execute(sql`select 1`)).catch(rethrow),
+    servers: new DatabaseServerRepository(engine, createSealer(keys)),
+    addOwner: (owner) => run(engine, (orm) => addOwner(orm, owner)),
+    ping: () => probe(engine, async (orm) => await orm.execute(sql`select 1`)),
     close: () => {
       ended ??= end();
       return ended;
@@ -90,20 +88,4 @@ async function takeFolder(dataDir: string): Promise<DataLock> {
       { cause: error },
     );
   }
-}
-
-async function within(timeoutMs: number, query: PromiseLike<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(unavailable('no answer in time')), timeoutMs);
-  });
-  try {
-    await Promise.race([query, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function rethrow(error: unknown): never {
-  throw databaseError(error);
 }

@@ -6,6 +6,8 @@ export type Orm = PgDatabase<PgQueryResultHKT, Record<string, never>>;
 /** A database that is open and not yet looked into. */
 export interface Engine {
   readonly orm: Orm;
+  /** Drops connections that have stopped to answer. */
+  reset(): void;
   /** Ends connections and releases locks; queries that run are given a few seconds. */
   close(): Promise<void>;
 }

@@ -49,3 +49,5 @@ export function ownedServers(orm: Orm, owner: Owner) {
     },
   };
 }
+
+export type OwnedServers = ReturnType<typeof ownedServers>;

@@ -22,7 +22,7 @@ export async function openPglite(dataDir: string): Promise<Engine> {
     await rm(marker, { force: true });
     const orm = loadPgliteDriver()(client);
     await migrate(orm);
-    return { orm, close: () => client.close() };
+    return { orm, reset: () => undefined, close: () => client.close() };
   } catch (error) {
     await client.close();
     throw error;

@@ -3,6 +3,7 @@ import { loadPostgresDriver } from './drizzle.ts';
 import { databaseError, driverError } from './errors.ts';
 import { migrate } from './migrate.ts';
 import type { Engine } from './orm.ts';
+import { PostgresSockets } from './postgres-sockets.ts';
 
 const OLDEST_VERSION = 12;
 const CONNECT_TIMEOUT_S = 10;
@@ -11,18 +12,21 @@ const CLOSE_TIMEOUT_S = 5;
 /** Connects to PostgreSQL, schema up to date. What is thrown names DATABASE_URL and the host, and no password. */
 export async function openPostgres(databaseUrl: string): Promise<Engine> {
   const { default: postgres } = await import('postgres');
-  const client = postgres(databaseUrl, {
+  const sockets = new PostgresSockets();
+  const options = {
+    socket: sockets.connect,
     connect_timeout: CONNECT_TIMEOUT_S,
     connection: { application_name: 'dragon-mcp-gateway' },
     // Array types are looked up for queries that this gateway does not make.
     fetch_types: false,
     // Short, since queries wait for it: a caller is told soon, and finds the database back within a second.
-    backoff: (attempt) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, 1),
+    backoff: (attempt: number) => (0.5 + Math.random() / 2) * Math.min(0.05 * 2 ** attempt, 1),
     onnotice: () => undefined,
-  });
+  };
+  const client = postgres(databaseUrl, options);
   const close = () => client.end({ timeout: CLOSE_TIMEOUT_S });
   const { host, port } = client.options;
-  const place = host.map((name, index) => `${name}:${port[index]}`).join(', ');
+  const place = `${host[0]}:${port[0]}`;
   try {
     const [row] = await client<
       { version: number }[]
@@ -36,7 +40,7 @@ export async function openPostgres(databaseUrl: string): Promise<Engine> {
     }
     const orm = loadPostgresDriver()(client);
     await migrate(orm);
-    return { orm, close };
+    return { orm, reset: () => sockets.reset(), close };
   } catch (error) {
     await close();
     throw error instanceof GatewayError ? error : cannotUse(place, error);

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { eq, gt } from './drizzle.ts';
-import { databaseError, driverError } from './errors.ts';
-import type { Orm } from './orm.ts';
-import { ownedServers, type ServerColumns, type ServerRow } from './owned-servers.ts';
+import { driverError } from './errors.ts';
+import type { Engine } from './orm.ts';
+import { type OwnedServers, ownedServers, type ServerColumns, type ServerRow } from './owned-servers.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
+import { run } from './run.ts';
 import { servers } from './schema.ts';
 import type { Sealer } from './seal.ts';
 import type {
@@ -25,11 +26,11 @@ const LARGEST_PAGE = 1000;
 
 /** Servers in the database. Secrets are sealed on the way in and opened on the way out. */
 export class DatabaseServerRepository implements ServerRepository {
-  readonly #orm: Orm;
+  readonly #engine: Engine;
   readonly #sealer: Sealer;
 
-  constructor(orm: Orm, sealer: Sealer) {
-    this.#orm = orm;
+  constructor(engine: Engine, sealer: Sealer) {
+    this.#engine = engine;
     this.#sealer = sealer;
   }
 
@@ -43,14 +44,14 @@ export class DatabaseServerRepository implements ServerRepository {
       enabled: spec.enabled,
     };
     return this.#one(
-      run(() => ownedServers(this.#orm, owner).insert(row), spec.name),
+      this.#run(owner, (mine) => mine.insert(row), spec.name),
       id,
     );
   }
 
   async get(owner: Owner, id: string): Promise<ServerRecord> {
     checkId(id);
-    const rows = run(() => ownedServers(this.#orm, owner).select(eq(servers.id, id)));
+    const rows = this.#run(owner, (mine) => mine.select(eq(servers.id, id)));
     return this.#one(
       rows.then(([row]) => row),
       id,
@@ -58,15 +59,14 @@ export class DatabaseServerRepository implements ServerRepository {
   }
 
   async all(owner: Owner): Promise<readonly ServerRecord[]> {
-    return this.#many(await run(() => ownedServers(this.#orm, owner).select()));
+    return this.#many(await this.#run(owner, (mine) => mine.select()));
   }
 
   async page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>> {
     const size = pageSize(request);
     const after = request.pageToken === undefined ? undefined : decodePageToken(request.pageToken);
-    const mine = ownedServers(this.#orm, owner);
     // One row more than asked for tells whether there is a next page.
-    const [rows, total] = await run(() =>
+    const [rows, total] = await this.#run(owner, (mine) =>
       Promise.all([
         mine.select(after === undefined ? undefined : gt(servers.ordinal, after), size + 1),
         mine.count(),
@@ -87,7 +87,7 @@ export class DatabaseServerRepository implements ServerRepository {
       ...(patch.enabled === undefined ? {} : { enabled: patch.enabled }),
     };
     return this.#one(
-      run(() => ownedServers(this.#orm, owner).update(id, columns), patch.name),
+      this.#run(owner, (mine) => mine.update(id, columns), patch.name),
       id,
     );
   }
@@ -95,9 +95,20 @@ export class DatabaseServerRepository implements ServerRepository {
   async delete(owner: Owner, id: string): Promise<ServerRecord> {
     checkId(id);
     return this.#one(
-      run(() => ownedServers(this.#orm, owner).delete(id)),
+      this.#run(owner, (mine) => mine.delete(id)),
       id,
     );
+  }
+
+  /** Runs queries on an owner's servers; `name` is the one that may be taken already. */
+  #run<T>(owner: Owner, queries: (mine: OwnedServers) => Promise<T>, name?: string): Promise<T> {
+    return run(this.#engine, async (orm) => {
+      try {
+        return await queries(ownedServers(orm, owner));
+      } catch (error) {
+        throw constraintError(error, name);
+      }
+    });
   }
 
   async #one(row: Promise<ServerRow | undefined>, id: string): Promise<ServerRecord> {
@@ -111,21 +122,17 @@ export class DatabaseServerRepository implements ServerRepository {
   }
 }
 
-/** Runs queries and turns what they throw into errors for the caller; `name` is the one that may be taken. */
-async function run<T>(queries: () => Promise<T>, name?: string): Promise<T> {
-  try {
-    return await queries();
-  } catch (error) {
-    switch (driverError(error)?.constraint) {
-      case 'servers_owner_name_key':
-        throw new GatewayError(Code.AlreadyExists, `A server named "${name}" exists already`);
-      case 'servers_name_check':
-        throw invalidName();
-      case 'servers_owner_fkey':
-        throw new GatewayError(Code.NotFound, 'This user does not exist');
-      default:
-        throw databaseError(error);
-    }
+/** Violations of the table's constraints, as errors for the caller. */
+function constraintError(error: unknown, name: string | undefined): unknown {
+  switch (driverError(error)?.constraint) {
+    case 'servers_owner_name_key':
+      return new GatewayError(Code.AlreadyExists, `A server named "${name}" exists already`);
+    case 'servers_name_check':
+      return invalidName();
+    case 'servers_owner_fkey':
+      return new GatewayError(Code.NotFound, 'This user does not exist');
+    default:
+      return error;
   }
 }
 

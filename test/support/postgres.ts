@@ -152,6 +152,8 @@ function supervise(
   options: { cwd?: string; uid?: number; gid?: number },
 ): ChildProcess {
   const script = [
+    // Ctrl-C reaches the whole group, and the shell has to outlive its server to clean up.
+    "trap '' HUP INT TERM",
     'exec 3<&0',
     `(exec ${command}) </dev/null >&2 3<&- &`,
     'pid=$!',
