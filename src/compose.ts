@@ -12,9 +12,10 @@ import { EventStreams } from './edge/event-stream.ts';
 import { createGuard } from './edge/guard.ts';
 import { startManagementServer } from './edge/management-server.ts';
 import { createMcpApp } from './edge/mcp-app.ts';
-import { McpEndpoint } from './edge/mcp-endpoint.ts';
+import { type EndpointOptions, McpEndpoint } from './edge/mcp-endpoint.ts';
 import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
 import { startOpsServer } from './edge/ops.ts';
+import { SseEndpoint } from './edge/sse-endpoint.ts';
 import { NodeReadiness } from './readiness.ts';
 import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
 import { Router } from './router/router.ts';
@@ -91,7 +92,12 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
       allowedHosts: config.allowedHosts,
       allowedOrigins: config.allowedOrigins,
     });
-    const app = createMcpApp(parts.endpoint, guard, () => readiness.check());
+    const app = createMcpApp({
+      endpoint: parts.endpoint,
+      sse: parts.sse,
+      guard,
+      readiness: () => readiness.check(),
+    });
     const mcp = await startMcpServer({ host: config.host, port: config.mcpPort, app });
     running.push(mcp);
     mcpAddress = new URL(urlOf(mcp.port)).host;
@@ -126,6 +132,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
 
 interface Core {
   readonly endpoint: McpEndpoint;
+  readonly sse: SseEndpoint | undefined;
   readonly manager: CatalogServerManager;
   readonly sessions: Sessions;
   readonly streams: EventStreams;
@@ -187,7 +194,7 @@ function createCore(
     onEnd: (session) => router.end(session),
   });
   const streams = new EventStreams();
-  const endpoint = new McpEndpoint({
+  const endpointOptions: EndpointOptions = {
     sessions,
     router,
     streams,
@@ -196,7 +203,8 @@ function createCore(
     maxBodyBytes: config.maxBodyBytes,
     maxJsonDepth: config.maxJsonDepth,
     isDraining: () => readiness.isDraining,
-  });
+  };
+  const endpoint = new McpEndpoint(endpointOptions);
   const manager = new CatalogServerManager({
     registry,
     catalogs,
@@ -212,6 +220,7 @@ function createCore(
   });
   return {
     endpoint,
+    sse: config.sseEndpoint ? new SseEndpoint(endpointOptions) : undefined,
     manager,
     sessions,
     streams,

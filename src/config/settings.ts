@@ -103,6 +103,11 @@ export const settings = z.object({
     description:
       'Whether servers may be commands that the gateway starts as child processes. `auto`: only while `DRAGON_HOST` is a loopback address.',
   }),
+  sseEndpoint: setting('DRAGON_SSE_ENDPOINT', kinds.flag, {
+    group: 'Addresses',
+    default: 'off',
+    description: 'Whether clients of the older HTTP+SSE transport are served too, at `/sse` and `/messages`.',
+  }),
   builtinTools: setting('DRAGON_BUILTIN_TOOLS', kinds.flag, {
     group: 'Servers',
     default: 'on',
@@ -193,7 +198,7 @@ export const settings = z.object({
   }),
 });
 
-export type SettingKey = keyof typeof settings.shape;
+type SettingKey = keyof typeof settings.shape;
 
 export interface SettingEntry extends About {
   readonly key: SettingKey;

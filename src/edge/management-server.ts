@@ -3,6 +3,7 @@ import { getRequestListener } from '@hono/node-server';
 import type { Readiness } from '../admin/health.ts';
 import type { Routes } from '../admin/routes.ts';
 import type { Logger } from '../telemetry/types.ts';
+import { createGuard, type Refusal } from './guard.ts';
 import {
   DEFAULT_TIMEOUTS,
   type H2cRequest,
@@ -12,7 +13,6 @@ import {
   startH2cServer,
 } from './h2c-server.ts';
 import { createHealthApp } from './health-app.ts';
-import { createGuard, type Refusal } from './guard.ts';
 import { createRpcHandler } from './management-rpc.ts';
 
 export interface ManagementServerOptions {

@@ -1,48 +1,73 @@
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { errorResponse, wireError } from './error-response.ts';
-import { createHealthApp } from './health-app.ts';
 import type { Guard } from './guard.ts';
+import { createHealthApp } from './health-app.ts';
 import type { McpEndpoint } from './mcp-endpoint.ts';
+import type { SseEndpoint } from './sse-endpoint.ts';
 
 type Bindings = { Bindings: HttpBindings };
 
+type McpHandler = (context: Context<Bindings>) => void | Promise<void>;
+
+export interface McpAppOptions {
+  readonly endpoint: McpEndpoint;
+  /** The older transport; absent where it is switched off. */
+  readonly sse: SseEndpoint | undefined;
+  readonly guard: Guard;
+  readonly readiness: Readiness;
+}
+
 /** Routes of the MCP port. */
-export function createMcpApp(endpoint: McpEndpoint, guard: Guard, readiness: Readiness): Hono<Bindings> {
+export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions): Hono<Bindings> {
   const app = new Hono<Bindings>();
-  app.route('/', createHealthApp(readiness));
-  app.all('/mcp', async (context) => {
+
+  /** Handlers write to Node's response themselves, which is what lets them stream; what they throw is answered here. */
+  const handle = (handler: McpHandler) => async (context: Context<Bindings>) => {
     const { incoming, outgoing } = context.env;
     try {
       const refusal = guard(incoming.headers.host, incoming.headers.origin);
       if (refusal !== undefined) throw new GatewayError(Code.Forbidden, refusal.message);
-      switch (incoming.method) {
-        case 'POST':
-          await endpoint.post(incoming, outgoing);
-          break;
-        case 'GET':
-          await endpoint.get(incoming, outgoing);
-          break;
-        case 'DELETE':
-          endpoint.delete(incoming, outgoing);
-          break;
-        default:
-          return fail(new GatewayError(Code.MethodNotAllowed, 'Method not allowed'), {
-            allow: 'GET, POST, DELETE',
-          });
-      }
+      await handler(context);
       return RESPONSE_ALREADY_SENT;
     } catch (thrown) {
       if (outgoing.headersSent || outgoing.destroyed) return RESPONSE_ALREADY_SENT;
       return fail(endpoint.known(thrown));
     }
-  });
+  };
+
+  app.route('/', createHealthApp(readiness));
+  app.post(
+    '/mcp',
+    handle(({ env }) => endpoint.post(env.incoming, env.outgoing)),
+  );
+  app.get(
+    '/mcp',
+    handle(({ env }) => endpoint.get(env.incoming, env.outgoing)),
+  );
+  app.delete(
+    '/mcp',
+    handle(({ env }) => endpoint.delete(env.incoming, env.outgoing)),
+  );
+  app.all('/mcp', () => fail(NOT_ALLOWED, { allow: 'GET, POST, DELETE' }));
+  if (sse !== undefined) {
+    app.get(
+      '/sse',
+      handle(({ env }) => sse.get(env.incoming, env.outgoing)),
+    );
+    app.post(
+      '/messages',
+      handle(({ env, req }) => sse.post(env.incoming, env.outgoing, req.query('sessionId'))),
+    );
+  }
   app.notFound((context) => context.json({ error: 'Not found; the MCP endpoint is /mcp' }, 404));
   return app;
 }
+
+const NOT_ALLOWED = new GatewayError(Code.MethodNotAllowed, 'Method not allowed');
 
 function fail(error: GatewayError, headers: Readonly<Record<string, string>> = {}): Response {
   const { status } = wireError(error);

@@ -1,14 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../auth/principal.ts';
-import {
-  isObject,
-  type Message,
-  own,
-  parseBody,
-  type RequestMessage,
-  resultText,
-  stringParam,
-} from '../protocol/envelope.ts';
+import { type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { hasBatches, hasPriming, negotiate } from '../protocol/versions.ts';
 import type { Router } from '../router/router.ts';
@@ -19,6 +11,7 @@ import type { Logger } from '../telemetry/types.ts';
 import { BatchAnswer } from './batch-answer.ts';
 import { readBody } from './body.ts';
 import type { EventStreams } from './event-stream.ts';
+import { readHello } from './hello.ts';
 import { HttpAnswer, writeFailure, writeJson } from './http-answer.ts';
 import { checkGetHeaders, checkPostHeaders, sessionIdOf, versionOf } from './mcp-headers.ts';
 
@@ -92,7 +85,7 @@ export class McpEndpoint {
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     let session: Session;
     try {
-      session = this.#open(principal, message);
+      session = this.#options.sessions.open(principal, readHello(message, negotiate));
     } catch (thrown) {
       return writeFailure(response, message.id, this.known(thrown));
     }
@@ -103,21 +96,6 @@ export class McpEndpoint {
       this.#options.sessions.end(session);
       writeFailure(response, message.id, this.known(thrown));
     }
-  }
-
-  #open(principal: Principal, { params }: RequestMessage): Session {
-    const capabilities = (params && own(params, 'capabilities')) ?? {};
-    const clientInfo = (params && own(params, 'clientInfo')) ?? {};
-    const offered = stringParam(params, 'protocolVersion');
-    if (!isObject(capabilities))
-      throw new GatewayError(Code.InvalidParams, 'Invalid params: "capabilities" must be an object');
-    if (!isObject(clientInfo))
-      throw new GatewayError(Code.InvalidParams, 'Invalid params: "clientInfo" must be an object');
-    return this.#options.sessions.open(principal, {
-      protocolVersion: negotiate(offered),
-      capabilities,
-      clientInfo,
-    });
   }
 
   #session(request: IncomingMessage, principal: Principal): Session {

@@ -3,8 +3,14 @@ export const LEGACY_VERSIONS = ['2025-11-25', '2025-06-18', '2025-03-26'] as con
 
 export type LegacyVersion = (typeof LEGACY_VERSIONS)[number];
 
+/** The version of the older HTTP+SSE transport, spoken on that transport only. */
+export const SSE_VERSION = '2024-11-05';
+
+/** Any version that a session can be in. */
+export type SessionVersion = LegacyVersion | typeof SSE_VERSION;
+
 /** Versions we can be a client of: servers in the field still answer with the first one. */
-export const DOWNSTREAM_VERSIONS: readonly string[] = [...LEGACY_VERSIONS, '2024-11-05'];
+export const DOWNSTREAM_VERSIONS: readonly string[] = [...LEGACY_VERSIONS, SSE_VERSION];
 
 export const LATEST_LEGACY: LegacyVersion = LEGACY_VERSIONS[0];
 
@@ -21,11 +27,11 @@ export function negotiate(offered: string): LegacyVersion {
 }
 
 /** JSON-RPC batches exist in one version only. */
-export function hasBatches(version: LegacyVersion): boolean {
+export function hasBatches(version: SessionVersion): boolean {
   return version === '2025-03-26';
 }
 
 /** Whether streams begin with an event that has an id and no data. Clients of earlier versions take its empty data for JSON. */
-export function hasPriming(version: LegacyVersion): boolean {
+export function hasPriming(version: SessionVersion): boolean {
   return version === '2025-11-25';
 }

@@ -1,11 +1,11 @@
 import type { Principal } from '../auth/principal.ts';
-import type { LegacyVersion } from '../protocol/versions.ts';
+import type { SessionVersion } from '../protocol/versions.ts';
 import { ClientStream } from './client-stream.ts';
 import { EventLog, type EventLogLimits } from './event-log.ts';
 
 /** What a client said of itself at `initialize`. */
 export interface ClientHello {
-  readonly protocolVersion: LegacyVersion;
+  readonly protocolVersion: SessionVersion;
   readonly clientInfo: Readonly<Record<string, unknown>>;
   readonly capabilities: Readonly<Record<string, unknown>>;
 }

@@ -1,0 +1,186 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Principal } from '../auth/principal.ts';
+import type { AnswerSink } from '../downstream/port.ts';
+import { type Id, type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { sseEventText } from '../protocol/sse.ts';
+import { negotiate, SSE_VERSION } from '../protocol/versions.ts';
+import type { StreamWriter } from '../session/client-stream.ts';
+import type { Session } from '../session/session.ts';
+import { readBody } from './body.ts';
+import { errorResponse } from './error-response.ts';
+import { readHello } from './hello.ts';
+import type { EndpointOptions } from './mcp-endpoint.ts';
+
+/** One client of the older transport: a stream, and the session that it has once it has initialized. */
+interface Connection {
+  readonly principal: Principal;
+  readonly response: ServerResponse;
+  session: Session | undefined;
+}
+
+/** The older HTTP+SSE transport (2024-11-05) for clients that know no other: `GET /sse`, then `POST /messages`. */
+export class SseEndpoint {
+  readonly #options: EndpointOptions;
+  readonly #connections = new Map<string, Connection>();
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+  }
+
+  /** Opens the stream and names the address to post to. */
+  get(request: IncomingMessage, response: ServerResponse): void {
+    const principal = this.#options.authenticate(request);
+    if (this.#options.isDraining()) {
+      throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
+    }
+    const id = randomBytes(24).toString('base64url');
+    const connection: Connection = { principal, response, session: undefined };
+    this.#connections.set(id, connection);
+    response.on('close', () => {
+      this.#connections.delete(id);
+      // Nothing of this transport can be resumed: the session ends with its stream.
+      if (connection.session !== undefined) this.#options.sessions.end(connection.session);
+    });
+    this.#options.streams.start(response);
+    response.write(`event: endpoint\ndata: /messages?sessionId=${id}\n\n`);
+  }
+
+  /** Takes one message, or a batch; what comes of it goes out on the stream. */
+  async post(request: IncomingMessage, response: ServerResponse, id: string | undefined): Promise<void> {
+    const principal = this.#options.authenticate(request);
+    const connection = id === undefined ? undefined : this.#connections.get(id);
+    if (connection === undefined || !isSame(connection.principal, principal)) {
+      throw new GatewayError(Code.SessionNotFound, 'Session not found; open /sse first');
+    }
+    const body = parseBody(await readBody(request, this.#options.maxBodyBytes), this.#options.maxJsonDepth);
+    response.writeHead(202).end();
+    for (const message of Array.isArray(body) ? body : [body]) this.#take(connection, message);
+  }
+
+  #take(connection: Connection, message: Message): void {
+    const answer = message.kind === 'request' ? new SseAnswer(connection.response, message.id) : undefined;
+    try {
+      this.#dispatch(connection, message, answer);
+    } catch (thrown) {
+      // The POST has been accepted: an answer that nobody waits for has nowhere to be refused.
+      answer?.fail(GatewayError.from(thrown));
+    }
+  }
+
+  #dispatch(connection: Connection, message: Message, answer: SseAnswer | undefined): void {
+    const { router } = this.#options;
+    if (message.kind === 'request' && message.method === 'initialize') {
+      return this.#initialize(connection, message, answer);
+    }
+    const { session } = connection;
+    if (session === undefined) throw new GatewayError(Code.SessionRequired, 'initialize first');
+    session.lastUsed = Date.now();
+    if (message.kind === 'response') return router.response(session, message);
+    if (message.kind === 'notification') return router.notification(session, message);
+    if (answer !== undefined) router.request(session, message, answer);
+  }
+
+  #initialize(connection: Connection, message: RequestMessage, answer: SseAnswer | undefined): void {
+    if (connection.session !== undefined) {
+      throw new GatewayError(Code.InvalidRequest, 'Invalid Request: initialized already');
+    }
+    const hello = readHello(message, (offered) => (offered === SSE_VERSION ? offered : negotiate(offered)));
+    const session = this.#options.sessions.open(connection.principal, hello);
+    connection.session = session;
+    session.stream.attach(new SseStreamWriter(connection.response), undefined);
+    this.#options.router.initialize(session).then(
+      (result) => answer?.answer(resultText(message.id, result)),
+      (error) => answer?.fail(GatewayError.from(error)),
+    );
+    this.#options.router.listen(session);
+  }
+}
+
+function isSame(a: Principal, b: Principal): boolean {
+  return a.tenantId === b.tenantId && a.userId === b.userId;
+}
+
+/** Writes one message as the older transport has it: with an event name, without an id. */
+function send(response: ServerResponse, text: string | Buffer): boolean {
+  return response.destroyed || response.write(`event: message\n${sseEventText(text.toString())}`);
+}
+
+class SseStreamWriter implements StreamWriter {
+  readonly #response: ServerResponse;
+  #pieces: Buffer[] = [];
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  write(data: string): boolean {
+    return send(this.#response, data);
+  }
+
+  begin(): void {}
+
+  part(bytes: Buffer): boolean {
+    this.#pieces.push(bytes);
+    return true;
+  }
+
+  finish(): void {
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    send(this.#response, Buffer.concat(pieces));
+  }
+
+  end(): void {
+    this.#response.end();
+  }
+}
+
+class SseAnswer implements AnswerSink {
+  drained: (() => void) | undefined;
+  readonly #response: ServerResponse;
+  readonly #id: Id;
+  readonly #resume = () => this.drained?.();
+  #pieces: Buffer[] = [];
+
+  constructor(response: ServerResponse, id: Id) {
+    this.#response = response;
+    this.#id = id;
+    response.on('drain', this.#resume);
+    response.on('close', this.#resume);
+  }
+
+  openStream(): void {}
+
+  message(text: string): boolean {
+    return send(this.#response, text);
+  }
+
+  answer(body: string | Buffer): void {
+    send(this.#response, body);
+    this.#over();
+  }
+
+  begin(): void {}
+
+  data(chunk: Buffer): boolean {
+    this.#pieces.push(chunk);
+    return true;
+  }
+
+  end(): void {
+    this.answer(Buffer.concat(this.#pieces));
+  }
+
+  fail(error: GatewayError): void {
+    if (error.code !== Code.Cancelled) send(this.#response, errorResponse(error, this.#id));
+    this.#over();
+  }
+
+  /** The stream outlives the request: what waits for it must not pile up there. */
+  #over(): void {
+    this.#response.off('drain', this.#resume);
+    this.#response.off('close', this.#resume);
+  }
+}
