@@ -55,6 +55,7 @@ describe('defaults', () => {
       encryptionKeys: [],
       stdio: 'auto',
       stdioAllowed: true,
+      sseEndpoint: false,
       builtinTools: true,
       catalogTtlMs: 300_000,
       pageSize: 1000,
