@@ -1,0 +1,58 @@
+/** A client session as every node must know it. JSON all through: a record is what survives serialisation. */
+export interface StoredSession {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly userId: string;
+  readonly roles: readonly string[];
+  readonly protocolVersion: string;
+  readonly clientInfo: Readonly<Record<string, unknown>>;
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+}
+
+/** The session that a client session has with one HTTP server, enough for any node to speak in it. */
+export interface StoredLink {
+  readonly serverId: string;
+  /** Revision of the server's record that it was opened with. */
+  readonly revision: number;
+  /** The server's own session id; absent where the server gave none. */
+  readonly sessionId?: string;
+  readonly transport: 'streamable' | 'sse';
+  /** What the server said in its handshake, as JSON. */
+  readonly handshake: Readonly<Record<string, unknown>>;
+}
+
+export interface LoadedSession {
+  readonly session: StoredSession;
+  readonly logLevel: string | undefined;
+  readonly links: readonly StoredLink[];
+  /** Resource URIs the client has subscribed to, by server id. */
+  readonly subscriptions: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * Sessions of all nodes. A session lives until it is deleted or nobody has touched it for `ttlMs`. Every method rejects
+ * with Unavailable while the store is away. A record of an unknown future version is treated as unknown.
+ */
+export interface SessionStore {
+  create(session: StoredSession, nodeId: string, ttlMs: number): Promise<void>;
+  /** The session, and from now on this node is told when it ends. Undefined for one that is not there. */
+  load(id: string, nodeId: string, ttlMs: number): Promise<LoadedSession | undefined>;
+  /** Puts off the end of sessions that were used. */
+  touch(ids: readonly string[], ttlMs: number): Promise<void>;
+  setLogLevel(id: string, level: string): Promise<void>;
+  setSubscription(id: string, serverId: string, uri: string, on: boolean): Promise<void>;
+  /**
+   * Stores a link where none is stored, or where the stored one is `replaces` (compared by its session id). Resolves with
+   * the link in force: the given one, or that of a node that was faster. Undefined when the session has ended.
+   */
+  claimLink(id: string, link: StoredLink, replaces: StoredLink | undefined): Promise<StoredLink | undefined>;
+  dropLink(id: string, serverId: string): Promise<void>;
+  /** Nodes that have loaded the session, and what it was. Undefined where it was gone already. */
+  delete(
+    id: string,
+  ): Promise<{ readonly nodes: readonly string[]; readonly loaded: LoadedSession } | undefined>;
+  /** Nodes that have loaded the session. */
+  nodesOf(id: string): Promise<readonly string[]>;
+}

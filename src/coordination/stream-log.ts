@@ -1,0 +1,34 @@
+/** One message of a session's standalone stream. */
+export interface LoggedEvent {
+  /** Rises by one with each event, from 1. */
+  readonly sequence: number;
+  readonly data: string;
+}
+
+/**
+ * What servers and the gateway have to say to a client outside any request, durable first: an event is appended here
+ * before anyone sees it, so a client that comes back, to any node, gets what it missed, each event once. Bounded by
+ * count, size and age; it ends with the session. Every method rejects with Unavailable while the store is away.
+ */
+export interface StreamLog {
+  /** Resolves with the event's sequence and the node that holds the client's connection, where one does. */
+  append(
+    sessionId: string,
+    data: string,
+  ): Promise<{ readonly sequence: number; readonly holder: string | undefined }>;
+  /**
+   * This node holds the connection from now on; the one that held it before is named so that it can be told. Events
+   * after `after`; without it, events that no connection was given.
+   */
+  take(
+    sessionId: string,
+    nodeId: string,
+    after: number | undefined,
+  ): Promise<{ readonly events: readonly LoggedEvent[]; readonly previous: string | undefined }>;
+  /** Events after a sequence: for a holder that finds a gap, or that could not hear for a while. */
+  read(sessionId: string, after: number): Promise<readonly LoggedEvent[]>;
+  /** The connection has been given everything up to this sequence. */
+  delivered(sessionId: string, sequence: number): Promise<void>;
+  /** This node no longer holds the connection. Does nothing where another holds it by now. */
+  leave(sessionId: string, nodeId: string): Promise<void>;
+}
