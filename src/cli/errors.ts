@@ -73,8 +73,8 @@ function connectMessage(error: ConnectError): string {
     : `${error.rawMessage} (${fields})`;
 }
 
-/** Follows the causes down to a socket's error. */
-function socketReason(error: unknown): string | undefined {
+/** The code of a socket's error, found among the causes; undefined for an error of another kind. */
+export function socketReason(error: unknown): string | undefined {
   for (
     let current = error, depth = 0;
     current instanceof Error && depth < 8;

@@ -6,8 +6,8 @@ import { after, before, test } from 'node:test';
 import { dragonFor } from '../support/cli.ts';
 import { CountingServer } from '../support/counting-http.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
-import { standardTools } from '../support/peer-tools.ts';
 import { echoStdio } from '../support/stdio-commands.ts';
+import { until } from '../support/wait.ts';
 
 let gateway: Gateway;
 let server: CountingServer;
@@ -15,11 +15,7 @@ let folder: string;
 let run: ReturnType<typeof dragonFor>;
 
 before(async () => {
-  const failing = {
-    name: 'fail',
-    run: () => ({ content: [{ type: 'text', text: 'out of paper' }], isError: true }),
-  };
-  server = await CountingServer.start({ tools: [...standardTools(new Set()), failing] });
+  server = await CountingServer.start();
   gateway = await startGateway();
   folder = await mkdtemp(join(tmpdir(), 'dragon-cli-'));
   run = dragonFor(gateway);
@@ -103,7 +99,7 @@ test('tools are listed and called by their public names', async () => {
 test('a call that fails is exit code 1, whoever fails', async () => {
   await ok('server', 'add', 'bad', '--url', server.url);
   const failed = await run(['call', 'bad__fail']);
-  assert.deepEqual([failed.code, failed.out], [1, 'out of paper\n']);
+  assert.deepEqual([failed.code, failed.out], [1, 'It failed.\n']);
   assert.match(failed.err, /bad__fail failed/);
   const unknown = await run(['call', 'bad__nothing']);
   assert.equal(unknown.code, 1);
@@ -182,4 +178,18 @@ test('import adds what it can and tells why it cannot', async () => {
   const good = await run(['import', '-'], { input: `{"mcpServers": {"a": {"url": "${server.url}"}}}` });
   assert.equal(good.code, 0, good.err);
   await ok('server', 'remove', 'a');
+});
+
+test('a call whose gateway dies ends, and says that the outcome is unknown', async (context) => {
+  const mortal = await startGateway();
+  context.after(() => mortal.stop('SIGKILL'));
+  const runThere = dragonFor(mortal);
+  const added = await runThere(['server', 'add', 'web', '--url', server.url]);
+  assert.equal(added.code, 0, added.err);
+  const call = runThere(['call', 'web__hold']);
+  await until(() => server.peer.held > 0, { what: 'the call to arrive' });
+  await mortal.stop('SIGKILL');
+  const { code, err } = await call;
+  assert.equal(code, 1);
+  assert.match(err, /^dragon: .*unknown\n$/);
 });
