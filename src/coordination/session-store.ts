@@ -39,8 +39,10 @@ export interface SessionStore {
   create(session: StoredSession, nodeId: string, ttlMs: number): Promise<void>;
   /** The session, and from now on this node is told when it ends. Undefined for one that is not there. */
   load(id: string, nodeId: string, ttlMs: number): Promise<LoadedSession | undefined>;
-  /** Puts off the end of sessions that were used. */
-  touch(ids: readonly string[], ttlMs: number): Promise<void>;
+  /** Puts off the end of sessions that were used. Resolves with those of them that are gone. */
+  touch(ids: readonly string[], ttlMs: number): Promise<readonly string[]>;
+  /** This node has no use for the session any more. Resolves with whether it was the last that had loaded it. */
+  unload(id: string, nodeId: string): Promise<boolean>;
   setLogLevel(id: string, level: string): Promise<void>;
   setSubscription(id: string, serverId: string, uri: string, on: boolean): Promise<void>;
   /**

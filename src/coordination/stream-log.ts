@@ -5,26 +5,43 @@ export interface LoggedEvent {
   readonly data: string;
 }
 
+/** Which event of a server's own stream a message came from: where to go on after a node has died. */
+export interface EventOrigin {
+  readonly serverId: string;
+  readonly eventId: string;
+}
+
 /**
  * What servers and the gateway have to say to a client outside any request, durable first: an event is appended here
  * before anyone sees it, so a client that comes back, to any node, gets what it missed, each event once. Bounded by
  * count, size and age; it ends with the session. Every method rejects with Unavailable while the store is away.
  */
 export interface StreamLog {
-  /** Resolves with the event's sequence and the node that holds the client's connection, where one does. */
+  /**
+   * Resolves with the event's sequence and the node that holds the client's connection, where one does. `origin` is
+   * stored in the same step: the last one of each server.
+   */
   append(
     sessionId: string,
     data: string,
+    origin?: EventOrigin,
   ): Promise<{ readonly sequence: number; readonly holder: string | undefined }>;
   /**
    * This node holds the connection from now on; the one that held it before is named so that it can be told. Events
-   * after `after`; without it, events that no connection was given.
+   * after `after`; without it, events after the last that some connection was given.
    */
   take(
     sessionId: string,
     nodeId: string,
     after: number | undefined,
-  ): Promise<{ readonly events: readonly LoggedEvent[]; readonly previous: string | undefined }>;
+  ): Promise<{
+    readonly events: readonly LoggedEvent[];
+    /** What the client has now: `after`, or the last event that some connection was given. */
+    readonly delivered: number;
+    readonly previous: string | undefined;
+    /** The last origin of each server, by server id. */
+    readonly origins: Readonly<Record<string, string>>;
+  }>;
   /** Events after a sequence: for a holder that finds a gap, or that could not hear for a while. */
   read(sessionId: string, after: number): Promise<readonly LoggedEvent[]>;
   /** The connection has been given everything up to this sequence. */
