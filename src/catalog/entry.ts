@@ -93,6 +93,13 @@ export class CatalogEntry {
       this.catalog = await fetchCatalog(link, {
         listTimeoutMs: this.#options.listTimeoutMs,
         signal: this.#abort.signal,
+        onLeftOut: (list, count, example) =>
+          this.#options.logger.warn('a server lists entries that clients could not read', {
+            server: this.server.name,
+            list,
+            count,
+            example,
+          }),
       });
       this.error = undefined;
       this.#backoff.reset();

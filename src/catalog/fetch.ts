@@ -3,6 +3,7 @@ import type { DownstreamLink } from '../downstream/port.ts';
 import { isObject, own, type ResponseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { arrayElements, locate, objectMembers } from '../protocol/json-text.ts';
+import { entryProblem } from './readable.ts';
 import type { ListedEntry, ServerCatalog } from './types.ts';
 
 /** A server that pages on and on is stopped here: nobody has a use for more. */
@@ -23,6 +24,8 @@ export interface FetchOptions {
   /** Milliseconds for each list, all pages together. */
   readonly listTimeoutMs: number;
   readonly signal: AbortSignal;
+  /** Told once for each list with entries that are left out because clients could not read them: how many, and what is wrong with one. */
+  readonly onLeftOut?: (list: CatalogList, count: number, example: string) => void;
 }
 
 /** All that a server lists, by what its handshake says it has. Throws what the downstream port throws. */
@@ -56,7 +59,8 @@ async function fetchList(
   const { method, capability } = LISTS[list];
   if (!Object.hasOwn(link.handshake.capabilities, capability)) return [];
   const until = Date.now() + options.listTimeoutMs;
-  const entries = new Map<string, ListedEntry>();
+  const found: Found = { entries: new Map(), leftOut: 0, example: '' };
+  const { entries } = found;
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
     const left = Math.max(1, until - Date.now());
@@ -68,23 +72,29 @@ async function fetchList(
       if (isUnsupported(error)) return [];
       throw explain(link, method, error);
     }
-    readPage(link, list, answer, entries);
+    readPage(link, list, answer, found);
     const next = isObject(answer.result) ? own(answer.result, 'nextCursor') : undefined;
     // The same cursor again would be the same page again.
-    if (typeof next !== 'string' || next === cursor) return [...entries.values()];
+    if (typeof next !== 'string' || next === cursor) {
+      if (found.leftOut > 0) options.onLeftOut?.(list, found.leftOut, found.example);
+      return [...entries.values()];
+    }
     if (entries.size > MAX_ENTRIES || Date.now() > until) break;
     cursor = next;
   }
   throw new GatewayError(Code.DownstreamProtocol, `Server "${link.server.name}": ${method} has no end`);
 }
 
+/** What has been read of a list so far. */
+interface Found {
+  readonly entries: Map<string, ListedEntry>;
+  leftOut: number;
+  example: string;
+}
+
 /** Entries without a usable key can't be addressed and are left out; of two with the same key the first counts. */
-function readPage(
-  link: DownstreamLink,
-  list: CatalogList,
-  answer: ResponseMessage,
-  entries: Map<string, ListedEntry>,
-): void {
+function readPage(link: DownstreamLink, list: CatalogList, answer: ResponseMessage, found: Found): void {
+  const { entries } = found;
   const { method, key } = LISTS[list];
   const values = isObject(answer.result) ? own(answer.result, list) : undefined;
   const span = locate(answer.text, ['result', list]);
@@ -101,6 +111,12 @@ function readPage(
     const text = answer.text.slice(element.start, element.end);
     const keySpan = objectMembers(text)?.get(key);
     if (typeof name !== 'string' || name === '' || keySpan === undefined || entries.has(name)) continue;
+    const problem = entryProblem(list, entry);
+    if (problem !== undefined) {
+      found.leftOut++;
+      found.example = `${name.slice(0, 100)}: ${problem}`;
+      continue;
+    }
     entries.set(name, { key: name, entry, text, keySpan });
   }
 }
