@@ -10,6 +10,7 @@ import {
   requestText,
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { protocolError } from './http-errors.ts';
 import type { AnswerSink, Deadlines, DownstreamLink } from './port.ts';
 
 /** Our own messages are flat; downstream answers that we read ourselves are bounded by this. */
@@ -48,13 +49,14 @@ export class DownstreamAnswerError extends Error {
  * answers with an error, GatewayError when it does not answer.
  */
 export function call(
-  link: Pick<DownstreamLink, 'request' | 'send'>,
+  link: Pick<DownstreamLink, 'request' | 'send'> & { readonly server: { readonly name: string } },
   request: RequestMessage,
   deadlines: Deadlines,
   signal: AbortSignal,
 ): Promise<ResponseMessage> {
   return new Promise((resolve, reject) => {
     const sink = new CollectingSink(
+      link.server.name,
       (outcome) => {
         signal.removeEventListener('abort', abort);
         if (outcome instanceof Error) reject(outcome);
@@ -72,12 +74,18 @@ export function call(
 /** Reads an answer whole. Of the messages before it only requests matter: the server waits for their answer. */
 export class CollectingSink implements AnswerSink {
   drained: (() => void) | undefined;
+  readonly #serverName: string;
   readonly #settle: (outcome: Error | ResponseMessage) => void;
   readonly #refuse: (request: RequestMessage) => void;
   #chunks: Buffer[] = [];
   #done = false;
 
-  constructor(settle: (outcome: Error | ResponseMessage) => void, refuse: (request: RequestMessage) => void) {
+  constructor(
+    serverName: string,
+    settle: (outcome: Error | ResponseMessage) => void,
+    refuse: (request: RequestMessage) => void,
+  ) {
+    this.#serverName = serverName;
     this.#settle = settle;
     this.#refuse = refuse;
   }
@@ -103,11 +111,10 @@ export class CollectingSink implements AnswerSink {
   answer(body: string | Buffer): void {
     try {
       const message = parseMessage(body.toString(), MAX_DEPTH);
-      if (message.kind !== 'response')
-        throw new GatewayError(Code.DownstreamProtocol, 'The answer is not a response');
+      if (message.kind !== 'response') throw new TypeError('not a response');
       this.#finish(message.error === undefined ? message : answerError(message.error));
     } catch (cause) {
-      this.#finish(new GatewayError(Code.DownstreamProtocol, 'The answer is not JSON-RPC', { cause }));
+      this.#finish(protocolError(this.#serverName, 'what is not a JSON-RPC response', cause));
     }
   }
 

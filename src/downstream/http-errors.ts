@@ -47,8 +47,8 @@ export function statusError(serverName: string, status: number, body: string): G
   return [400, 404, 405].includes(status) ? new PostRefused(code, message) : new GatewayError(code, message);
 }
 
-export function protocolError(serverName: string, problem: string): GatewayError {
-  return new GatewayError(Code.DownstreamProtocol, `Server "${serverName}" answered ${problem}`);
+export function protocolError(serverName: string, problem: string, cause?: unknown): GatewayError {
+  return new GatewayError(Code.DownstreamProtocol, `Server "${serverName}" answered ${problem}`, { cause });
 }
 
 function errorCode(error: unknown): string {

@@ -215,6 +215,7 @@ export class HttpLink implements DownstreamLink {
     const request = initializeRequest(this.#options.identity, this.#options.clientCapabilities);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const sink = new CollectingSink(
+      this.server.name,
       (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome.result)),
       (asked) => this.send(ownRefusal(asked.id, 'Not before the handshake is complete')),
     );

@@ -1,9 +1,11 @@
+import { isErrorObject } from '../protocol/answer.ts';
 import {
   errorText,
   type Id,
   type Message,
   parseMessage,
   type RequestMessage,
+  type ResponseMessage,
   replaceAt,
   resultText,
 } from '../protocol/envelope.ts';
@@ -11,6 +13,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import { call, ownNotification } from './call.ts';
 import { Deadline } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
+import { protocolError } from './http-errors.ts';
 import type { AnswerSink, CancelRequest, Deadlines, ServerHandshake } from './port.ts';
 import { type Pending, progressNumber, renumber, type Share } from './stdio-pending.ts';
 
@@ -80,6 +83,7 @@ export class Multiplexer {
     signal: AbortSignal,
   ): Promise<ServerHandshake> {
     const link = {
+      server: { name: this.#serverName },
       request: (request: RequestMessage, sink: AnswerSink): CancelRequest => {
         const number = this.#enter(request, sink, deadlines, undefined);
         channel.write(renumber(request, number).text);
@@ -154,9 +158,13 @@ export class Multiplexer {
     return number;
   }
 
-  #response(id: Id, message: Message): void {
+  #response(id: Id, message: ResponseMessage): void {
     const pending = typeof id === 'number' ? this.#settle(id) : undefined;
     if (pending === undefined) return;
+    if (message.error !== undefined && !isErrorObject(message.error)) {
+      const problem = 'an error without a code and a message';
+      return pending.sink.fail(protocolError(this.#serverName, problem));
+    }
     pending.sink.answer(replaceAt(message, ['id'], JSON.stringify(pending.id)) ?? message.text);
   }
 

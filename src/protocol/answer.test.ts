@@ -18,7 +18,7 @@ test('the answer to a request is known by its id, small or large, in any order o
         `{"id":${JSON.stringify(got)},"jsonrpc":"2.0","result":${result}}`,
         `{"result":${result},"jsonrpc":"2.0","id":${JSON.stringify(got)}}`,
         `{"jsonrpc": "2.0", "result": ${result}, "id": ${JSON.stringify(got)}}\n`,
-        `{"error":${result},"id":${JSON.stringify(got)},"jsonrpc":"2.0"}`,
+        `{"error":{"code":-1,"message":"no","data":${result}},"id":${JSON.stringify(got)},"jsonrpc":"2.0"}`,
       ];
       for (const text of orders) {
         assert.equal(problem(text, got), undefined, text.slice(0, 100));
@@ -43,6 +43,24 @@ test('an id inside of a large result is not taken for the answer’s own', () =>
 test('ids are compared by type as well', () => {
   assert.match(problem('{"jsonrpc":"2.0","id":"1","result":{}}', 1) ?? '', /id "1" in place of 1/);
   assert.match(problem(`{"jsonrpc":"2.0","id":1,"result":"${LONG}"}`, '1') ?? '', /id 1 in place of "1"/);
+});
+
+test('an error has a whole number and a text', () => {
+  for (const error of [
+    '{}',
+    'null',
+    '"no"',
+    '[]',
+    '{"code":"E","message":"no"}',
+    '{"code":1.5,"message":"no"}',
+    '{"code":1}',
+  ]) {
+    assert.match(problem(`{"jsonrpc":"2.0","id":1,"error":${error}}`, 1) ?? '', /an error without/, error);
+  }
+  assert.equal(
+    problem('{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"","data":null}}', 1),
+    undefined,
+  );
 });
 
 test('what is no answer at all is told apart, and shown only at its beginning', () => {

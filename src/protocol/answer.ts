@@ -27,9 +27,16 @@ function problemOfText(text: string, id: Id): string | undefined {
   if (!isObject(value) || Object.hasOwn(value, 'result') === Object.hasOwn(value, 'error')) {
     return 'JSON that is not a JSON-RPC response';
   }
+  const error = own(value, 'error');
+  if (error !== undefined && !isErrorObject(error)) return 'an error without a code and a message';
   const got = own(value, 'id');
   if (got === id) return undefined;
   return `a response to another request (id ${JSON.stringify(got)?.slice(0, 40)} in place of ${JSON.stringify(id)})`;
+}
+
+/** The error of a JSON-RPC response: clients refuse one without a whole number for a code and a text. */
+export function isErrorObject(value: unknown): boolean {
+  return isObject(value) && Number.isInteger(own(value, 'code')) && typeof own(value, 'message') === 'string';
 }
 
 /** Only at the very edges: an `"id":1` a little further inside may be one of the result's own. */
