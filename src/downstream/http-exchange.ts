@@ -17,6 +17,9 @@ import type { AnswerSink } from './port.ts';
 /** An answer up to this size is held until it is complete and checked whole; a larger one is passed on as it comes. */
 const HOLD_BYTES = 64 * 1024;
 
+/** Enough of a large answer to see whether it is one. */
+const HEAD_BYTES = 4096;
+
 /** As much of an error page as is worth reading. */
 const ERROR_BODY_BYTES = 8 * 1024;
 
@@ -59,6 +62,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #parser: SseParser | undefined;
   #lastEventId: string | undefined;
   #isPassing = false;
+  /** Does not begin like the answer: held to its end, and checked whole. */
+  #isHeldWhole = false;
   #retryMs = RESUME_DELAY_MS;
   #linger: NodeJS.Timeout | undefined;
   /** Response headers, for the session id of an initialize. */
@@ -101,6 +106,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.#phase = 'held';
       const length = Number(headerOf(headers, 'content-length'));
       if (Number.isSafeInteger(length)) this.#length = length;
+      if (length > this.#options.maxMessageBytes) this.#failTooLarge();
     } else {
       const what = type === '' ? `HTTP ${status} without a body` : `${preview(type)} in place of JSON`;
       this.#fail(protocolError(this.#options.serverName, what));
@@ -113,6 +119,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       case 'held':
         return this.#hold(controller, chunk);
       case 'passing':
+        this.#held += chunk.length;
+        if (this.#held > this.#options.maxMessageBytes) return this.#failTooLarge();
         if (!this.#options.sink.data(chunk)) controller.pause();
         return;
       case 'stream':
@@ -180,15 +188,18 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #hold(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#held += chunk.length;
-    if (this.#held <= HOLD_BYTES && (this.#length === undefined || this.#length <= HOLD_BYTES)) return;
+    if (this.#held > this.#options.maxMessageBytes) return this.#failTooLarge();
+    const isLarge = this.#length !== undefined && this.#length > HOLD_BYTES;
+    if (this.#isHeldWhole || this.#held <= (isLarge ? HEAD_BYTES : HOLD_BYTES)) return;
     const first = this.#body();
-    if (!/^\s*\{/.test(first.toString('latin1', 0, 64))) {
-      return this.#fail(
-        protocolError(
-          this.#options.serverName,
-          `something that is not JSON-RPC, beginning with ${preview(first.toString('utf8', 0, 60))}`,
-        ),
-      );
+    const head = first.toString('utf8', 0, HEAD_BYTES);
+    if (!/^\s*\{/.test(head)) {
+      const problem = `something that is not JSON-RPC, beginning with ${preview(head)}`;
+      return this.#fail(protocolError(this.#options.serverName, problem));
+    }
+    if (!beginsAnswer(head, this.#options.request.id)) {
+      this.#isHeldWhole = true;
+      return;
     }
     this.#phase = 'passing';
     this.#chunks = [];
@@ -272,6 +283,11 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#phase = 'done';
     this.#controller?.abort(new GatewayError(Code.Cancelled, 'Abandoned'));
     this.#options.onSessionLost();
+  }
+
+  #failTooLarge(): void {
+    const problem = `a message of more than ${this.#options.maxMessageBytes} bytes`;
+    this.#fail(protocolError(this.#options.serverName, problem));
   }
 
   #fail(error: GatewayError): void {

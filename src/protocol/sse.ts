@@ -87,8 +87,8 @@ export class SseParser {
   }
 
   #hold(piece: string): void {
-    if (this.#large !== undefined) return this.#large.part(piece);
     this.#grow(piece.length);
+    if (this.#large !== undefined) return this.#large.part(piece);
     this.#line.push(piece);
     if (this.#size > LARGE && !this.#asked) this.#offer();
   }
@@ -113,8 +113,8 @@ export class SseParser {
   }
 
   #endLine(tail: string): void {
-    if (this.#large !== undefined) return this.#endLargeLine(this.#large, tail);
     this.#grow(tail.length);
+    if (this.#large !== undefined) return this.#endLargeLine(this.#large, tail);
     let line = tail;
     if (this.#line.length > 0) {
       this.#line.push(tail);
