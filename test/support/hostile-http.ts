@@ -9,6 +9,9 @@ export type HttpBehaviour = keyof typeof ANSWERS | keyof typeof SPECIAL | 'flood
 /** Every behaviour there is, for tests that go through all of them. */
 export const HTTP_ANSWERS = Object.keys(ANSWERS) as readonly (keyof typeof ANSWERS)[];
 
+/** What can be wrong with a list or a handshake. */
+export const SPECIAL_BEHAVIOURS = Object.keys(SPECIAL) as readonly (keyof typeof SPECIAL)[];
+
 export interface Hostile {
   readonly url: string;
   /** The server underneath, with its counts. */
