@@ -17,6 +17,7 @@ import type {
   DownstreamLink,
   DownstreamServer,
   OpenOptions,
+  PortableLink,
   ServerHandshake,
 } from './port.ts';
 
@@ -55,7 +56,8 @@ export class HttpLink implements DownstreamLink {
     options: HttpLinkOptions,
   ): Promise<HttpLink> {
     const link = new HttpLink(server, target, options);
-    await link.#initialize(options.signal);
+    if (options.resume === undefined) await link.#initialize(options.signal);
+    else link.#adopt(options.resume);
     return link;
   }
 
@@ -116,12 +118,18 @@ export class HttpLink implements DownstreamLink {
     this.#post(message.text, IGNORE_ANSWER);
   }
 
-  listen(): void {
+  get portable(): PortableLink {
+    const { handshake } = this;
+    return this.#sessionId === undefined ? { handshake } : { sessionId: this.#sessionId, handshake };
+  }
+
+  listen(lastEventId?: string): void {
     if (this.#listener !== undefined || this.#closed) return;
     this.#listener = new HttpListener({
+      lastEventId,
       maxMessageBytes: this.#options.client.maxMessageBytes,
-      connect: (lastEventId, handler) => this.#get(lastEventId, handler),
-      onMessage: (message) => this.#fromServer(message),
+      connect: (after, handler) => this.#get(after, handler),
+      onMessage: (message, eventId) => this.#fromServer(message, eventId),
       onSessionLost: () => {
         this.#listener = undefined;
         this.#renew(this.#sessionId).then(
@@ -132,20 +140,23 @@ export class HttpLink implements DownstreamLink {
     });
   }
 
+  unlisten(): void {
+    this.#listener?.close();
+    this.#listener = undefined;
+  }
+
+  async release(): Promise<void> {
+    this.#closed = true;
+    this.unlisten();
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#closed = true;
-    this.#listener?.close();
+    await this.release();
     if (this.#sessionId === undefined) return;
     const ended = Promise.withResolvers<void>();
     const done = () => ended.resolve();
-    this.#options.client.dispatch(this.#endpoint, 'DELETE', this.#headers, null, {
-      onRequestStart() {},
-      onResponseStart() {},
-      onResponseData() {},
-      onResponseEnd: done,
-      onResponseError: done,
-    });
+    this.#delete({ ...IGNORE_ANSWER, onResponseEnd: done, onResponseError: done });
     const patience = setTimeout(done, 1000);
     await ended.promise;
     clearTimeout(patience);
@@ -175,6 +186,10 @@ export class HttpLink implements DownstreamLink {
     return exchange;
   }
 
+  #delete(handler: Dispatcher.DispatchHandler): void {
+    this.#options.client.dispatch(this.#endpoint, 'DELETE', this.#headers, null, handler);
+  }
+
   #post(body: string, handler: Dispatcher.DispatchHandler): void {
     this.#options.client.dispatch(this.#endpoint, 'POST', this.#headers, body, handler);
   }
@@ -185,8 +200,8 @@ export class HttpLink implements DownstreamLink {
     this.#options.client.dispatch(this.#endpoint, 'GET', headers, null, handler);
   }
 
-  #fromServer(message: Message): void {
-    if (!this.#answerPing(message)) this.#options.listener.message(message);
+  #fromServer(message: Message, eventId: string | undefined): void {
+    if (!this.#answerPing(message)) this.#options.listener.message(message, eventId);
   }
 
   /** A ping asks whether we are there; nobody behind us needs to be asked. */
@@ -199,12 +214,29 @@ export class HttpLink implements DownstreamLink {
   /** A new session in place of the lost one; whoever lost the same one waits for the same renewal. */
   #renew(lost: string | undefined): Promise<void> {
     if (this.#sessionId !== lost) return Promise.resolve();
-    this.#renewal ??= this.#initialize(AbortSignal.timeout(this.#options.handshakeDeadlines.totalMs))
-      .then(() => this.#options.listener.restarted())
-      .finally(() => {
-        this.#renewal = undefined;
-      });
+    this.#renewal ??= this.#replace().finally(() => {
+      this.#renewal = undefined;
+    });
     return this.#renewal;
+  }
+
+  async #replace(): Promise<void> {
+    const lost = this.portable;
+    await this.#initialize(AbortSignal.timeout(this.#options.handshakeDeadlines.totalMs));
+    const opened = this.portable;
+    const inForce = (await this.#options.renewed?.(opened, lost)) ?? opened;
+    if (inForce.sessionId !== opened.sessionId) {
+      // Another node was faster: one session with the server is enough.
+      this.#delete(IGNORE_ANSWER);
+      this.#adopt(inForce);
+    }
+    this.#options.listener.restarted();
+  }
+
+  #adopt(session: PortableLink): void {
+    this.handshake = session.handshake;
+    this.#sessionId = session.sessionId;
+    this.#headers = this.#buildHeaders(session.handshake.protocolVersion);
   }
 
   async #initialize(signal: AbortSignal): Promise<void> {

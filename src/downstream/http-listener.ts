@@ -13,7 +13,10 @@ export interface ListenerOptions {
   readonly maxMessageBytes: number;
   /** Sends the GET. `lastEventId` asks for what came after it. */
   readonly connect: (lastEventId: string | undefined, handler: Dispatcher.DispatchHandler) => void;
-  readonly onMessage: (message: Message) => void;
+  /** `eventId`: under which the server sent it, where it gives ids. */
+  readonly onMessage: (message: Message, eventId: string | undefined) => void;
+  /** Where to go on; absent: from now. */
+  readonly lastEventId: string | undefined;
   /** The server does not know our session any more. The listener has stopped; a new session wants a new one. */
   readonly onSessionLost: () => void;
 }
@@ -30,6 +33,7 @@ export class HttpListener {
 
   constructor(options: ListenerOptions) {
     this.#options = options;
+    this.#lastEventId = options.lastEventId;
     this.#connect();
   }
 
@@ -94,6 +98,6 @@ export class HttpListener {
       // Not JSON-RPC: nobody could be answered. The next event may be better.
       return;
     }
-    if (message.kind !== 'response') this.#options.onMessage(message);
+    if (message.kind !== 'response') this.#options.onMessage(message, event.id);
   }
 }

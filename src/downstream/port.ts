@@ -44,6 +44,13 @@ export interface ServerHandshake {
   readonly instructions?: string;
 }
 
+/** A session with a server in a form that any node can go on with. */
+export interface PortableLink {
+  /** Absent where the server gave none. */
+  readonly sessionId?: string;
+  readonly handshake: ServerHandshake;
+}
+
 /** One MCP session with a downstream server, or a share of one. */
 export interface DownstreamLink {
   readonly server: DownstreamServer;
@@ -51,15 +58,25 @@ export interface DownstreamLink {
   request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest;
   /** Sends a notification, or the answer to a request of the server's. Lost in silence when the server is away. */
   send(message: Message): void;
-  /** Asks the server for what it has to say outside any request. Does nothing where that comes anyway. */
-  listen(): void;
+  /**
+   * Asks the server for what it has to say outside any request, after an event of its stream where one is named. Does
+   * nothing where that comes anyway, or is asked for already.
+   */
+  listen(lastEventId?: string): void;
+  /** No longer wants what {@link listen} asked for. */
+  unlisten(): void;
+  /** Ends the session with the server. */
   close(): Promise<void>;
+  /** Lets go of the session without ending it: another node goes on with it. A link that lives on one node only is closed. */
+  release(): Promise<void>;
+  /** What another node needs to go on with this session; undefined where it can live on this node only. */
+  readonly portable: PortableLink | undefined;
 }
 
 /** Told of what a server says outside any request. */
 export interface LinkListener {
-  /** A notification or a request of the server's. */
-  message(message: Message): void;
+  /** A notification or a request of the server's. `eventId`: of the server's own stream, where it gives ids. */
+  message(message: Message, eventId?: string): void;
   /** The server began anew: what it was told before (log level, subscriptions) is forgotten, what it lists may differ. */
   restarted(): void;
 }
@@ -69,6 +86,13 @@ export interface OpenOptions {
   readonly clientCapabilities: Readonly<Record<string, unknown>>;
   readonly listener: LinkListener;
   readonly signal: AbortSignal;
+  /** Goes on with a session that another node opened, in place of opening one. */
+  readonly resume?: PortableLink;
+  /**
+   * The server had forgotten the session and `opened` is a new one. Resolves with the one to use: that, or one that
+   * another node was faster with.
+   */
+  readonly renewed?: (opened: PortableLink, lost: PortableLink) => Promise<PortableLink>;
 }
 
 /** A server as connections see it. */

@@ -74,6 +74,14 @@ export class SseLink implements DownstreamLink, Share {
   /** Everything comes on the one stream. */
   listen(): void {}
 
+  unlisten(): void {}
+
+  readonly portable = undefined;
+
+  release(): Promise<void> {
+    return this.close();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#multiplexer.remove(this);

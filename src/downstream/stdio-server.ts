@@ -266,6 +266,14 @@ export class StdioLink implements DownstreamLink, Share {
   /** A process says everything on one pipe; there is nothing to open. */
   listen(): void {}
 
+  unlisten(): void {}
+
+  readonly portable = undefined;
+
+  release(): Promise<void> {
+    return this.close();
+  }
+
   async close(): Promise<void> {
     this.#host.detach(this);
   }

@@ -87,6 +87,12 @@ export class BuiltinLink implements DownstreamLink {
 
   listen(): void {}
 
+  unlisten(): void {}
+
+  readonly portable = undefined;
+
+  async release(): Promise<void> {}
+
   async close(): Promise<void> {}
 
   async #answer(request: RequestMessage, progress: ReportProgress): Promise<string> {
