@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { Context, examples, globals } from './context.ts';
 import { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
+import { endWithNpx } from './parent.ts';
 import { addServerCommands } from './server-program.ts';
 import { addToolCommands } from './tool-program.ts';
 
@@ -59,9 +60,12 @@ ${examples([
   program
     .command('serve')
     .summary('run the gateway')
-    .description('Run the gateway until it is told to stop. Its settings are environment variables.')
+    .description(
+      'Run the gateway until it is told to stop. Its settings are environment variables. Exit code 78: a setting, or what it finds on this machine, does not let it start.',
+    )
     .addHelpText('after', examples(['dragon serve', 'DRAGON_MCP_PORT=9081 dragon serve']))
     .action(async () => {
+      endWithNpx(io);
       const { serve } = await import('../main.ts');
       await serve(io.env);
     });
