@@ -9,7 +9,7 @@ const SHARED = ['auth/principal', 'db/server-record', 'protocol/', 'telemetry/ty
 /** Folder → what it may import of ours, besides itself. A path ending in `/` is a folder, else a file without `.ts`. */
 const LAYERS = {
   protocol: [],
-  coordination: [],
+  coordination: ['protocol/errors', 'telemetry/types'],
   jobs: [],
   telemetry: [],
   auth: SHARED,
