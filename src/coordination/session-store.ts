@@ -39,6 +39,8 @@ export interface SessionStore {
   create(session: StoredSession, nodeId: string, ttlMs: number): Promise<void>;
   /** The session, and from now on this node is told when it ends. Undefined for one that is not there. */
   load(id: string, nodeId: string, ttlMs: number): Promise<LoadedSession | undefined>;
+  /** The session as it stands, without having it in hand. */
+  peek(id: string): Promise<LoadedSession | undefined>;
   /** Puts off the end of sessions that were used. Resolves with those of them that are gone. */
   touch(ids: readonly string[], ttlMs: number): Promise<readonly string[]>;
   /** This node has no use for the session any more. Resolves with whether it was the last that had loaded it. */
