@@ -11,6 +11,23 @@ export interface EventOrigin {
   readonly eventId: string;
 }
 
+/** How much of one session's stream is kept. The oldest events go first; the newest one always stays. */
+export interface StreamLogLimits {
+  readonly maxEvents: number;
+  /** UTF-8, over all events of a session. */
+  readonly maxBytes: number;
+  /** UTF-8, of one event. */
+  readonly maxEventBytes: number;
+  readonly maxAgeMs: number;
+}
+
+export const STREAM_LOG_LIMITS: StreamLogLimits = Object.freeze({
+  maxEvents: 1000,
+  maxBytes: 4 * 1024 * 1024,
+  maxEventBytes: 1024 * 1024,
+  maxAgeMs: 60 * 60 * 1000,
+});
+
 /**
  * What servers and the gateway have to say to a client outside any request, durable first: an event is appended here
  * before anyone sees it, so a client that comes back, to any node, gets what it missed, each event once. Bounded by
@@ -19,7 +36,8 @@ export interface EventOrigin {
 export interface StreamLog {
   /**
    * Resolves with the event's sequence and the node that holds the client's connection, where one does. `origin` is
-   * stored in the same step: the last one of each server.
+   * stored in the same step: the last one of each server. Rejects with TooLarge, and with SessionNotFound once the
+   * session has ended. After Unavailable the event may have been appended all the same.
    */
   append(
     sessionId: string,
@@ -27,8 +45,9 @@ export interface StreamLog {
     origin?: EventOrigin,
   ): Promise<{ readonly sequence: number; readonly holder: string | undefined }>;
   /**
-   * This node holds the connection from now on; the one that held it before is named so that it can be told. Events
-   * after `after`; without it, events after the last that some connection was given.
+   * This node holds the connection from now on; another one that held it before is named so that it can be told. Events
+   * after `after`; without it, events after the last that some connection was given. Rejects with SessionNotFound
+   * once the session has ended.
    */
   take(
     sessionId: string,

@@ -1,0 +1,19 @@
+import type { Bus } from './bus.ts';
+import type { Leases } from './leases.ts';
+import type { Members } from './members.ts';
+import type { SessionStore } from './session-store.ts';
+import type { StreamLog } from './stream-log.ts';
+
+/** What the nodes of a cluster share and say to each other. With the memory adapter the cluster is this process. */
+export interface Coordination {
+  readonly nodeId: string;
+  readonly sessions: SessionStore;
+  readonly streams: StreamLog;
+  readonly bus: Bus;
+  readonly leases: Leases;
+  readonly members: Members;
+  /** Rejects with Unavailable unless the store answers and this node hears what others send it: for readiness. */
+  ping(): Promise<void>;
+  /** Whatever is called afterwards rejects with Unavailable. Closes the bus too. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,50 @@
+/** What a deployment's keys and channels begin with, unless it says otherwise. */
+export const DEFAULT_KEY_PREFIX = 'dragon:';
+
+/** Milliseconds for which a node that is gone stays listed. */
+export const MEMBER_GONE_MS = 5 * 60 * 1000;
+
+/**
+ * Milliseconds for which the last token of a lease that is over is kept. Tokens are also never below the store's clock,
+ * so they rise after that, and after a loss of data, too.
+ */
+export const FENCE_TTL_MS = 24 * 60 * 60 * 1000;
+
+/** Every key and channel in Redis, by what it is about. */
+export interface Keys {
+  /** Hash: record, log level, links, subscriptions, nodes, state of the stream. TTL: the session's. */
+  session(id: string): string;
+  /** Stream: a session's events. TTL: the maximal age of an event, anew with each. */
+  events(id: string): string;
+  /** Hash: owner and token. TTL: the lease's. */
+  lease(resource: string): string;
+  /** String: the last token. TTL: FENCE_TTL_MS. */
+  fence(resource: string): string;
+  /** Hash: node id → how it last described itself, as JSON. No TTL; cleaned with each beat. */
+  readonly members: string;
+  /** Sorted set: node id by the time until which it counts as alive. No TTL; cleaned with each beat. */
+  readonly beats: string;
+  /** Channel of one node. */
+  node(nodeId: string): string;
+  /** Channel of all nodes. */
+  readonly everyone: string;
+}
+
+/** Keys that one script uses have the same hash tag, and so the same slot of a Redis Cluster. */
+export function createKeys(prefix: string): Keys {
+  return {
+    session: (id) => `${prefix}session:${tag(id)}`,
+    events: (id) => `${prefix}events:${tag(id)}`,
+    lease: (resource) => `${prefix}lease:${tag(resource)}`,
+    fence: (resource) => `${prefix}fence:${tag(resource)}`,
+    members: `${prefix}members:{nodes}`,
+    beats: `${prefix}beats:{nodes}`,
+    node: (nodeId) => `${prefix}node:${tag(nodeId)}`,
+    everyone: `${prefix}everyone`,
+  };
+}
+
+/** Ids come from clients too: a brace in one must not end the tag early, which would part keys that belong together. */
+function tag(id: string): string {
+  return `{${id.replace(/[{}%]/g, encodeURIComponent)}}`;
+}

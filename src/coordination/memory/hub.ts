@@ -1,0 +1,40 @@
+import type { LeaseRecord } from './leases.ts';
+import type { MemberRecord } from './members.ts';
+import type { SessionRecord } from './session-record.ts';
+
+/** Takes what is on a node's channel: JSON, as on a wire. */
+export type Receiver = (json: string, from: string) => void;
+
+/** What the nodes of one process share: one hub is one cluster. */
+export class MemoryHub {
+  readonly receivers = new Map<string, Receiver>();
+  readonly leases = new Map<string, LeaseRecord>();
+  readonly members = new Map<string, MemberRecord>();
+  readonly #sessions = new Map<string, SessionRecord>();
+  #sweptAt = 0;
+
+  /** The session, unless its time has run out. */
+  session(id: string): SessionRecord | undefined {
+    const record = this.#sessions.get(id);
+    if (record === undefined || record.expiresAt > Date.now()) return record;
+    this.#sessions.delete(id);
+    return undefined;
+  }
+
+  addSession(record: SessionRecord): void {
+    this.#sweep();
+    this.#sessions.set(record.id, record);
+  }
+
+  deleteSession(id: string): void {
+    this.#sessions.delete(id);
+  }
+
+  /** New sessions pay for old ones, so nothing has to run while nothing happens. */
+  #sweep(): void {
+    const now = Date.now();
+    if (now - this.#sweptAt < 10_000) return;
+    this.#sweptAt = now;
+    for (const [id, record] of this.#sessions) if (record.expiresAt <= now) this.#sessions.delete(id);
+  }
+}

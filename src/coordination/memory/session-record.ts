@@ -1,0 +1,28 @@
+import type { StoredLink, StoredSession } from '../session-store.ts';
+
+export interface KeptEvent {
+  readonly sequence: number;
+  readonly data: string;
+  readonly bytes: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+export interface SessionRecord {
+  readonly id: string;
+  readonly session: StoredSession;
+  readonly nodes: Set<string>;
+  readonly links: Map<string, StoredLink>;
+  readonly subscriptions: Map<string, Set<string>>;
+  /** The last origin of an event, by server id. */
+  readonly origins: Map<string, string>;
+  readonly events: KeptEvent[];
+  logLevel: string | undefined;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+  /** The last event appended, and the last one that a connection was given. */
+  sequence: number;
+  delivered: number;
+  bytes: number;
+  holder: string | undefined;
+}

@@ -1,0 +1,113 @@
+import type { LoadedSession, SessionStore, StoredLink, StoredSession } from '../session-store.ts';
+import type { MemoryHub } from './hub.ts';
+import type { SessionRecord } from './session-record.ts';
+
+export class MemorySessionStore implements SessionStore {
+  readonly #hub: MemoryHub;
+
+  constructor(hub: MemoryHub) {
+    this.#hub = hub;
+  }
+
+  async create(session: StoredSession, nodeId: string, ttlMs: number): Promise<void> {
+    this.#hub.addSession({
+      id: session.id,
+      session: clone(session),
+      nodes: new Set([nodeId]),
+      links: new Map(),
+      subscriptions: new Map(),
+      origins: new Map(),
+      events: [],
+      logLevel: undefined,
+      expiresAt: Date.now() + ttlMs,
+      sequence: 0,
+      delivered: 0,
+      bytes: 0,
+      holder: undefined,
+    });
+  }
+
+  async load(id: string, nodeId: string, ttlMs: number): Promise<LoadedSession | undefined> {
+    const record = this.#hub.session(id);
+    if (record === undefined) return undefined;
+    record.nodes.add(nodeId);
+    record.expiresAt = Date.now() + ttlMs;
+    return toLoaded(record);
+  }
+
+  async touch(ids: readonly string[], ttlMs: number): Promise<readonly string[]> {
+    const gone: string[] = [];
+    for (const id of ids) {
+      const record = this.#hub.session(id);
+      if (record === undefined) gone.push(id);
+      else record.expiresAt = Date.now() + ttlMs;
+    }
+    return gone;
+  }
+
+  async unload(id: string, nodeId: string): Promise<boolean> {
+    const nodes = this.#hub.session(id)?.nodes;
+    return nodes?.delete(nodeId) === true && nodes.size === 0;
+  }
+
+  async setLogLevel(id: string, level: string): Promise<void> {
+    const record = this.#hub.session(id);
+    if (record !== undefined) record.logLevel = level;
+  }
+
+  async setSubscription(id: string, serverId: string, uri: string, on: boolean): Promise<void> {
+    const subscriptions = this.#hub.session(id)?.subscriptions;
+    if (subscriptions === undefined) return;
+    const uris = subscriptions.get(serverId) ?? new Set();
+    if (on) uris.add(uri);
+    else uris.delete(uri);
+    if (uris.size > 0) subscriptions.set(serverId, uris);
+    else subscriptions.delete(serverId);
+  }
+
+  async claimLink(
+    id: string,
+    link: StoredLink,
+    replaces: StoredLink | undefined,
+  ): Promise<StoredLink | undefined> {
+    const links = this.#hub.session(id)?.links;
+    if (links === undefined) return undefined;
+    const stored = links.get(link.serverId);
+    const keeps = stored !== undefined && (replaces === undefined || replaces.sessionId !== stored.sessionId);
+    if (keeps) return clone(stored);
+    links.set(link.serverId, clone(link));
+    return clone(link);
+  }
+
+  async dropLink(id: string, serverId: string): Promise<void> {
+    this.#hub.session(id)?.links.delete(serverId);
+  }
+
+  async delete(
+    id: string,
+  ): Promise<{ readonly nodes: readonly string[]; readonly loaded: LoadedSession } | undefined> {
+    const record = this.#hub.session(id);
+    if (record === undefined) return undefined;
+    this.#hub.deleteSession(id);
+    return { nodes: [...record.nodes], loaded: toLoaded(record) };
+  }
+
+  async nodesOf(id: string): Promise<readonly string[]> {
+    return [...(this.#hub.session(id)?.nodes ?? [])];
+  }
+}
+
+function toLoaded(record: SessionRecord): LoadedSession {
+  const subscriptions = [...record.subscriptions].map(([serverId, uris]) => [serverId, [...uris]] as const);
+  return {
+    session: clone(record.session),
+    logLevel: record.logLevel,
+    links: [...record.links.values()].map(clone),
+    subscriptions: Object.fromEntries(subscriptions),
+  };
+}
+
+/** Through JSON, so that only that survives here which survives in Redis. */
+function clone<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value));
+}
