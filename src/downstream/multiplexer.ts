@@ -107,9 +107,16 @@ export class Multiplexer {
     ready: () => Promise<unknown>,
   ): CancelRequest {
     const number = this.#enter(request, sink, deadlines, share);
-    const { text, progressToken } = renumber(request, number);
-    const pending = this.#pending.get(number);
-    if (pending !== undefined) pending.progressToken = progressToken;
+    let text: string;
+    try {
+      const renumbered = renumber(request, number);
+      text = renumbered.text;
+      const pending = this.#pending.get(number);
+      if (pending !== undefined) pending.progressToken = renumbered.progressToken;
+    } catch (error) {
+      this.#settle(number)?.sink.fail(GatewayError.from(error));
+      return () => {};
+    }
     if (this.#channel !== undefined) this.#channel.write(text);
     else {
       ready().then(

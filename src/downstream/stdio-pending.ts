@@ -1,4 +1,5 @@
 import { type Id, isObject, type Message, own, type RequestMessage } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
 import { locate, type Span, splice } from '../protocol/json-text.ts';
 import type { Deadline } from './deadline.ts';
 import type { AnswerSink, LinkListener } from './port.ts';
@@ -21,7 +22,8 @@ export interface Pending {
 
 /**
  * The request as the server sees it. Sessions choose their ids and progress tokens each for itself, so on a shared
- * channel both are replaced by a number of ours.
+ * channel both are replaced by a number of ours. Throws InvalidRequest for a token that stands twice: it would stay as it
+ * is, and could be the number of another session's request.
  */
 export function renumber(
   request: RequestMessage,
@@ -31,6 +33,8 @@ export function renumber(
   const tokenSpan = hasToken(request)
     ? locate(request.text, ['params', '_meta', 'progressToken'])
     : undefined;
+  if (tokenSpan === undefined && hasToken(request))
+    throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
   const progressToken =
     tokenSpan === undefined ? undefined : request.text.slice(tokenSpan.start, tokenSpan.end);
   // From the end to the beginning, so that a splice does not move what is still to be spliced.
