@@ -55,9 +55,11 @@ export function call(
   signal: AbortSignal,
 ): Promise<ResponseMessage> {
   return new Promise((resolve, reject) => {
+    let over = false;
     const sink = new CollectingSink(
       link.server.name,
       (outcome) => {
+        over = true;
         signal.removeEventListener('abort', abort);
         if (outcome instanceof Error) reject(outcome);
         else resolve(outcome);
@@ -66,6 +68,8 @@ export function call(
     );
     const abort = () => cancel(new GatewayError(Code.Cancelled, 'Cancelled', { cause: signal.reason }));
     const cancel = link.request(request, sink, deadlines);
+    // A server in the same process may have answered before `request` returns.
+    if (over) return;
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort, { once: true });
   });
