@@ -13,6 +13,7 @@ import {
   unique,
   uuid,
 } from './drizzle.ts';
+import type { CallTimeouts, ToolTimeouts } from './server-record.ts';
 
 /*
  * docs/schema.md tells what each table is for. After a change here: `npx drizzle-kit generate`, which writes the
@@ -63,6 +64,8 @@ export const servers = dragon.table(
     sealedEnv: text('sealed_env'),
     toolPrefix: text('tool_prefix'),
     enabled: boolean('enabled').notNull(),
+    timeouts: jsonb('timeouts').$type<CallTimeouts>(),
+    toolTimeouts: jsonb('tool_timeouts').$type<ToolTimeouts>(),
     revision: integer('revision').notNull().default(1),
     createdAt: moment('created_at'),
     updatedAt: moment('updated_at'),

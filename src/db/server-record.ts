@@ -19,6 +19,17 @@ export interface StdioTarget {
 
 export type ServerTarget = HttpTarget | StdioTarget;
 
+/** Time limits of a call, in milliseconds. What is absent is taken from the wider setting: tool, server, gateway. */
+export interface CallTimeouts {
+  /** Since the call or the last sign of life that belongs to it. */
+  readonly idleMs?: number;
+  /** In all, whatever progress is reported; not shorter than `idleMs`. */
+  readonly totalMs?: number;
+}
+
+/** By the server's own name of the tool. */
+export type ToolTimeouts = Readonly<Record<string, CallTimeouts>>;
+
 /** What an owner chooses about a server. */
 export interface ServerSpec {
   /** Letters, digits, `-`, `_`; at most 64; unique per owner. */
@@ -27,6 +38,10 @@ export interface ServerSpec {
   /** Prefix of the public names of its tools and prompts; absent: the name; empty: none. */
   readonly toolPrefix?: string;
   readonly enabled: boolean;
+  /** Absent: the gateway's. */
+  readonly timeouts?: CallTimeouts;
+  /** Absent: no tool has limits of its own. */
+  readonly toolTimeouts?: ToolTimeouts;
 }
 
 export interface ServerRecord extends ServerSpec {
@@ -45,12 +60,14 @@ export interface ServerRecord extends ServerSpec {
   readonly unreadable?: string;
 }
 
-/** A change of some fields. `toolPrefix: null` goes back to the default. */
+/** A change of some fields. `null` goes back to the default. */
 export interface ServerPatch {
   readonly name?: string;
   readonly target?: ServerTarget;
   readonly toolPrefix?: string | null;
   readonly enabled?: boolean;
+  readonly timeouts?: CallTimeouts | null;
+  readonly toolTimeouts?: ToolTimeouts | null;
 }
 
 export interface Page<T> {

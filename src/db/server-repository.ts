@@ -42,6 +42,8 @@ export class DatabaseServerRepository implements ServerRepository {
       ...targetColumns(this.#sealer, owner, id, spec.target),
       toolPrefix: spec.toolPrefix ?? null,
       enabled: spec.enabled,
+      timeouts: spec.timeouts ?? null,
+      toolTimeouts: spec.toolTimeouts ?? null,
     };
     return this.#one(
       this.#run(owner, (mine) => mine.insert(row), spec.name),
@@ -85,6 +87,8 @@ export class DatabaseServerRepository implements ServerRepository {
       ...(patch.target === undefined ? {} : targetColumns(this.#sealer, owner, id, patch.target)),
       ...(patch.toolPrefix === undefined ? {} : { toolPrefix: patch.toolPrefix }),
       ...(patch.enabled === undefined ? {} : { enabled: patch.enabled }),
+      ...(patch.timeouts === undefined ? {} : { timeouts: patch.timeouts }),
+      ...(patch.toolTimeouts === undefined ? {} : { toolTimeouts: patch.toolTimeouts }),
     };
     return this.#one(
       this.#run(owner, (mine) => mine.update(id, columns), patch.name),

@@ -41,6 +41,8 @@ export function toRecord(sealer: Sealer, row: ServerRow): ServerRecord {
     target: toTarget(row, readable ? secrets : {}),
     ...(row.toolPrefix === null ? {} : { toolPrefix: row.toolPrefix }),
     enabled: row.enabled && readable,
+    ...(row.timeouts === null ? {} : { timeouts: row.timeouts }),
+    ...(row.toolTimeouts === null ? {} : { toolTimeouts: row.toolTimeouts }),
     ordinal: row.ordinal,
     revision: row.revision,
     createdAt: row.createdAt,

@@ -7,12 +7,15 @@ export class Deadline {
   readonly #total: NodeJS.Timeout;
 
   constructor(deadlines: Deadlines, expired: (error: GatewayError) => void, serverName: string) {
-    const expire = (ms: number) =>
-      expired(
-        new GatewayError(Code.DownstreamTimeout, `Server "${serverName}" did not answer within ${ms} ms`),
-      );
-    this.#idle = setTimeout(expire, deadlines.idleMs, deadlines.idleMs);
-    this.#total = setTimeout(expire, deadlines.totalMs, deadlines.totalMs);
+    const { idleMs, totalMs } = deadlines;
+    const expire = (what: string) =>
+      expired(new GatewayError(Code.DownstreamTimeout, `Server "${serverName}" ${what}`));
+    this.#idle = setTimeout(expire, idleMs, `did not answer within ${idleMs} ms`);
+    this.#total = setTimeout(
+      expire,
+      totalMs,
+      `took longer than ${totalMs} ms, the most that a call may take`,
+    );
   }
 
   /** A sign of life. */

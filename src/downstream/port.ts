@@ -1,5 +1,5 @@
 import type { Owner } from '../auth/principal.ts';
-import type { ServerRecord, ServerTarget } from '../db/server-record.ts';
+import type { CallTimeouts, ServerRecord, ServerTarget, ToolTimeouts } from '../db/server-record.ts';
 import type { Message, RequestMessage } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 
@@ -106,11 +106,25 @@ export interface DownstreamServer {
   readonly revision: number;
   /** `builtin`: the gateway's own tools, which are a server like any other to everyone but the connector. */
   readonly target: ServerTarget | { readonly kind: 'builtin' };
+  /** Time limits of calls, where they are other than the gateway's. */
+  readonly timeouts?: CallTimeouts;
+  /** Time limits of calls of single tools, where they are other than the server's. */
+  readonly toolTimeouts?: ToolTimeouts;
 }
 
 export function downstreamServer(record: ServerRecord): DownstreamServer {
-  const { id, owner, name, ordinal, revision, target } = record;
-  return { id, owner, name, ordinal, revision, target, prefix: record.toolPrefix ?? name };
+  const { id, owner, name, ordinal, revision, target, timeouts, toolTimeouts } = record;
+  return {
+    id,
+    owner,
+    name,
+    ordinal,
+    revision,
+    target,
+    prefix: record.toolPrefix ?? name,
+    ...(timeouts === undefined ? {} : { timeouts }),
+    ...(toolTimeouts === undefined ? {} : { toolTimeouts }),
+  };
 }
 
 /** Opens links. One adapter a transport. Throws DownstreamUnavailable, DownstreamProtocol, DownstreamTimeout, FailedPrecondition. */

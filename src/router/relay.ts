@@ -1,16 +1,21 @@
 import type { Route } from '../catalog/snapshot.ts';
+import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type { AnswerSink, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
 import { type RequestMessage, replaceAt } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { RelaySink } from './relay-sink.ts';
 
-/** Sends a request to a server and everything that comes of it to the client. `text` is the request as the server is to see it. */
+/**
+ * Sends a request to a server and everything that comes of it to the client. `text` is the request as the server is to
+ * see it; `tool` the server's own name of the tool that it calls, for the tool's time limits.
+ */
 export function relay(
   exchange: Exchange,
   server: DownstreamServer,
   text: string,
   client: AnswerSink = exchange.sink,
+  tool?: string,
 ): void {
   const { conversation, message } = exchange;
   const { session } = conversation;
@@ -35,8 +40,8 @@ export function relay(
   });
   const request: RequestMessage = text === message.text ? message : { ...message, text };
   const open = conversation.linkNow(server);
-  if (open === undefined) return relayWhenOpen(exchange, server, request, sink, key);
-  start(exchange, open, request, sink, key);
+  if (open === undefined) return relayWhenOpen(exchange, server, request, sink, key, tool);
+  start(exchange, open, request, sink, key, tool);
 }
 
 function start(
@@ -45,6 +50,7 @@ function start(
   request: RequestMessage,
   sink: RelaySink,
   key: string,
+  tool: string | undefined,
 ): void {
   let cancelled = false;
   let cancelRequest: ((reason: GatewayError) => void) | undefined;
@@ -54,7 +60,7 @@ function start(
   };
   // Entered first: a server in the same process may have answered before `request` returns.
   exchange.conversation.session.inFlight.set(key, { cancel });
-  cancelRequest = link.request(request, sink, exchange.options.deadlines);
+  cancelRequest = link.request(request, sink, callDeadlines(exchange.options.deadlines, link.server, tool));
   if (cancelled) cancel();
 }
 
@@ -64,6 +70,7 @@ function relayWhenOpen(
   request: RequestMessage,
   sink: RelaySink,
   key: string,
+  tool: string | undefined,
 ): void {
   const { session } = exchange.conversation;
   let over = false;
@@ -77,7 +84,7 @@ function relayWhenOpen(
   });
   exchange.conversation.link(server).then(
     (link) => {
-      if (!over) start(exchange, link, request, sink, key);
+      if (!over) start(exchange, link, request, sink, key, tool);
     },
     (error) => fail(GatewayError.from(error)),
   );
@@ -90,10 +97,11 @@ export function relayRenamed(
   path: readonly string[],
   name: string,
   client: AnswerSink = exchange.sink,
+  tool?: string,
 ): void {
   // Looked for even where the name stays: a key that stands twice would be one name to us and another to the server.
   const text = replaced(exchange, path, route.key);
-  relay(exchange, route.server, name === route.key ? exchange.message.text : text, client);
+  relay(exchange, route.server, name === route.key ? exchange.message.text : text, client, tool);
 }
 
 export function replaced(exchange: Exchange, path: readonly string[], value: string): string {

@@ -1,5 +1,6 @@
 import { resourceCandidates, type Snapshot } from '../catalog/snapshot.ts';
 import { call, DownstreamAnswerError } from '../downstream/call.ts';
+import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
 import { isObject, own, parseMessage, replaceAt, resultText, stringParam } from '../protocol/envelope.ts';
 import { GatewayError } from '../protocol/errors.ts';
@@ -35,7 +36,8 @@ async function tryRead(
 ): Promise<string | undefined> {
   try {
     const link = await conversation.link(server);
-    const answer = await call(link, message, options.deadlines, new AbortController().signal);
+    const deadlines = callDeadlines(options.deadlines, server);
+    const answer = await call(link, message, deadlines, new AbortController().signal);
     return JSON.stringify(answer.result);
   } catch (error) {
     if (error instanceof DownstreamAnswerError || error instanceof GatewayError) return undefined;

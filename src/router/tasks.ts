@@ -1,5 +1,6 @@
 import type { Snapshot, Source } from '../catalog/snapshot.ts';
 import { call, ownRequest } from '../downstream/call.ts';
+import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type { AnswerSink, DownstreamServer } from '../downstream/port.ts';
 import { isObject, own, resultText, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
@@ -45,7 +46,8 @@ export async function listTasks(exchange: Exchange, snapshot: Snapshot): Promise
   if (at === undefined) return exchange.answer(resultText(message.id, '{"tasks":[]}'));
   const link = await conversation.link(at.server);
   const request = ownRequest('tasks/list', at.cursor === undefined ? undefined : { cursor: at.cursor });
-  const { text, result } = await call(link, request, options.deadlines, new AbortController().signal);
+  const deadlines = callDeadlines(options.deadlines, at.server);
+  const { text, result } = await call(link, request, deadlines, new AbortController().signal);
   const theirs = isObject(result) ? own(result, 'nextCursor') : undefined;
   const following = servers[servers.indexOf(at.server) + 1];
   const next =

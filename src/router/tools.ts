@@ -19,7 +19,7 @@ export function callTool(exchange: Exchange, snapshot: Snapshot): void {
   const client = asksForTask(message.params)
     ? taskSink(sink, route.server, ['result', 'task', 'taskId'])
     : sink;
-  relayRenamed(exchange, route, ['params', 'name'], name, client);
+  relayRenamed(exchange, route, ['params', 'name'], name, client, route.key);
 }
 
 /** `exec_tool` becomes the call it stands for, with its id, its progress and all that the tool may ask. */
@@ -37,7 +37,7 @@ function execTool(exchange: Exchange, snapshot: Snapshot): void {
     renamed === undefined ? undefined : replaceAt({ text: renamed }, ['params', 'arguments'], args);
   if (text === undefined)
     throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
-  relay(exchange, target, text);
+  relay(exchange, target, text, exchange.sink, key);
 }
 
 function findTool(snapshot: Snapshot, server: string, tool: string): Route {

@@ -90,6 +90,8 @@ const stdio: ServerSpec = {
   name: 'files',
   enabled: false,
   toolPrefix: '',
+  timeouts: { idleMs: 90_000, totalMs: 1_800_000 },
+  toolTimeouts: { 'slow tool': { totalMs: 604_800_000 }, constructor: { idleMs: 1 } },
   target: {
     kind: 'stdio',
     command: '/usr/bin/npx',
@@ -161,14 +163,16 @@ for (const [engineName, makeEngine] of Object.entries({ embedded, postgresql }))
       }
     });
 
-    it('keep an absent prefix and folder absent', async () => {
+    it('keep what is absent absent', async () => {
       const spec: ServerSpec = {
         name: 'bare',
         enabled: true,
         target: { kind: 'stdio', command: 'x', args: [], env: {} },
       };
       const created = await servers().create(me, spec);
-      assert.ok(!('toolPrefix' in created) && !('cwd' in created.target) && !('unreadable' in created));
+      for (const field of ['toolPrefix', 'timeouts', 'toolTimeouts', 'unreadable'])
+        assert.ok(!(field in created));
+      assert.ok(!('cwd' in created.target));
       assert.deepEqual(await servers().get(me, created.id), created);
     });
 
@@ -272,6 +276,10 @@ for (const [engineName, makeEngine] of Object.entries({ embedded, postgresql }))
         [{ enabled: false }, { enabled: false }],
         [{ toolPrefix: 'p' }, { toolPrefix: 'p' }],
         [{ toolPrefix: '' }, { toolPrefix: '' }],
+        [{ timeouts: { idleMs: 5 } }, { timeouts: { idleMs: 5 } }],
+        [{ timeouts: { totalMs: 9 } }, { timeouts: { totalMs: 9 } }],
+        [{ toolTimeouts: { a: { idleMs: 1 } } }, { toolTimeouts: { a: { idleMs: 1 } } }],
+        [{ toolTimeouts: { b: { totalMs: 2 } } }, { toolTimeouts: { b: { totalMs: 2 } } }],
         [{ target: stdio.target }, { target: stdio.target }],
         [{ target: httpTarget }, { target: httpTarget }],
       ];
@@ -282,7 +290,9 @@ for (const [engineName, makeEngine] of Object.entries({ embedded, postgresql }))
         assert.deepEqual(updated, expected);
         assert.deepEqual(await servers().get(me, expected.id), expected);
       }
-      assert.ok(!('toolPrefix' in (await servers().update(me, expected.id, { toolPrefix: null }))));
+      const cleared = { toolPrefix: null, timeouts: null, toolTimeouts: null };
+      const bare = await servers().update(me, expected.id, cleared);
+      for (const field of Object.keys(cleared)) assert.ok(!(field in bare), field);
     });
 
     it('keep their place when they change', async () => {

@@ -79,13 +79,14 @@ export class FakeServers implements ServerManager {
         fields: [{ field: 'url', description: 'is refused' }],
       });
     }
-    const { toolPrefix, ...rest } = patch;
-    const { toolPrefix: storedPrefix, ...stored } = record;
-    const prefix = toolPrefix === undefined ? storedPrefix : (toolPrefix ?? undefined);
+    const { name = record.name, target = record.target, enabled = record.enabled } = patch;
+    const { toolPrefix: _prefix, timeouts: _timeouts, toolTimeouts: _toolTimeouts, ...stored } = record;
     const updated: ServerRecord = {
       ...stored,
-      ...rest,
-      ...(prefix === undefined ? {} : { toolPrefix: prefix }),
+      ...{ name, target, enabled },
+      ...changed('toolPrefix', patch.toolPrefix, record.toolPrefix),
+      ...changed('timeouts', patch.timeouts, record.timeouts),
+      ...changed('toolTimeouts', patch.toolTimeouts, record.toolTimeouts),
       revision: record.revision + 1,
       updatedAt: new Date(),
     };
@@ -114,11 +115,22 @@ export class FakeServers implements ServerManager {
     return this.seenOf.get(id) ?? NOTHING_SEEN;
   };
 
-  health: ServerManager['health'] = (_owner, id) => this.healthOf.get(id) ?? { state: 'unknown', breaker: 'closed' };
+  health: ServerManager['health'] = (_owner, id) =>
+    this.healthOf.get(id) ?? { state: 'unknown', breaker: 'closed' };
 
   async untilTestUnderWay(): Promise<void> {
     await until(() => this.testsUnderWay > 0, { what: 'a test under way' });
   }
+}
+
+/** A field that a patch changes, sets back with null, or leaves as it is. */
+function changed<K extends string, V>(
+  key: K,
+  patched: V | null | undefined,
+  stored: V | undefined,
+): { [P in K]?: V } {
+  const value = patched === undefined ? stored : (patched ?? undefined);
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
 }
 
 /** The user is who the `x-user` header says, so that tests can be two. */
