@@ -66,8 +66,11 @@ function named(sources: readonly Source[], list: 'tools' | 'prompts'): Map<strin
   for (const { server, catalog } of sources) {
     for (const listed of catalog?.[list] ?? []) {
       const plain = publicName(server.prefix, listed.key);
-      const name = routes.has(plain) ? collisionName(plain, server.id, listed.key) : plain;
-      if (!routes.has(name)) routes.set(name, { server, key: listed.key, listed });
+      let name = plain;
+      // Once, in practice: unless an earlier server has a tool of the very name that a collision gives.
+      while (routes.has(name))
+        name = collisionName(plain, server.id, name === plain ? listed.key : `${listed.key}\0${name}`);
+      routes.set(name, { server, key: listed.key, listed });
     }
   }
   return routes;
@@ -77,7 +80,8 @@ function addressed(sources: readonly Source[], list: 'resources' | 'resourceTemp
   const routes = new Map<string, Route>();
   for (const { server, catalog } of sources) {
     for (const listed of catalog?.[list] ?? []) {
-      const uri = routes.has(listed.key) ? aliasUri(server.id, listed.key) : listed.key;
+      let uri = listed.key;
+      while (routes.has(uri)) uri = aliasUri(server.id, uri);
       routes.set(uri, { server, key: listed.key, listed });
     }
   }
