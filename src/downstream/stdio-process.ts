@@ -7,6 +7,12 @@ import { type Reaper, signalGroup } from './reaper.ts';
 /** From a closed stdin to SIGTERM, and from there to SIGKILL (2025-11-25, lifecycle: Shutdown). */
 const GRACE_MS = 1500;
 
+/** A process that ends closes its stdout a moment before; one that lives on without it can answer nobody. */
+const CLOSED_STDOUT_MS = 250;
+
+/** As much of one line of stderr as is worth a place in the log. */
+const MAX_STDERR_LINE = 4096;
+
 /** How much of stderr is kept to explain an early end. */
 const STDERR_TAIL = 400;
 
@@ -26,6 +32,9 @@ export class StdioProcess {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #exited = Promise.withResolvers<void>();
   #stderrTail = '';
+  /** Why the process was killed, where it was. */
+  #fault = '';
+  #isStopping = false;
   #over = false;
 
   constructor(options: StdioProcessOptions) {
@@ -49,6 +58,11 @@ export class StdioProcess {
     return this.#child.pid;
   }
 
+  /** Characters that were sent to the process and that it has not read. */
+  get unread(): number {
+    return this.#child.stdin.writableLength;
+  }
+
   /** Writes one message. */
   write(text: string): void {
     if (this.#over) return;
@@ -68,6 +82,7 @@ export class StdioProcess {
   async stop(): Promise<void> {
     if (this.#child.pid === undefined || this.#over) return;
     const group = this.#child.pid;
+    this.#isStopping = true;
     this.#child.stdin.end();
     const terminate = setTimeout(() => signalGroup(group, 'SIGTERM'), GRACE_MS);
     const kill = setTimeout(() => this.#kill(), 2 * GRACE_MS);
@@ -91,15 +106,18 @@ export class StdioProcess {
       try {
         out.push(chunk);
       } catch (error) {
-        this.#options.onStderr(
-          `stopped: it wrote ${error instanceof Error ? error.message : 'too much'} to stdout`,
-        );
-        this.#kill();
+        this.#condemn(`wrote ${error instanceof Error ? error.message : 'too much'} to stdout`);
       }
+    });
+    this.#child.stdout.on('end', () => {
+      setTimeout(() => {
+        if (!this.#isStopping && this.#child.exitCode === null && this.#child.signalCode === null)
+          this.#condemn('closed its stdout');
+      }, CLOSED_STDOUT_MS).unref();
     });
     const err = new LineSplitter((line) => {
       this.#stderrTail = line.trim() === '' ? this.#stderrTail : line.slice(0, STDERR_TAIL);
-      this.#options.onStderr(line);
+      this.#options.onStderr(line.slice(0, MAX_STDERR_LINE));
     }, 1 << 20);
     this.#child.stderr.on('data', (chunk: Buffer) => {
       try {
@@ -112,7 +130,13 @@ export class StdioProcess {
     this.#child.stderr.on('error', () => {});
   }
 
+  #condemn(fault: string): void {
+    this.#fault = fault;
+    this.#kill();
+  }
+
   #exitReason(code: number | null, signal: NodeJS.Signals | null): string {
+    if (this.#fault !== '') return `${this.#fault} and was ended`;
     const how = signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
     return this.#stderrTail === '' ? how : `${how}; its last words: ${this.#stderrTail}`;
   }

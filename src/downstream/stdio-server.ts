@@ -2,10 +2,11 @@ import type { StdioTarget } from '../db/server-record.ts';
 import { preview } from '../protocol/answer.ts';
 import { type Message, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import type { Logger } from '../telemetry/types.ts';
+import type { LogFields, Logger } from '../telemetry/types.ts';
 import { Backoff } from './backoff.ts';
 import { DownstreamAnswerError } from './call.ts';
 import type { ClientIdentity } from './handshake.ts';
+import { LineBudget } from './line-budget.ts';
 import { type Channel, Multiplexer } from './multiplexer.ts';
 import type {
   AnswerSink,
@@ -53,6 +54,7 @@ export class StdioServer {
   readonly #target: StdioTarget;
   readonly #options: StdioServerOptions;
   readonly #multiplexer: Multiplexer;
+  readonly #budget = new LineBudget();
   readonly #backoff = new Backoff(500, 30_000);
   #starting: Promise<Running> | undefined;
   #process: StdioProcess | undefined;
@@ -93,6 +95,10 @@ export class StdioServer {
   }
 
   request(link: StdioLink, request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest {
+    if ((this.#running?.process.unread ?? 0) > this.#options.maxMessageBytes) {
+      sink.fail(this.#unavailable('does not read what it is sent'));
+      return () => {};
+    }
     clearTimeout(this.#idleTimer);
     if (request.method === 'resources/subscribe') this.#subscribed = true;
     return this.#multiplexer.request(link, request, sink, deadlines, () => this.#ensure());
@@ -126,11 +132,7 @@ export class StdioServer {
       reaper: this.#options.reaper,
       maxMessageBytes: this.#options.maxMessageBytes,
       onLine: (line) => this.#line(process, line),
-      onStderr: (line) =>
-        this.#options.logger.info('downstream stderr', {
-          server: this.server.name,
-          stderr: this.#redact(line),
-        }),
+      onStderr: (line) => this.#print('info', 'downstream stderr', { stderr: this.#redact(line) }),
       onExit: (reason) => early.reject(this.#exited(process, this.#redact(reason), startedAt)),
     });
     this.#process = process;
@@ -198,11 +200,8 @@ export class StdioServer {
       message = parseMessage(line, MAX_DEPTH);
     } catch {
       this.#garbage = line;
-      this.#options.logger.warn('downstream wrote what is not MCP to stdout', {
-        server: this.server.name,
-        line: preview(this.#redact(line)),
-      });
-      return;
+      const printed = { line: preview(this.#redact(line)) };
+      return this.#print('warn', 'downstream wrote what is not MCP to stdout', printed);
     }
     this.#multiplexer.receive(process, message);
   }
@@ -229,6 +228,14 @@ export class StdioServer {
   #unavailable(reason: string, retryAfter?: number): GatewayError {
     const details = retryAfter === undefined ? {} : { retryAfter };
     return new GatewayError(Code.DownstreamUnavailable, `Server "${this.server.name}" ${reason}`, details);
+  }
+
+  /** Logs what the process prints, as far as its budget goes. */
+  #print(level: 'info' | 'warn', message: string, fields: LogFields): void {
+    const heldBack = this.#budget.take();
+    if (heldBack === undefined) return;
+    const gap = heldBack === 0 ? {} : { heldBack };
+    this.#options.logger[level](message, { server: this.server.name, ...fields, ...gap });
   }
 
   /** A server may print its environment; the values are its owner's secrets. */
