@@ -3,7 +3,7 @@
  * is its parameter. Started as a process of its own, see {@link file://./stdio-commands.ts}.
  */
 import { spawn } from 'node:child_process';
-import { renameSync, writeFileSync } from 'node:fs';
+import { closeSync, renameSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Peer } from './peer.ts';
 import { PeerConnection } from './peer-connection.ts';
@@ -40,7 +40,7 @@ export type StdioBehaviour =
   | 'noisy-stderr'
   /** Closes stdout and lives on. */
   | 'close-stdout'
-  /** Stops reading stdin after the handshake. */
+  /** Stops reading stdin after a message with the method that is its parameter (default: the handshake). */
   | 'deaf';
 
 /** Long enough for any test, and the end of whatever a failed test leaves behind. */
@@ -71,7 +71,7 @@ async function main(behaviour: StdioBehaviour, parameter: string | undefined): P
     const message: Message = JSON.parse(line);
     if (behaviour === 'noisy-stderr') await noise(Number(parameter ?? TEN_MEGABYTES));
     if (behaviour === 'garbage') write('debug: got a message\n');
-    if (behaviour === 'deaf' && message.method === 'notifications/initialized') {
+    if (behaviour === 'deaf' && message.method === (parameter ?? 'notifications/initialized')) {
       process.stdin.pause();
       input.pause();
       stayAlive();
@@ -117,7 +117,8 @@ function misbehaves(behaviour: StdioBehaviour, { id, method }: Message & { id: s
       send(result(id, { content: [{ type: 'text', text: 'x'.repeat(TEN_MEGABYTES) }] }));
       return true;
     case 'close-stdout':
-      process.stdout.destroy();
+      // Its stream has no say in this: Node keeps stdout open.
+      closeSync(1);
       stayAlive();
       return true;
     default:

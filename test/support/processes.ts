@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Whether a process runs. One that has ended and that nobody has waited for yet does not, though its id still exists. */
 export function isRunning(pid: number): boolean {
@@ -18,5 +18,22 @@ function stateOf(pid: number): string {
     return stat.slice(stat.lastIndexOf(')') + 2).charAt(0);
   } catch {
     return 'Z';
+  }
+}
+
+/** Running processes that have this text in their environment, as what they start has it too. Linux only. */
+export function processesWith(mark: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && environmentOf(name).includes(mark))
+    .map(Number)
+    .filter(isRunning);
+}
+
+/** Empty for a process that is gone, or somebody else's. */
+function environmentOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch {
+    return '';
   }
 }
