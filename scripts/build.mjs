@@ -1,6 +1,6 @@
 // `npm run build`: what is published. dist/ is made anew, so that nothing of an older build is packed.
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { cpSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,4 +13,7 @@ const result = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
   cwd: root,
   stdio: 'inherit',
 });
+// tsc leaves out what it does not compile.
+const scripts = join('coordination', 'redis', 'scripts');
+if (result.status === 0) cpSync(join(root, 'src', scripts), join(root, 'dist', scripts), { recursive: true });
 process.exitCode = result.status ?? 1;

@@ -35,6 +35,11 @@ export class MemorySessionStore implements SessionStore {
     return toLoaded(record);
   }
 
+  async peek(id: string): Promise<LoadedSession | undefined> {
+    const record = this.#hub.session(id);
+    return record && toLoaded(record);
+  }
+
   async touch(ids: readonly string[], ttlMs: number): Promise<readonly string[]> {
     const gone: string[] = [];
     for (const id of ids) {

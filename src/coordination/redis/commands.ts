@@ -1,0 +1,101 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Cluster, Redis } from 'ioredis';
+import { GatewayError } from '../../protocol/errors.ts';
+import { unavailable } from '../unavailable.ts';
+import { backoffMs } from './backoff.ts';
+import type { Script, ScriptFile } from './scripts.ts';
+import type { Watch } from './watch.ts';
+
+export type Client = Redis | Cluster;
+type Argument = string | number;
+
+/** Errors of Redis that mean a bug of ours, and not that it is away, full, starting, or somebody else's by now. */
+const BUGS = /^(ERR|WRONGTYPE|CROSSSLOT|BUSYGROUP)\b/;
+
+export interface CommandsOptions {
+  readonly client: Client;
+  readonly scripts: ReadonlyMap<ScriptFile, Script>;
+  readonly watch: Watch;
+  /** Milliseconds in which Redis has to answer. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Commands and scripts, answered in time or rejected with Unavailable. None is sent again by itself: whoever called may
+ * have given up, and what was sent may have been done.
+ */
+export class Commands {
+  readonly #client: Client;
+  readonly #scripts: ReadonlyMap<ScriptFile, Script>;
+  readonly #watch: Watch;
+  readonly #timeoutMs: number;
+  readonly #closing = new AbortController();
+
+  constructor(options: CommandsOptions) {
+    this.#client = options.client;
+    this.#scripts = options.scripts;
+    this.#watch = options.watch;
+    this.#timeoutMs = options.timeoutMs;
+  }
+
+  /** A command whose first argument is its key, or its channel. */
+  command(name: string, key: string, ...rest: readonly Argument[]): Promise<unknown> {
+    return this.#guard(key, () => this.#client.call(name, key, ...rest));
+  }
+
+  /** The script's file says how many keys it takes. Keys of one script have the same hash tag. */
+  run(file: ScriptFile, keys: readonly [string, ...string[]], args: readonly Argument[]): Promise<unknown> {
+    const script = this.#scripts.get(file);
+    if (script === undefined || !file.endsWith(`-${keys.length}`)) throw new TypeError(`No script ${file}`);
+    return this.#guard(keys[0], () => this.#evaluate(script, keys, args));
+  }
+
+  close(): void {
+    this.#closing.abort();
+  }
+
+  async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+    try {
+      return await this.#client.call('EVALSHA', script.sha1, keys.length, ...keys, ...args);
+    } catch (error) {
+      // A server that was restarted, or that is new, has not heard of it; this tells it.
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      return await this.#client.call('EVAL', script.source, keys.length, ...keys, ...args);
+    }
+  }
+
+  async #guard(key: string, send: () => Promise<unknown>): Promise<unknown> {
+    if (this.#closing.signal.aborted) throw unavailable();
+    try {
+      return await inTime(send(), this.#timeoutMs);
+    } catch (error) {
+      if (error instanceof Error && BUGS.test(error.message)) throw GatewayError.from(error);
+      if (this.#watch.lost('commands', error)) void this.#probe(key);
+      throw unavailable(error);
+    }
+  }
+
+  /** Looks whether the part of Redis that failed answers again: commands may be rare, and the log is to tell. */
+  async #probe(key: string): Promise<void> {
+    const { signal } = this.#closing;
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        await delay(backoffMs(attempt), undefined, { signal, ref: false });
+        await inTime(this.#client.call('EXISTS', key), this.#timeoutMs);
+        return this.#watch.back('commands');
+      } catch {
+        // Not yet.
+      }
+    }
+  }
+}
+
+/** Rejects when an answer takes longer. One that has arrived while this process was busy still counts. */
+function inTime<T>(answer: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      setImmediate(() => reject(new Error(`No answer within ${ms} ms`)));
+    }, ms);
+    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs';
+import type { ConnectionOptions } from 'node:tls';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { backoffMs } from './backoff.ts';
+import type { Client } from './commands.ts';
+import type { RedisTarget, RedisTls } from './url.ts';
+
+/** Replies keep the shapes that they have by default. */
+type Options = Omit<RedisOptions, 'replyMapping'>;
+
+/**
+ * Milliseconds without an answer to what was sent after which a connection is given up. Longer than a command waits, so
+ * that one slow answer does not cost the connection.
+ */
+const SILENCE_MS = 2000;
+const CONNECT_TIMEOUT_MS = 5000;
+
+/** One Redis, however it is reached: the connection that commands take, and further ones for subscriptions. */
+export interface Connection {
+  readonly client: Client;
+  /** Whether channels are sharded: each belongs to one server of a cluster, as keys do. */
+  readonly sharded: boolean;
+  /** A connection to the server that a channel belongs to; not open yet, and it does not reconnect. */
+  dial(channel: string): Promise<Redis>;
+  close(): void;
+}
+
+/** Opens connections, which reconnect for ever. Nobody has to listen to their errors. */
+export function openConnection(target: RedisTarget, name: string): Connection {
+  const options = commonOptions(target, name);
+  return target.kind === 'cluster' ? openCluster(target, options) : openSingle(target, options);
+}
+
+function openSingle(target: RedisTarget, common: Options): Connection {
+  const options = { ...common, ...placeOf(target), db: target.db };
+  const client = new Redis({ ...options, enableOfflineQueue: false, retryStrategy: backoffMs });
+  client.on('error', ignore);
+  return {
+    client,
+    sharded: false,
+    dial: async () =>
+      new Redis({
+        ...options,
+        lazyConnect: true,
+        retryStrategy: null,
+        sentinelRetryStrategy: () => null,
+        autoResubscribe: false,
+      }),
+    close: () => client.disconnect(),
+  };
+}
+
+function openCluster(target: RedisTarget, common: Options): Connection {
+  const cluster = new Cluster([...target.addresses], {
+    redisOptions: common,
+    enableOfflineQueue: false,
+    clusterRetryStrategy: (attempt) => backoffMs(attempt),
+    // A command is rejected soon, and must not be sent long after that.
+    maxRedirections: 4,
+    retryDelayOnFailover: 50,
+    retryDelayOnClusterDown: 50,
+    // TLS certificates are for names, and it is names that the cluster may announce.
+    ...(target.tls === undefined ? {} : { dnsLookup: (host, done) => done(null, host) }),
+  });
+  cluster.on('error', ignore);
+  cluster.on('node error', ignore);
+  const slots = new Map<string, number>();
+  const slotOf = async (channel: string): Promise<number> => {
+    const slot = slots.get(channel) ?? Number(await cluster.call('CLUSTER', 'KEYSLOT', channel));
+    slots.set(channel, slot);
+    return slot;
+  };
+  return {
+    client: cluster,
+    sharded: true,
+    async dial(channel) {
+      const owner = cluster.slots[await slotOf(channel)]?.[0];
+      const node = cluster.nodes('master').find(({ options }) => `${options.host}:${options.port}` === owner);
+      if (node === undefined) {
+        cluster.refreshSlotsCache();
+        throw new Error('The cluster has no server for this channel now');
+      }
+      return node.duplicate({ retryStrategy: null, lazyConnect: true, autoResubscribe: false });
+    },
+    close: () => cluster.disconnect(),
+  };
+}
+
+function commonOptions(target: RedisTarget, name: string): Options {
+  return {
+    ...(target.username === undefined ? {} : { username: target.username }),
+    ...(target.password === undefined ? {} : { password: target.password }),
+    ...(target.tls === undefined ? {} : { tls: tlsOptions(target.tls) }),
+    connectionName: name,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENCE_MS,
+    // What was sent when a connection broke may have been done: whoever sent it is told so at once.
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    // A master that is one no longer: another connection finds the one that is.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  };
+}
+
+function placeOf(target: RedisTarget): Options {
+  const [first] = target.addresses;
+  if (target.kind !== 'sentinel') return { host: first.host, port: first.port };
+  return {
+    sentinels: [...target.addresses],
+    name: target.master,
+    sentinelRetryStrategy: backoffMs,
+    sentinelCommandTimeout: SILENCE_MS,
+    failoverDetector: true,
+    ...(target.sentinelUsername === undefined ? {} : { sentinelUsername: target.sentinelUsername }),
+    ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
+    ...(target.tls === undefined
+      ? {}
+      : { enableTLSForSentinelMode: true, sentinelTLS: tlsOptions(target.tls) }),
+  };
+}
+
+function tlsOptions(tls: RedisTls): ConnectionOptions {
+  return {
+    ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
+    ...(tls.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
+    ...(tls.key === undefined ? {} : { key: readFileSync(tls.key) }),
+    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+    rejectUnauthorized: tls.verify,
+  };
+}
+
+/** Each command that fails says so by itself. */
+function ignore(): void {}
