@@ -1,10 +1,8 @@
 import type { Snapshot, Source } from '../catalog/snapshot.ts';
-import { call, ownRequest } from '../downstream/call.ts';
-import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type { AnswerSink, DownstreamServer } from '../downstream/port.ts';
-import { isObject, own, resultText, stringParam } from '../protocol/envelope.ts';
+import { isObject, own, requestText, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { arrayElements, locate } from '../protocol/json-text.ts';
+import { arrayElements, locate, splice } from '../protocol/json-text.ts';
 import { decodeTaskId, encodeTaskId, translateTaskIds } from '../protocol/task-id.ts';
 import type { Exchange } from './exchange.ts';
 import { relay, replaced } from './relay.ts';
@@ -39,28 +37,39 @@ export function taskSink(
 }
 
 /** `tasks/list`: the tasks of all servers, one server's page at a time; a cursor says where to go on. */
-export async function listTasks(exchange: Exchange, snapshot: Snapshot): Promise<void> {
-  const { conversation, message, options } = exchange;
+export function listTasks(exchange: Exchange, snapshot: Snapshot): void {
+  const { message, sink } = exchange;
   const servers = snapshot.sources.filter(canList).map(({ server }) => server);
-  const at = position(servers, message.params === undefined ? undefined : own(message.params, 'cursor'));
-  if (at === undefined) return exchange.answer(resultText(message.id, '{"tasks":[]}'));
-  const link = await conversation.link(at.server);
-  const request = ownRequest('tasks/list', at.cursor === undefined ? undefined : { cursor: at.cursor });
-  const deadlines = callDeadlines(options.deadlines, at.server);
-  const { text, result } = await call(link, request, deadlines, new AbortController().signal);
-  const theirs = isObject(result) ? own(result, 'nextCursor') : undefined;
-  const following = servers[servers.indexOf(at.server) + 1];
-  const next =
-    typeof theirs === 'string' ? encodePosition(at.server, theirs) : following && encodePosition(following);
-  const tail = next === undefined ? '' : `,"nextCursor":${JSON.stringify(next)}`;
-  exchange.answer(resultText(message.id, `{"tasks":[${tasksOf(text, at.server).join(',')}]${tail}}`));
+  if (servers[0] === undefined) throw new GatewayError(Code.MethodNotFound, 'Method not found: tasks/list');
+  const { server, cursor } = position(servers, message.params && own(message.params, 'cursor'));
+  const following = servers[servers.indexOf(server) + 1];
+  const request = requestText(message.id, message.method, { ...message.params, cursor });
+  relay(exchange, server, request, new RewriteSink(sink, (answer) => taskPage(answer, server, following)));
 }
 
-/** The tasks in a server's answer as JSON text, under the ids that the client knows. */
-function tasksOf(answer: string, server: DownstreamServer): string[] {
-  const span = locate(answer, ['result', 'tasks']);
-  if (span === undefined) return [];
-  return arrayElements(answer, span.start).map(({ start, end }) =>
+/** A server's page as one of ours: under the ids that the client knows, and with a cursor that says whose page is next. */
+function taskPage(answer: string, server: DownstreamServer, following: DownstreamServer | undefined): string {
+  const tasks = locate(answer, ['result', 'tasks']);
+  if (tasks === undefined) return answer;
+  const list = `[${tasksOf(answer, tasks.start, server).join(',')}]`;
+  const cursor = locate(answer, ['result', 'nextCursor']);
+  const theirs: unknown = cursor && JSON.parse(answer.slice(cursor.start, cursor.end));
+  const next =
+    typeof theirs === 'string' ? encodePosition(server, theirs) : following && encodePosition(following);
+  if (next === undefined) return splice(answer, tasks, list);
+  if (cursor === undefined) return splice(answer, tasks, `${list},"nextCursor":${JSON.stringify(next)}`);
+  const edits = [
+    { span: tasks, text: list },
+    { span: cursor, text: JSON.stringify(next) },
+  ];
+  // The later one first, so that the other still stands where it stood.
+  return edits
+    .sort((a, b) => b.span.start - a.span.start)
+    .reduce((text, edit) => splice(text, edit.span, edit.text), answer);
+}
+
+function tasksOf(answer: string, from: number, server: DownstreamServer): string[] {
+  return arrayElements(answer, from).map(({ start, end }) =>
     translateTaskIds(answer.slice(start, end), ['taskId'], (taskId) => encodeTaskId(server.id, taskId)),
   );
 }
@@ -76,14 +85,13 @@ function encodePosition(server: DownstreamServer, cursor?: string): string {
   );
 }
 
-/** The server to ask and its own cursor. Undefined where no server has tasks. Throws InvalidParams for a cursor that isn't ours. */
+/** The server to ask and its own cursor. Throws InvalidParams for a cursor that isn't ours. */
 function position(
   servers: readonly DownstreamServer[],
   cursor: unknown,
-): { readonly server: DownstreamServer; readonly cursor: unknown } | undefined {
-  if (cursor === undefined) return servers[0] && { server: servers[0], cursor: undefined };
+): { readonly server: DownstreamServer; readonly cursor: unknown } {
   const [id, theirs] = typeof cursor === 'string' ? decoded(cursor) : [];
-  const server = servers.find((each) => each.id === id);
+  const server = cursor === undefined ? servers[0] : servers.find((each) => each.id === id);
   if (server === undefined) {
     throw new GatewayError(Code.InvalidParams, 'Invalid params: "cursor" is not one of this list');
   }
