@@ -26,6 +26,8 @@ export class CatalogView {
   #order: readonly DownstreamServer[] = [];
   #snapshot: Snapshot | undefined;
   #syncing: Promise<void> | undefined;
+  /** While servers that were added or changed are asked for the first time. */
+  #settling: Promise<void> | undefined;
   #stale = true;
   #rebuilding = false;
   #closed = false;
@@ -48,6 +50,7 @@ export class CatalogView {
 
   /** The snapshot, once every server has been asked or has used up its time. What comes later is news. */
   async snapshot(): Promise<Snapshot> {
+    await this.#settling;
     const current = this.current;
     if (current !== undefined) return current;
     await this.#sync();
@@ -76,8 +79,12 @@ export class CatalogView {
     await this.#sync();
     // At once without what went, and again when what came has answered.
     this.#rebuild();
-    await this.#patience([...this.#entries.values()]);
-    this.#rebuild();
+    const settling = this.#patience([...this.#entries.values()]).then(() => {
+      if (this.#settling === settling) this.#settling = undefined;
+      this.#rebuild();
+    });
+    this.#settling = settling;
+    await settling;
   }
 
   onChange(listener: (changed: ChangedLists) => void): () => void {
