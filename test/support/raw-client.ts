@@ -17,8 +17,8 @@ export interface CallOptions {
   readonly id?: Id;
   readonly headers?: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
-  /** Called for each message on the way that is not the answer, as it arrives; its promise is waited for. */
-  readonly onMessage?: (message: Message) => void | Promise<void>;
+  /** Called for each message on the way that is not the answer, as it arrives, with its text; its promise is waited for. */
+  readonly onMessage?: (message: Message, text: string) => void | Promise<void>;
 }
 
 /** What came back for one HTTP request, read to its end. */
@@ -171,7 +171,7 @@ async function readAnswer(
       text += event.data;
       if (event.message === undefined) continue;
       messages.push(event.message);
-      if (!isAnswer(event.message)) await onMessage?.(event.message);
+      if (!isAnswer(event.message)) await onMessage?.(event.message, event.data);
     }
   } else {
     for await (const chunk of response.setEncoding('utf8')) text += chunk;

@@ -1,6 +1,6 @@
 import type { Message } from './rpc.ts';
 
-/** One event of a stream; `message` is its data as JSON where it has any. */
+/** One event of a stream; `message` is its data as JSON where it has any. Events of another name carry no messages. */
 export interface SseEvent {
   readonly id?: string;
   readonly event?: string;
@@ -50,5 +50,6 @@ function parseBlock(block: string): SseEvent {
     else if (name === 'retry') fields.retry = Number(value);
   }
   const text = data.join('\n');
-  return { ...fields, comments, data: text, ...(text !== '' && { message: JSON.parse(text) as Message }) };
+  const isMessage = text !== '' && (fields.event ?? 'message') === 'message';
+  return { ...fields, comments, data: text, ...(isMessage && { message: JSON.parse(text) as Message }) };
 }
