@@ -19,7 +19,7 @@ export interface Sample {
   readonly otherCpu?: number;
 }
 
-export interface Load {
+interface Load {
   readonly connections: number;
   readonly payloadBytes: number;
   readonly seconds: number;
