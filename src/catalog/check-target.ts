@@ -1,12 +1,13 @@
-import type { ServerTarget } from '../db/server-record.ts';
+import type { ServerTarget, StdioTarget } from '../db/server-record.ts';
 import { Code, type FieldViolation, GatewayError } from '../protocol/errors.ts';
 
-/** Headers that the transport writes itself; a second value for one would make two messages of one. */
+/** Headers that the transport writes itself, where a second value would make two messages of one; and `expect`, which it cannot send. */
 const OWN_HEADERS = new Set([
   'accept',
   'connection',
   'content-length',
   'content-type',
+  'expect',
   'host',
   'keep-alive',
   'last-event-id',
@@ -21,16 +22,13 @@ const OWN_HEADERS = new Set([
 ]);
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be in a header.
-const HEADER_VALUE = /^[^\x00-\x08\x0a-\x1f\x7f]*$/;
+/** RFC 9110, 5.5: a byte a character, none of them a control character. */
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Refuses what could never be called. Throws InvalidArgument with every wrong field named, never with a secret's value. */
 export function checkTarget(target: ServerTarget): void {
-  const fields =
-    target.kind === 'http'
-      ? httpFaults(target.url, target.headers)
-      : stdioFaults(target.command, target.args, target.env);
+  const fields = target.kind === 'http' ? httpFaults(target.url, target.headers) : stdioFaults(target);
   if (fields.length === 0) return;
   const [first] = fields;
   throw new GatewayError(Code.InvalidArgument, `${first?.field}: ${first?.description}`, { fields });
@@ -50,23 +48,24 @@ function httpFaults(url: string, headers: Readonly<Record<string, string>>): Fie
     if (!HEADER_NAME.test(name))
       faults.push({ field: 'headers', description: `${JSON.stringify(name)} is not a header name` });
     else if (OWN_HEADERS.has(name.toLowerCase()))
-      faults.push({ field: 'headers', description: `${name} is set by the gateway itself` });
+      faults.push({ field: 'headers', description: `${name} is up to the gateway itself` });
     else if (!HEADER_VALUE.test(value))
-      faults.push({ field: 'headers', description: `the value of ${name} has a control character` });
+      faults.push({
+        field: 'headers',
+        description: `the value of ${name} has a character that no header can carry`,
+      });
   }
   return faults;
 }
 
-function stdioFaults(
-  command: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-): FieldViolation[] {
+function stdioFaults({ command, args, env, cwd }: StdioTarget): FieldViolation[] {
   const faults: FieldViolation[] = [];
   if (command.trim() === '' || command.includes('\0'))
     faults.push({ field: 'stdio.command', description: 'must name a program' });
   if (args.some((arg) => arg.includes('\0')))
     faults.push({ field: 'stdio.args', description: 'must not hold NUL characters' });
+  if (cwd?.includes('\0') === true)
+    faults.push({ field: 'stdio.cwd', description: 'must not hold NUL characters' });
   for (const [name, value] of Object.entries(env)) {
     if (!ENV_NAME.test(name))
       faults.push({ field: 'stdio.env', description: `${JSON.stringify(name)} is not a variable name` });
