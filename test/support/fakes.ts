@@ -264,3 +264,16 @@ export class FakeConnector implements Connector {
 
   async close(): Promise<void> {}
 }
+
+/** Waits, in turns of the event loop and not in time, until something is so. For tests whose timers are not real. */
+export async function turnsUntil(condition: () => boolean, what: string): Promise<void> {
+  for (let turn = 0; !condition(); turn++) {
+    if (turn > 1000) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** A few turns of the event loop, for what must not happen in them. */
+export async function turns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
