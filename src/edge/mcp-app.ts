@@ -28,6 +28,8 @@ export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions)
   /** Handlers write to Node's response themselves, which is what lets them stream; what they throw is answered here. */
   const handle = (handler: McpHandler) => async (context: Context<Bindings>) => {
     const { incoming, outgoing } = context.env;
+    // Hono runs the handler of GET for HEAD, too; a stream that has no body would swallow the client's messages.
+    if (incoming.method === 'HEAD') return notAllowed(context.req.path);
     try {
       const refusal = guard(incoming.headers.host, incoming.headers.origin);
       if (refusal !== undefined) throw new GatewayError(Code.Forbidden, refusal.message);
@@ -52,7 +54,7 @@ export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions)
     '/mcp',
     handle(({ env }) => endpoint.delete(env.incoming, env.outgoing)),
   );
-  app.all('/mcp', () => fail(NOT_ALLOWED, { allow: 'GET, POST, DELETE' }));
+  app.all('/mcp', () => notAllowed('/mcp'));
   if (sse !== undefined) {
     app.get(
       '/sse',
@@ -68,6 +70,10 @@ export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions)
 }
 
 const NOT_ALLOWED = new GatewayError(Code.MethodNotAllowed, 'Method not allowed');
+
+function notAllowed(path: string): Response {
+  return fail(NOT_ALLOWED, { allow: path === '/mcp' ? 'GET, POST, DELETE' : 'GET' });
+}
 
 function fail(error: GatewayError, headers: Readonly<Record<string, string>> = {}): Response {
   const { status } = wireError(error);
