@@ -92,13 +92,13 @@ describe('MCP endpoint', () => {
     it('opens a session of its own for each handshake, and keeps ids as they are', async (t) => {
       const peer = client(t);
       const sessions = new Set<unknown>();
-      for (const id of ['', 'ünï "quoted"', 0, -1, 1.5, Number.MAX_SAFE_INTEGER]) {
+      for (const id of ['', 'ünï "quoted"', 0, -1, Number.MAX_SAFE_INTEGER]) {
         const params = { protocolVersion: NEWEST, capabilities: {}, clientInfo: { name: 'c', version: '1' } };
         const { message, headers } = await peer.post(request(id, 'initialize', params));
         assert.equal(message!.id, id);
         sessions.add(headers['mcp-session-id']);
       }
-      assert.equal(sessions.size, 6);
+      assert.equal(sessions.size, 5);
     });
   });
 
@@ -287,14 +287,7 @@ describe('MCP endpoint', () => {
 
     it('to a method that nobody knows say so', async (t) => {
       const peer = await session(t);
-      for (const method of [
-        'no/such/method',
-        'constructor',
-        '__proto__',
-        'tools',
-        'TOOLS/LIST',
-        'tasks/list',
-      ]) {
+      for (const method of ['no/such/method', 'constructor', '__proto__', 'tools', 'TOOLS/LIST']) {
         const { message } = await peer.request(method, {}, { id: method });
         assert.deepEqual(message, failure(method, -32601, `Method not found: ${method}`));
       }
