@@ -40,8 +40,15 @@ export class CatalogEntry {
   #soon: NodeJS.Timeout | undefined;
   #dirty = false;
 
-  constructor(server: DownstreamServer, options: EntryOptions, onChange: () => void) {
+  /** `known`: what the server listed when it was last asked under an earlier record; used until it has answered. */
+  constructor(
+    server: DownstreamServer,
+    options: EntryOptions,
+    onChange: () => void,
+    known: ServerCatalog | undefined,
+  ) {
     this.server = server;
+    this.catalog = known;
     this.#options = options;
     this.#onChange = onChange;
   }

@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Owner } from '../auth/principal.ts';
 import type { ServerRecord } from '../db/server-record.ts';
 import { type DownstreamServer, downstreamServer } from '../downstream/port.ts';
 import { CatalogEntry, type EntryOptions } from './entry.ts';
 import { buildSnapshot, type Snapshot, type Source } from './snapshot.ts';
+import type { ServerCatalog } from './types.ts';
 
 export type ChangedLists = {
   readonly tools: boolean;
@@ -109,16 +111,22 @@ export class CatalogView {
     const records = (await this.#options.servers()).filter((record) => record.enabled).map(downstreamServer);
     const { builtin } = this.#options;
     const order = builtin === undefined ? records : [builtin, ...records];
-    const revisions = new Map(order.map((server) => [server.id, server.revision]));
+    const servers = new Map(order.map((server) => [server.id, server]));
+    const known = new Map<string, ServerCatalog>();
     for (const [id, entry] of this.#entries) {
-      if (revisions.get(id) === entry.server.revision) continue;
+      const server = servers.get(id);
+      if (server?.revision === entry.server.revision) continue;
+      // Reached as before it lists the same: a change of its prefix or its limits hides nothing from clients meanwhile.
+      if (entry.catalog !== undefined && isDeepStrictEqual(server?.target, entry.server.target))
+        known.set(id, entry.catalog);
       this.#entries.delete(id);
       void entry.close();
     }
     if (this.#closed) return;
     for (const server of order) {
-      if (!this.#entries.has(server.id))
-        this.#entries.set(server.id, new CatalogEntry(server, this.#options, () => this.#changed()));
+      if (this.#entries.has(server.id)) continue;
+      const entry = new CatalogEntry(server, this.#options, () => this.#changed(), known.get(server.id));
+      this.#entries.set(server.id, entry);
     }
     this.#order = order;
   }
