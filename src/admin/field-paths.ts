@@ -1,5 +1,12 @@
 import { Code, GatewayError } from '../protocol/errors.ts';
 
+/** What is wrong with one field of a request, by its path. */
+export function wrongField(field: string, description: string): GatewayError {
+  return new GatewayError(Code.InvalidArgument, `${field}: ${description}`, {
+    fields: [{ field, description }],
+  });
+}
+
 /** The fields that an InvalidArgument of `call` names, as paths of a request that holds them under `parent`. */
 export async function withFieldsUnder<T>(parent: string, call: () => Promise<T>): Promise<T> {
   try {

@@ -30,7 +30,7 @@ function stored(target: ServerTarget): ServerRecord {
 }
 
 function patch(
-  target: ServerTarget,
+  before: ServerTarget | ServerRecord,
   changes: MessageInitShape<typeof McpServerChangesSchema>,
   ...paths: string[]
 ) {
@@ -38,7 +38,7 @@ function patch(
     changes,
     ...(paths.length === 0 ? {} : { updateMask: { paths } }),
   });
-  return toServerPatch(request, stored(target));
+  return toServerPatch(request, 'id' in before ? before : stored(before));
 }
 
 function refuses(field: string, call: () => unknown): void {
@@ -111,6 +111,43 @@ test('a server can be changed from one way of reaching it to the other', () => {
   assert.deepEqual(patch(STDIO, { ...url('http://new'), headers: { b: '2' } }, 'url', 'headers'), {
     target: { kind: 'http', url: 'http://new', headers: { b: '2' } },
   });
+});
+
+const seconds = (count: number) => ({ seconds: BigInt(count), nanos: 0 });
+
+test('time limits are counted in milliseconds', () => {
+  const timeouts = { idle: { seconds: 1n, nanos: 500_400_000 } };
+  const toolTimeouts = { slow: { total: seconds(3600) } };
+  const spec = toServerSpec(
+    create(CreateMcpServerRequestSchema, { name: 'a', ...url('http://x'), timeouts, toolTimeouts }),
+  );
+  assert.deepEqual(spec.timeouts, { idleMs: 1500 });
+  assert.deepEqual(spec.toolTimeouts, { slow: { totalMs: 3_600_000 } });
+});
+
+test('each time limit is changed for itself, and all of them as a whole', () => {
+  const before: ServerRecord = { ...stored(HTTP), timeouts: { idleMs: 5000, totalMs: 9000 } };
+  const timeouts = { idle: seconds(7) };
+  assert.deepEqual(patch(before, { timeouts }), { timeouts: { idleMs: 7000, totalMs: 9000 } });
+  assert.deepEqual(patch(before, { timeouts }, 'timeouts.idle'), {
+    timeouts: { idleMs: 7000, totalMs: 9000 },
+  });
+  assert.deepEqual(patch(before, { timeouts }, 'timeouts.total'), { timeouts: { idleMs: 5000 } });
+  assert.deepEqual(patch(before, { timeouts }, 'timeouts'), { timeouts: { idleMs: 7000 } });
+  assert.deepEqual(patch(before, { timeouts: {} }), {});
+  assert.deepEqual(patch(before, {}, 'timeouts'), { timeouts: null });
+  assert.deepEqual(patch(before, {}, 'timeouts.idle', 'timeouts.total'), { timeouts: null });
+  assert.deepEqual(patch(HTTP, { timeouts }), { timeouts: { idleMs: 7000 } });
+  refuses('changes.timeouts', () => patch(before, { timeouts: { idle: seconds(10) } }));
+  refuses('changes.timeouts', () => patch(before, { timeouts: { total: seconds(4) } }));
+});
+
+test("tools' time limits are replaced together", () => {
+  const before: ServerRecord = { ...stored(HTTP), toolTimeouts: { a: { idleMs: 1 } } };
+  const toolTimeouts = { b: { idle: seconds(2) } };
+  assert.deepEqual(patch(before, { toolTimeouts }), { toolTimeouts: { b: { idleMs: 2000 } } });
+  assert.deepEqual(patch(before, { toolTimeouts: {} }), {});
+  assert.deepEqual(patch(before, {}, 'tool_timeouts'), { toolTimeouts: null });
 });
 
 test('what cannot be changed so is refused by name', () => {

@@ -11,15 +11,20 @@ import type {
   McpServerChanges,
   UpdateMcpServerRequest,
 } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
-import { Code, type FieldViolation, GatewayError } from '../protocol/errors.ts';
+import { wrongField } from './field-paths.ts';
+import { changedTimeouts, toCallTimeouts, toToolTimeouts } from './timeouts.ts';
 
 /** What the owner asks for. Throws InvalidArgument for headers of a server that is a process. */
 export function toServerSpec(request: CreateMcpServerRequest): ServerSpec {
+  const timeouts = toCallTimeouts(request.timeouts);
+  const toolTimeouts = toToolTimeouts(request.toolTimeouts);
   return {
     name: request.name,
     target: toTarget(request),
     enabled: request.enabled ?? true,
     ...(request.toolPrefix === undefined ? {} : { toolPrefix: request.toolPrefix }),
+    ...(timeouts === undefined ? {} : { timeouts }),
+    ...(toolTimeouts === undefined ? {} : { toolTimeouts }),
   };
 }
 
@@ -27,13 +32,13 @@ function toTarget(request: CreateMcpServerRequest): ServerTarget {
   const { target, headers } = request;
   if (target.case === 'url') return { kind: 'http', url: target.value, headers };
   // Validation has refused a request with neither.
-  if (target.case === undefined) throw wrong('url', 'give a url or a stdio command');
-  if (Object.keys(headers).length > 0) throw wrong('headers', 'only a server with a url has headers');
+  if (target.case === undefined) throw wrongField('url', 'give a url or a stdio command');
+  if (Object.keys(headers).length > 0) throw wrongField('headers', 'only a server with a url has headers');
   return toStdioTarget(target.value, 'stdio');
 }
 
 function toStdioTarget({ command, args, env, cwd }: StdioCommand, path: string): StdioTarget {
-  if (command === '') throw wrong(`${path}.command`, 'must not be empty');
+  if (command === '') throw wrongField(`${path}.command`, 'must not be empty');
   return { kind: 'stdio', command, args, env, ...(cwd === '' ? {} : { cwd }) };
 }
 
@@ -49,6 +54,10 @@ const PATHS = [
   'headers',
   'tool_prefix',
   'enabled',
+  'timeouts',
+  'timeouts.idle',
+  'timeouts.total',
+  'tool_timeouts',
 ] as const;
 type MaskPath = (typeof PATHS)[number];
 
@@ -61,11 +70,15 @@ export function toServerPatch(request: UpdateMcpServerRequest, stored: ServerRec
   const mask = readMask(request);
   const patch: { -readonly [K in keyof ServerPatch]: ServerPatch[K] } = {};
   if (mask.has('name')) {
-    if (changes?.name === undefined) throw wrong('changes.name', 'a name cannot be cleared');
+    if (changes?.name === undefined) throw wrongField('changes.name', 'a name cannot be cleared');
     patch.name = changes.name;
   }
   if (mask.has('tool_prefix')) patch.toolPrefix = changes?.toolPrefix ?? null;
   if (mask.has('enabled')) patch.enabled = changes?.enabled ?? true;
+  const idle = mask.has('timeouts') || mask.has('timeouts.idle');
+  const total = mask.has('timeouts') || mask.has('timeouts.total');
+  if (idle || total) patch.timeouts = changedTimeouts({ idle, total }, changes?.timeouts, stored.timeouts);
+  if (mask.has('tool_timeouts')) patch.toolTimeouts = toToolTimeouts(changes?.toolTimeouts ?? {}) ?? null;
   const target = changedTarget(mask, changes, stored.target);
   if (target !== stored.target) patch.target = target;
   return patch;
@@ -77,7 +90,7 @@ function readMask({ updateMask, changes }: UpdateMcpServerRequest): ReadonlySet<
   const mask = new Set<MaskPath>();
   for (const path of updateMask.paths) {
     const known = PATHS.find((candidate) => candidate === path);
-    if (known === undefined) throw wrong('update_mask', `"${path}" is not one of ${PATHS.join(', ')}`);
+    if (known === undefined) throw wrongField('update_mask', `"${path}" is not one of ${PATHS.join(', ')}`);
     mask.add(known);
   }
   return mask;
@@ -91,6 +104,9 @@ function populated(changes: McpServerChanges | undefined): ReadonlySet<MaskPath>
   if (Object.keys(changes.headers).length > 0) mask.add('headers');
   if (changes.toolPrefix !== undefined) mask.add('tool_prefix');
   if (changes.enabled !== undefined) mask.add('enabled');
+  if (changes.timeouts?.idle !== undefined) mask.add('timeouts.idle');
+  if (changes.timeouts?.total !== undefined) mask.add('timeouts.total');
+  if (Object.keys(changes.toolTimeouts).length > 0) mask.add('tool_timeouts');
   return mask;
 }
 
@@ -107,13 +123,13 @@ function changedTarget(
   } else if (mask.has('stdio') && given.case === 'stdio') {
     target = toStdioTarget(given.value, 'changes.stdio');
   } else if (mask.has('url')) {
-    throw wrong('changes.url', 'a url can be replaced, not cleared');
+    throw wrongField('changes.url', 'a url can be replaced, not cleared');
   } else if (mask.has('stdio')) {
-    throw wrong('changes.stdio', 'a command can be replaced, not cleared');
+    throw wrongField('changes.stdio', 'a command can be replaced, not cleared');
   }
   target = withStdioFields(mask, given.case === 'stdio' ? given.value : undefined, target);
   if (!mask.has('headers')) return target;
-  if (target.kind !== 'http') throw wrong('changes.headers', 'only a server with a url has headers');
+  if (target.kind !== 'http') throw wrongField('changes.headers', 'only a server with a url has headers');
   return { ...target, headers: changes?.headers ?? {} };
 }
 
@@ -124,9 +140,10 @@ function withStdioFields(
 ): ServerTarget {
   const named = PATHS.find((path) => path.startsWith('stdio.') && mask.has(path));
   if (named === undefined || mask.has('stdio')) return target;
-  if (target.kind !== 'stdio') throw wrong(`changes.${named}`, 'only a server with a stdio command has this');
+  if (target.kind !== 'stdio')
+    throw wrongField(`changes.${named}`, 'only a server with a stdio command has this');
   if (mask.has('stdio.command') && (given === undefined || given.command === '')) {
-    throw wrong('changes.stdio.command', 'a command can be replaced, not cleared');
+    throw wrongField('changes.stdio.command', 'a command can be replaced, not cleared');
   }
   const { cwd: storedCwd, ...rest } = target;
   const cwd = mask.has('stdio.cwd') ? given?.cwd : storedCwd;
@@ -137,9 +154,4 @@ function withStdioFields(
     ...(mask.has('stdio.env') ? { env: given?.env ?? {} } : {}),
     ...(cwd === undefined || cwd === '' ? {} : { cwd }),
   };
-}
-
-function wrong(field: string, description: string): GatewayError {
-  const violation: FieldViolation = { field, description };
-  return new GatewayError(Code.InvalidArgument, `${field}: ${description}`, { fields: [violation] });
 }

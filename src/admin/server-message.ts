@@ -9,10 +9,11 @@ import {
   McpServerSchema,
   McpServer_Health_State as State,
 } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import { timeoutsMessage } from './timeouts.ts';
 
 /** A server as shown: with the names of its headers and variables, and none of their values. */
 export function toServerMessage(record: ServerRecord, health: ServerHealth): McpServer {
-  const { target } = record;
+  const { target, timeouts, toolTimeouts = {} } = record;
   return create(McpServerSchema, {
     id: record.id,
     name: record.name,
@@ -23,6 +24,10 @@ export function toServerMessage(record: ServerRecord, health: ServerHealth): Mcp
     createTime: timestampFromDate(record.createdAt),
     updateTime: timestampFromDate(record.updatedAt),
     health: toHealth(health),
+    ...(timeouts === undefined ? {} : { timeouts: timeoutsMessage(timeouts) }),
+    toolTimeouts: Object.fromEntries(
+      Object.entries(toolTimeouts).map(([tool, limits]) => [tool, timeoutsMessage(limits)]),
+    ),
   });
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { collectEnv, collectHeader, splitCommand } from './server-options.ts';
+import { collectEnv, collectHeader, collectToolTimeout, splitCommand } from './server-options.ts';
 
 test('a command line is split at spaces, and quotes keep words together', () => {
   const cases: [string, string, string[]][] = [
@@ -34,6 +34,31 @@ test('__proto__ is a name like any other', () => {
 test('headers and variables without a name or a separator are refused', () => {
   for (const text of ['', ':', ': value', 'name']) assert.throws(() => collectHeader(text), { exitCode: 2 });
   for (const text of ['', '=', '=value', 'name']) assert.throws(() => collectEnv(text), { exitCode: 2 });
+});
+
+test("tools' time limits are collected, the maximum apart", () => {
+  const first = collectToolTimeout('a=b=:1h');
+  const limits = collectToolTimeout('search=5m:1h', collectToolTimeout('quick=2s', first));
+  assert.deepEqual(
+    { ...limits },
+    {
+      'a=b': { totalMs: 3_600_000 },
+      quick: { idleMs: 2000 },
+      search: { idleMs: 300_000, totalMs: 3_600_000 },
+    },
+  );
+  for (const text of [
+    '',
+    'search',
+    '=5m',
+    'search=',
+    'search=5',
+    'search=5m:',
+    'search=5m:1h:2h',
+    'search=:',
+  ]) {
+    assert.throws(() => collectToolTimeout(text), { exitCode: 2, message: /^--tool-timeout: / }, text);
+  }
 });
 
 test('an error does not repeat what may be a secret', () => {

@@ -1,5 +1,7 @@
 import { parseArgsStringToArgv } from 'string-argv';
+import { parseDuration } from './durations.ts';
 import { usageError } from './exit.ts';
+import type { Timeouts } from './new-server.ts';
 
 /** `--header "Name: value"`, collected into an object. */
 export function collectHeader(text: string, collected: Readonly<Record<string, string>> = {}) {
@@ -15,12 +17,23 @@ export function collectEnv(text: string, collected: Readonly<Record<string, stri
   return withEntry(collected, text.slice(0, equals), text.slice(equals + 1));
 }
 
+/** `--tool-timeout NAME=5m`, `NAME=5m:1h` or `NAME=:1h`, collected into an object. */
+export function collectToolTimeout(text: string, collected: Readonly<Record<string, Timeouts>> = {}) {
+  const option = '--tool-timeout';
+  // The last one: a tool's name may have the sign in it, a time has not.
+  const equals = text.lastIndexOf('=');
+  const [idle = '', total, ...more] = text.slice(equals + 1).split(':');
+  if (equals < 1 || more.length > 0 || (idle === '' && total === undefined)) {
+    throw usageError(`${option}: expected NAME=TIME or NAME=TIME:MAXIMUM, such as search=5m:1h`);
+  }
+  return withEntry(collected, text.slice(0, equals), {
+    ...(idle === '' ? {} : { idleMs: parseDuration(idle, option) }),
+    ...(total === undefined ? {} : { totalMs: parseDuration(total, option) }),
+  });
+}
+
 /** Without a prototype, so that `__proto__` is a name like any other. */
-function withEntry(
-  record: Readonly<Record<string, string>>,
-  key: string,
-  value: string,
-): Record<string, string> {
+function withEntry<T>(record: Readonly<Record<string, T>>, key: string, value: T): Record<string, T> {
   return Object.assign(Object.create(null), record, { [key]: value });
 }
 

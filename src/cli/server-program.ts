@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { type Context, examples } from './context.ts';
+import { parseDuration } from './durations.ts';
 import { usageError } from './exit.ts';
-import type { NewServer, NewTarget } from './new-server.ts';
-import { collectEnv, collectHeader, splitCommand } from './server-options.ts';
+import type { NewServer, NewTarget, Timeouts } from './new-server.ts';
+import { collectEnv, collectHeader, collectToolTimeout, splitCommand } from './server-options.ts';
 import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
 
 interface AddOptions {
@@ -13,11 +14,19 @@ interface AddOptions {
   readonly env?: Record<string, string>;
   readonly cwd?: string;
   readonly disabled?: boolean;
+  readonly timeout?: number;
+  readonly maxTimeout?: number;
+  readonly toolTimeout?: Record<string, Timeouts>;
 }
 
 const QUOTES = 'its command line; quotes keep words together';
 const HEADER = 'header sent with each request, "Name: value"; repeatable';
 const ENV = 'variable of the process, NAME=value; repeatable';
+const TIMEOUT = 'end a call after so long without a sign of life, such as 90s or 5m';
+const MAX_TIMEOUT = 'end a call after so long whatever its progress, such as 30m';
+const TOOL_TIMEOUT = 'both for one tool by its own name, NAME=5m or NAME=5m:1h; repeatable';
+const timeout = (text: string) => parseDuration(text, '--timeout');
+const maxTimeout = (text: string) => parseDuration(text, '--max-timeout');
 
 /** `dragon server …` and `dragon import`. */
 export function addServerCommands(program: Command, context: Context): void {
@@ -48,6 +57,9 @@ export function addServerCommands(program: Command, context: Context): void {
     .option('--header <header>', HEADER, collectHeader)
     .option('--env <variable>', ENV, collectEnv)
     .option('--cwd <folder>', 'folder to start the process in')
+    .option('--timeout <time>', TIMEOUT, timeout)
+    .option('--max-timeout <time>', MAX_TIMEOUT, maxTimeout)
+    .option('--tool-timeout <limits>', TOOL_TIMEOUT, collectToolTimeout)
     .option('--disabled', 'add it without showing it to clients')
     .addHelpText(
       'after',
@@ -55,6 +67,7 @@ export function addServerCommands(program: Command, context: Context): void {
         'dragon server add docs --url https://example.com/mcp --header "Authorization: Bearer TOKEN"',
         'dragon server add files --command "npx -y @modelcontextprotocol/server-filesystem \'/my documents\'"',
         'dragon server add memory --env MEMORY_FILE_PATH=/tmp/memory.json -- npx -y @modelcontextprotocol/server-memory',
+        'dragon server add slow --url https://example.com/mcp --timeout 90s --tool-timeout export=10m:1h',
       ]),
     )
     .action((name: string, words: string[], options: AddOptions, command: Command) => {
@@ -103,6 +116,13 @@ export function addServerCommands(program: Command, context: Context): void {
     .option('--header <header>', `${HEADER}; together they replace all headers`, collectHeader)
     .option('--env <variable>', `${ENV}; together they replace all variables`, collectEnv)
     .option('--cwd <folder>', 'folder to start the process in')
+    .option('--timeout <time>', TIMEOUT, timeout)
+    .option('--max-timeout <time>', MAX_TIMEOUT, maxTimeout)
+    .option(
+      '--tool-timeout <limits>',
+      `${TOOL_TIMEOUT}; together they replace those of all tools`,
+      collectToolTimeout,
+    )
     .option('--clear <field...>', `set back: ${[...CLEARABLE.keys()].join(', ')}`)
     .option('--enable', 'show it to clients')
     .option('--disable', 'hide it from clients')
@@ -185,10 +205,12 @@ export function addServerCommands(program: Command, context: Context): void {
 }
 
 function newServer(name: string, words: readonly string[], options: AddOptions): NewServer {
-  const { toolPrefix, disabled } = options;
+  const { toolPrefix, disabled, timeout: idleMs, maxTimeout: totalMs, toolTimeout: toolTimeouts } = options;
   return {
     name,
     target: targetOf(words, options),
+    timeouts: { ...(idleMs !== undefined && { idleMs }), ...(totalMs !== undefined && { totalMs }) },
+    ...(toolTimeouts !== undefined && { toolTimeouts }),
     ...(toolPrefix !== undefined && { toolPrefix }),
     ...(disabled && { enabled: false }),
   };

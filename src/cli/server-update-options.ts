@@ -1,3 +1,5 @@
+import type { Timeouts } from './new-server.ts';
+
 /** Options of `dragon server update`: what is absent stays as it is. */
 export interface UpdateOptions {
   readonly name?: string;
@@ -7,6 +9,11 @@ export interface UpdateOptions {
   readonly env?: Record<string, string>;
   readonly cwd?: string;
   readonly toolPrefix?: string;
+  /** In milliseconds. */
+  readonly timeout?: number;
+  /** In milliseconds. */
+  readonly maxTimeout?: number;
+  readonly toolTimeout?: Record<string, Timeouts>;
   readonly clear?: readonly string[];
   readonly enable?: boolean;
   readonly disable?: boolean;
@@ -18,4 +25,7 @@ export const CLEARABLE: ReadonlyMap<string, string> = new Map([
   ['env', 'stdio.env'],
   ['cwd', 'stdio.cwd'],
   ['tool-prefix', 'tool_prefix'],
+  ['timeout', 'timeouts.idle'],
+  ['max-timeout', 'timeouts.total'],
+  ['tool-timeouts', 'tool_timeouts'],
 ]);

@@ -1,9 +1,14 @@
 import { create } from '@bufbuild/protobuf';
-import { McpServerSchema, StdioCommandSchema } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import {
+  CallTimeoutsSchema,
+  McpServerSchema,
+  StdioCommandSchema,
+} from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import { McpServerChangesSchema } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
 import { usageError } from './exit.ts';
 import { type GlobalOptions, type Io, print } from './io.ts';
 import { byName, type Management, messageJson } from './management.ts';
+import { timeoutsMessage, toolTimeoutsMessage } from './new-server.ts';
 import { splitCommand } from './server-options.ts';
 import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
 import { serverDetails } from './server-view.ts';
@@ -68,6 +73,17 @@ function updateOf(update: UpdateOptions) {
     changes.enabled = update.enable === true;
     paths.push('enabled');
   }
+  const limits = timeoutsOf(update);
+  if (limits.paths.length > 0) {
+    changes.timeouts = limits.value;
+    paths.push(...limits.paths);
+  }
+  if (update.toolTimeout !== undefined) {
+    for (const [tool, value] of Object.entries(toolTimeoutsMessage(update.toolTimeout))) {
+      changes.toolTimeouts[tool] = create(CallTimeoutsSchema, value);
+    }
+    paths.push('tool_timeouts');
+  }
   for (const word of update.clear ?? []) {
     const path = CLEARABLE.get(word);
     if (path === undefined) throw usageError(`--clear: expected one of ${[...CLEARABLE.keys()].join(', ')}`);
@@ -75,6 +91,20 @@ function updateOf(update: UpdateOptions) {
     paths.push(path);
   }
   return { changes, paths };
+}
+
+function timeoutsOf({ timeout, maxTimeout }: UpdateOptions) {
+  const value = create(
+    CallTimeoutsSchema,
+    timeoutsMessage({
+      ...(timeout !== undefined && { idleMs: timeout }),
+      ...(maxTimeout !== undefined && { totalMs: maxTimeout }),
+    }),
+  );
+  const paths: string[] = [];
+  if (timeout !== undefined) paths.push('timeouts.idle');
+  if (maxTimeout !== undefined) paths.push('timeouts.total');
+  return { value, paths };
 }
 
 function stdioOf({ command, env, cwd }: UpdateOptions) {

@@ -1,5 +1,10 @@
-import { timestampDate } from '@bufbuild/protobuf/wkt';
-import { type McpServer, McpServer_Health_State as State } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import { durationMs, timestampDate } from '@bufbuild/protobuf/wkt';
+import {
+  type CallTimeouts,
+  type McpServer,
+  McpServer_Health_State as State,
+} from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import { formatDuration } from './durations.ts';
 import { cut, fields, table } from './table.ts';
 
 const ERROR_COLUMNS = 60;
@@ -26,12 +31,18 @@ export function serverDetails(server: McpServer): string {
     ['variables', stdio?.envNames.join(', ') ?? ''],
     ['folder', stdio?.cwd ?? ''],
   ];
+  const limits: [string, string][] = [
+    ['timeout', durationText(server.timeouts?.idle)],
+    ['max timeout', durationText(server.timeouts?.total)],
+    ['tool timeouts', Object.entries(server.toolTimeouts).map(toolTimeoutText).join(', ')],
+  ];
   return fields([
     ['name', server.name],
     ['id', server.id],
     [stdio === undefined ? 'url' : 'command', targetText(server)],
     ...optional.filter(([, value]) => value !== ''),
     ['tool prefix', server.toolPrefix === '' ? '(none)' : server.toolPrefix],
+    ...limits.filter(([, value]) => value !== ''),
     ['enabled', server.enabled ? 'yes' : 'no'],
     ['health', healthText(server)],
     ['added', timeText(server.createTime)],
@@ -48,6 +59,15 @@ function targetText({ target }: McpServer): string {
 function quoted(word: string): string {
   if (word !== '' && !/[\s"']/.test(word)) return word;
   return word.includes('"') ? `'${word}'` : `"${word}"`;
+}
+
+/** As `--tool-timeout` takes it. */
+function toolTimeoutText([tool, { idle, total }]: [string, CallTimeouts]): string {
+  return `${tool}=${durationText(idle)}${total === undefined ? '' : `:${durationText(total)}`}`;
+}
+
+function durationText(duration: CallTimeouts['idle']): string {
+  return duration === undefined ? '' : formatDuration(durationMs(duration));
 }
 
 function healthText({ health }: McpServer): string {

@@ -158,12 +158,14 @@ export const settings = z.object({
   callTimeoutMs: setting('DRAGON_CALL_TIMEOUT_MS', kinds.milliseconds, {
     group: 'Time limits',
     default: '60000',
-    description: 'For a call to a server, counted from its last progress notification.',
+    description:
+      'For a call to a server, counted from its last sign of life, such as progress. Servers and their tools may have limits of their own.',
   }),
   callMaxTimeoutMs: setting('DRAGON_CALL_MAX_TIMEOUT_MS', kinds.milliseconds, {
     group: 'Time limits',
     default: '600000',
-    description: 'For a call to a server, whatever its progress. Not shorter than `DRAGON_CALL_TIMEOUT_MS`.',
+    description:
+      'For a call to a server, whatever its progress. Not shorter than `DRAGON_CALL_TIMEOUT_MS`. Servers and their tools may have limits of their own.',
   }),
   stdioStartTimeoutMs: setting('DRAGON_STDIO_START_TIMEOUT_MS', kinds.milliseconds, {
     group: 'Time limits',

@@ -76,6 +76,27 @@ test('a server from add to remove', async () => {
   assert.match(gone.err, /^dragon: .+\n$/);
 });
 
+test('time limits are shown as they are given, changed and cleared', async () => {
+  const times = ['--timeout', '90s', '--max-timeout', '30m'];
+  const tools = ['--tool-timeout', 'slow=5m:1h', '--tool-timeout', 'hold=:2h'];
+  await ok('server', 'add', 'limited', '--url', server.url, ...times, ...tools);
+  const shown = await ok('server', 'get', 'limited');
+  assert.match(shown, /^timeout +1m30s$/m);
+  assert.match(shown, /^max timeout +30m$/m);
+  assert.match(shown, /^tool timeouts +(slow=5m:1h, hold=:2h|hold=:2h, slow=5m:1h)$/m);
+
+  const changed = await json('server', 'update', 'limited', '--timeout', '10s', '--tool-timeout', 'slow=1s');
+  assert.deepEqual(changed.timeouts, { idle: '10s', total: '1800s' });
+  assert.deepEqual(changed.toolTimeouts, { slow: { idle: '1s' } });
+  const wrong = await run(['server', 'update', 'limited', '--timeout', '31m']);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.err, /idle \(1860000 ms\) must not be longer than total/);
+  const most = await json('server', 'update', 'limited', '--clear', 'timeout', 'tool-timeouts');
+  assert.deepEqual(most.timeouts, { total: '1800s' });
+  assert.deepEqual(most.toolTimeouts, {});
+  await ok('server', 'remove', 'limited');
+});
+
 test('tools are listed and called by their public names', async () => {
   await ok('server', 'add', 'tools', '--url', server.url);
   const names = (await json('tools')).map(({ name }: { name: string }) => name);

@@ -194,6 +194,36 @@ test('bad input names the field', async (context) => {
     }),
     'stdio.env["a=b"]',
   );
+  const limits = (idle: number, total: number) => ({
+    idle: { seconds: BigInt(idle) },
+    total: { seconds: BigInt(total) },
+  });
+  await assertInvalid(client.createMcpServer({ name: 'a', target: url, timeouts: limits(2, 1) }), 'timeouts');
+  await assertInvalid(
+    client.createMcpServer({ name: 'a', target: url, timeouts: limits(0, 1) }),
+    'timeouts.idle',
+  );
+  await assertInvalid(
+    client.createMcpServer({ name: 'a', target: url, timeouts: limits(1, 7 * 86_400 + 1) }),
+    'timeouts.total',
+  );
+  await assertInvalid(
+    client.createMcpServer({ name: 'a', target: url, toolTimeouts: { 'a b': limits(2, 1) } }),
+    'tool_timeouts["a b"]',
+  );
+  await assertInvalid(
+    client.createMcpServer({ name: 'a', target: url, toolTimeouts: { t: {} } }),
+    'tool_timeouts["t"]',
+  );
+  await assertInvalid(
+    client.createMcpServer({ name: 'a', target: url, toolTimeouts: { '': limits(1, 1) } }),
+    'tool_timeouts[""]',
+  );
+  const tooMany = Object.fromEntries(Array.from({ length: 257 }, (_, n) => [`t${n}`, limits(1, 1)]));
+  await assertInvalid(
+    client.createMcpServer({ name: 'a', target: url, toolTimeouts: tooMany }),
+    'tool_timeouts',
+  );
   await assertInvalid(client.getMcpServer({}), 'server');
   await assertInvalid(client.getMcpServer({ server: {} }), 'server.ref');
   await assertInvalid(client.getMcpServer(identified('')), 'server.id');
@@ -302,6 +332,37 @@ test('an update changes what the mask names and nothing else', async (context) =
   });
   assert.equal(cleared.server?.toolPrefix, 'a');
   assert.deepEqual(cleared.server.headerNames, []);
+});
+
+test('time limits are shown as they were given, and changed one by one', async (context) => {
+  const { client, servers } = await started(context);
+  const { server } = await client.createMcpServer({
+    name: 'a',
+    target: { case: 'url', value: 'http://x' },
+    timeouts: { idle: { seconds: 90n } },
+    toolTimeouts: { slow: { idle: { nanos: 250_000_000 }, total: { seconds: 3600n } } },
+  });
+  assert.equal(server?.timeouts?.idle?.seconds, 90n);
+  assert.equal(server.timeouts.total, undefined);
+  assert.deepEqual(Object.keys(server.toolTimeouts), ['slow']);
+  assert.equal(durationMs(server.toolTimeouts['slow']!.idle!), 250);
+  assert.deepEqual(servers.records.get(server.id)?.timeouts, { idleMs: 90_000 });
+  const updated = await client.updateMcpServer({
+    ...named('a'),
+    changes: { timeouts: { total: { seconds: 100n } } },
+  });
+  assert.equal(updated.server?.timeouts?.idle?.seconds, 90n);
+  assert.equal(updated.server.timeouts.total?.seconds, 100n);
+  await assertInvalid(
+    client.updateMcpServer({ ...named('a'), changes: { timeouts: { total: { seconds: 80n } } } }),
+    'changes.timeouts',
+  );
+  const cleared = await client.updateMcpServer({
+    ...named('a'),
+    updateMask: { paths: ['timeouts', 'tool_timeouts'] },
+  });
+  assert.equal(cleared.server?.timeouts, undefined);
+  assert.deepEqual(cleared.server?.toolTimeouts, {});
 });
 
 test('an update that cannot be made names the field', async (context) => {

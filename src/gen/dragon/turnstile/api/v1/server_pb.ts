@@ -5,15 +5,15 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../../buf/validate/validate_pb.ts";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file dragon/turnstile/api/v1/server.proto.
  */
 export const file_dragon_turnstile_api_v1_server: GenFile = /*@__PURE__*/
-  fileDesc("CiRkcmFnb24vdHVybnN0aWxlL2FwaS92MS9zZXJ2ZXIucHJvdG8SF2RyYWdvbi50dXJuc3RpbGUuYXBpLnYxIqwECglNY3BTZXJ2ZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgN1cmwYAyABKAlIABI1CgVzdGRpbxgEIAEoCzIkLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvU2VydmVySAASFAoMaGVhZGVyX25hbWVzGAUgAygJEhMKC3Rvb2xfcHJlZml4GAYgASgJEg8KB2VuYWJsZWQYByABKAgSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZoZWFsdGgYCiABKAsyKS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoGtsBCgZIZWFsdGgSPgoFc3RhdGUYASABKA4yLy5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoLlN0YXRlEg0KBWVycm9yGAIgASgJEi4KCmNoZWNrX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlIKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfVU5LTk9XThABEgwKCFNUQVRFX09LEAISEQoNU1RBVEVfRkFJTElORxADQggKBnRhcmdldCJMCgtTdGRpb1NlcnZlchIPCgdjb21tYW5kGAEgASgJEgwKBGFyZ3MYAiADKAkSEQoJZW52X25hbWVzGAMgAygJEgsKA2N3ZBgEIAEoCSLDAgoMU3RkaW9Db21tYW5kEhkKB2NvbW1hbmQYASABKAlCCLpIBXIDGIAgEh8KBGFyZ3MYAiADKAlCEbpIDpIBCxCAAiIGcgQYgIACErMBCgNlbnYYAyADKAsyLi5kcmFnb24udHVybnN0aWxlLmFwaS52MS5TdGRpb0NvbW1hbmQuRW52RW50cnlCdrpIc5oBcBCAAiJjugFgCghlbnYubmFtZRIxbXVzdCBiZSBhIHZhcmlhYmxlJ3MgbmFtZTogbm90IGVtcHR5LCB3aXRob3V0ICc9JxohdGhpcyAhPSAnJyAmJiAhdGhpcy5jb250YWlucygnPScpKgZyBBiAgAISFQoDY3dkGAQgASgJQgi6SAVyAxiAIBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDE1jcFNlcnZlclJlZhIXCgJpZBgBIAEoCUIJukgGcgQQARhASAASGQoEbmFtZRgCIAEoCUIJukgGcgQQARhASABCDAoDcmVmEgW6SAIIAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiRkcmFnb24vdHVybnN0aWxlL2FwaS92MS9zZXJ2ZXIucHJvdG8SF2RyYWdvbi50dXJuc3RpbGUuYXBpLnYxIo4GCglNY3BTZXJ2ZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgN1cmwYAyABKAlIABI1CgVzdGRpbxgEIAEoCzIkLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvU2VydmVySAASFAoMaGVhZGVyX25hbWVzGAUgAygJEhMKC3Rvb2xfcHJlZml4GAYgASgJEg8KB2VuYWJsZWQYByABKAgSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZoZWFsdGgYCiABKAsyKS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoEjcKCHRpbWVvdXRzGAsgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzEksKDXRvb2xfdGltZW91dHMYDCADKAsyNC5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuVG9vbFRpbWVvdXRzRW50cnkaWgoRVG9vbFRpbWVvdXRzRW50cnkSCwoDa2V5GAEgASgJEjQKBXZhbHVlGAIgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzOgI4ARrbAQoGSGVhbHRoEj4KBXN0YXRlGAEgASgOMi8uZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkhlYWx0aC5TdGF0ZRINCgVlcnJvchgCIAEoCRIuCgpjaGVja190aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJSCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1VOS05PV04QARIMCghTVEFURV9PSxACEhEKDVNUQVRFX0ZBSUxJTkcQA0IICgZ0YXJnZXQisgMKDENhbGxUaW1lb3V0cxKRAQoEaWRsZRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJoukhlugFiCg50aW1lb3V0cy5yYW5nZRIbbXVzdCBiZSBmcm9tIDEgbXMgdG8gNyBkYXlzGjN0aGlzID49IGR1cmF0aW9uKCcxbXMnKSAmJiB0aGlzIDw9IGR1cmF0aW9uKCcxNjhoJykSkgEKBXRvdGFsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQmi6SGW6AWIKDnRpbWVvdXRzLnJhbmdlEhttdXN0IGJlIGZyb20gMSBtcyB0byA3IGRheXMaM3RoaXMgPj0gZHVyYXRpb24oJzFtcycpICYmIHRoaXMgPD0gZHVyYXRpb24oJzE2OGgnKTp5ukh2GnQKDnRpbWVvdXRzLm9yZGVyEiJpZGxlIG11c3Qgbm90IGJlIGxvbmdlciB0aGFuIHRvdGFsGj4haGFzKHRoaXMuaWRsZSkgfHwgIWhhcyh0aGlzLnRvdGFsKSB8fCB0aGlzLmlkbGUgPD0gdGhpcy50b3RhbCJMCgtTdGRpb1NlcnZlchIPCgdjb21tYW5kGAEgASgJEgwKBGFyZ3MYAiADKAkSEQoJZW52X25hbWVzGAMgAygJEgsKA2N3ZBgEIAEoCSLDAgoMU3RkaW9Db21tYW5kEhkKB2NvbW1hbmQYASABKAlCCLpIBXIDGIAgEh8KBGFyZ3MYAiADKAlCEbpIDpIBCxCAAiIGcgQYgIACErMBCgNlbnYYAyADKAsyLi5kcmFnb24udHVybnN0aWxlLmFwaS52MS5TdGRpb0NvbW1hbmQuRW52RW50cnlCdrpIc5oBcBCAAiJjugFgCghlbnYubmFtZRIxbXVzdCBiZSBhIHZhcmlhYmxlJ3MgbmFtZTogbm90IGVtcHR5LCB3aXRob3V0ICc9JxohdGhpcyAhPSAnJyAmJiAhdGhpcy5jb250YWlucygnPScpKgZyBBiAgAISFQoDY3dkGAQgASgJQgi6SAVyAxiAIBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDE1jcFNlcnZlclJlZhIXCgJpZBgBIAEoCUIJukgGcgQQARhASAASGQoEbmFtZRgCIAEoCUIJukgGcgQQARhASABCDAoDcmVmEgW6SAIIAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * An MCP server behind the gateway.
@@ -99,6 +99,20 @@ export type McpServer = Message<"dragon.turnstile.api.v1.McpServer"> & {
    * @generated from field: dragon.turnstile.api.v1.McpServer.Health health = 10;
    */
   health?: McpServer_Health | undefined;
+
+  /**
+   * Time limits of calls to it, where they are other than the gateway's.
+   *
+   * @generated from field: dragon.turnstile.api.v1.CallTimeouts timeouts = 11;
+   */
+  timeouts?: CallTimeouts | undefined;
+
+  /**
+   * Time limits of calls of single tools, by the server's own name of the tool, where they are other than the server's.
+   *
+   * @generated from field: map<string, dragon.turnstile.api.v1.CallTimeouts> tool_timeouts = 12;
+   */
+  toolTimeouts: { [key: string]: CallTimeouts };
 };
 
 /**
@@ -192,6 +206,35 @@ export const McpServer_Health_StateSchema: GenEnum<McpServer_Health_State> = /*@
   enumDesc(file_dragon_turnstile_api_v1_server, 0, 0, 0);
 
 /**
+ * Time limits of a call. What is unset is taken from the wider setting: a tool's from the server's, a server's from the
+ * gateway's (DRAGON_CALL_TIMEOUT_MS and DRAGON_CALL_MAX_TIMEOUT_MS). Counted in milliseconds.
+ *
+ * @generated from message dragon.turnstile.api.v1.CallTimeouts
+ */
+export type CallTimeouts = Message<"dragon.turnstile.api.v1.CallTimeouts"> & {
+  /**
+   * Since the call was sent, or since the server's last sign of life for it, such as progress.
+   *
+   * @generated from field: google.protobuf.Duration idle = 1;
+   */
+  idle?: Duration | undefined;
+
+  /**
+   * In all, whatever progress the server reports. Where it is unset, a longer `idle` makes it as long.
+   *
+   * @generated from field: google.protobuf.Duration total = 2;
+   */
+  total?: Duration | undefined;
+};
+
+/**
+ * Describes the message dragon.turnstile.api.v1.CallTimeouts.
+ * Use `create(CallTimeoutsSchema)` to create a new message.
+ */
+export const CallTimeoutsSchema: GenMessage<CallTimeouts> = /*@__PURE__*/
+  messageDesc(file_dragon_turnstile_api_v1_server, 1);
+
+/**
  * A server that is a child process of the gateway, as shown.
  *
  * @generated from message dragon.turnstile.api.v1.StdioServer
@@ -231,7 +274,7 @@ export type StdioServer = Message<"dragon.turnstile.api.v1.StdioServer"> & {
  * Use `create(StdioServerSchema)` to create a new message.
  */
 export const StdioServerSchema: GenMessage<StdioServer> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 1);
+  messageDesc(file_dragon_turnstile_api_v1_server, 2);
 
 /**
  * A server that is a child process of the gateway, as given.
@@ -273,7 +316,7 @@ export type StdioCommand = Message<"dragon.turnstile.api.v1.StdioCommand"> & {
  * Use `create(StdioCommandSchema)` to create a new message.
  */
 export const StdioCommandSchema: GenMessage<StdioCommand> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 2);
+  messageDesc(file_dragon_turnstile_api_v1_server, 3);
 
 /**
  * Names one server of the caller, by its id or by its name.
@@ -310,5 +353,5 @@ export type McpServerRef = Message<"dragon.turnstile.api.v1.McpServerRef"> & {
  * Use `create(McpServerRefSchema)` to create a new message.
  */
 export const McpServerRefSchema: GenMessage<McpServerRef> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 3);
+  messageDesc(file_dragon_turnstile_api_v1_server, 4);
 
