@@ -19,7 +19,7 @@ const LAYERS = {
   catalog: [...SHARED, 'downstream/', 'coordination/', 'jobs/'],
   router: [...SHARED, 'catalog/', 'downstream/', 'session/', 'coordination/'],
   admin: [...SHARED, 'catalog/', 'session/', 'auth/', 'db/', 'gen/'],
-  edge: [...SHARED, 'auth/', 'session/', 'router/', 'admin/', 'downstream/port'],
+  edge: [...SHARED, 'auth/', 'session/', 'router/', 'admin/', 'downstream/port', 'coordination/members'],
   config: ['config', ...SHARED],
   cli: ['config', 'config/', 'main', 'gen/'],
   gen: [],

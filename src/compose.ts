@@ -4,6 +4,9 @@ import { Catalogs } from './catalog/catalogs.ts';
 import { CatalogServerManager } from './catalog/manager.ts';
 import { ServerRegistry } from './catalog/registry.ts';
 import type { Config } from './config.ts';
+import type { Coordination } from './coordination/coordination.ts';
+import { Heartbeat } from './coordination/heartbeat.ts';
+import { createMemoryCoordination } from './coordination/memory/index.ts';
 import { type Database, openDatabase } from './db/database.ts';
 import { Breakers } from './downstream/breaker.ts';
 import { STDIO_OFF, TransportConnector } from './downstream/connector.ts';
@@ -43,83 +46,85 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
   const readiness = new NodeReadiness();
   const metrics = createMetrics({ version, nodeId: config.nodeId });
   const running: RunningServer[] = [];
+  const coordination = await openCoordination(config, logger);
   let core: Core | undefined;
   let database: Database | undefined;
+  let mcpAddress = '';
+
+  const heartbeat = new Heartbeat(coordination.members, () => ({
+    id: config.nodeId,
+    address: mcpAddress,
+    version,
+    started,
+    sessions: core?.sessions.size ?? 0,
+    streams: core?.sessions.streams ?? 0,
+    state: readiness.state,
+  }));
 
   const stop = once(async () => {
     readiness.drain();
+    void heartbeat.beat();
     logger.info('stopping');
     core?.sessions.disconnect();
     await Promise.all(running.map((server) => server.close(config.shutdownTimeoutMs)));
-    core?.sessions.close();
+    await core?.sessions.close();
     core?.streams.close();
     await core?.close();
+    await heartbeat.stop();
+    await coordination.close();
     await database?.close();
     await metrics.shutdown();
     logger.info('stopped');
   });
 
-  const urlOf = (port: number) =>
-    `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
-  let mcpAddress = '';
+  const isReady = () => readiness.check();
+  const { host, allowedHosts, allowedOrigins, maxBodyBytes } = config;
+  const urlOf = (port: number) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   try {
     // First of all: whoever watches the start is told that it is under way.
+    const members = () => coordination.members.list();
+    const port = config.managementPort;
     const ops = await startOpsServer({
-      host: config.host,
-      port: config.managementPort,
-      readiness: () => readiness.check(),
-      members: async () => [
-        {
-          id: config.nodeId,
-          address: mcpAddress,
-          version,
-          started,
-          sessions: core?.sessions.size ?? 0,
-          streams: core?.sessions.streams ?? 0,
-          state: readiness.state,
-        },
-      ],
+      host,
+      port,
+      readiness: isReady,
+      members,
       metrics,
       logger,
-      allowedHosts: config.allowedHosts,
+      allowedHosts,
     });
     running.push(ops);
-    database = await openDatabase(config);
-    const parts = createCore(config, logger, database, version, readiness, metrics);
+    await heartbeat.beat();
+    const opened = await openDatabase(config);
+    database = opened;
+    const parts = createCore(config, logger, database, coordination, version, readiness, metrics);
     core = parts;
-    const guard = createGuard({
-      boundHost: config.host,
-      allowedHosts: config.allowedHosts,
-      allowedOrigins: config.allowedOrigins,
-    });
-    const app = createMcpApp({
-      endpoint: parts.endpoint,
-      sse: parts.sse,
-      guard,
-      readiness: () => readiness.check(),
-    });
-    const mcp = await startMcpServer({ host: config.host, port: config.mcpPort, app });
+    const guard = createGuard({ boundHost: host, allowedHosts, allowedOrigins });
+    const app = createMcpApp({ endpoint: parts.endpoint, sse: parts.sse, guard, readiness: isReady });
+    const mcp = await startMcpServer({ host, port: config.mcpPort, app });
     running.push(mcp);
     mcpAddress = new URL(urlOf(mcp.port)).host;
-    const routes = createManagementRoutes({
-      servers: parts.manager,
-      principalOf: async () => LOCAL_PRINCIPAL,
-      readiness: () => readiness.check(),
-      logger,
-    });
     const management = await startManagementServer({
-      host: config.host,
+      host,
       port: config.grpcPort,
-      routes,
-      readiness: () => readiness.check(),
+      routes: createManagementRoutes({
+        servers: parts.manager,
+        principalOf: async () => LOCAL_PRINCIPAL,
+        readiness: isReady,
+        logger,
+      }),
+      readiness: isReady,
       logger,
-      maxBodyBytes: config.maxBodyBytes,
-      allowedHosts: config.allowedHosts,
-      allowedOrigins: config.allowedOrigins,
+      maxBodyBytes,
+      allowedHosts,
+      allowedOrigins,
     });
     running.push(management);
-    const opened = database;
-    readiness.serve(() => opened.ping());
+    readiness.serve({
+      'the database does not answer': () => opened.ping(),
+      'the coordination store does not answer': () => coordination.ping(),
+    });
+    await heartbeat.beat();
     return {
       urls: { mcp: `${urlOf(mcp.port)}/mcp`, management: urlOf(management.port), ops: urlOf(ops.port) },
       stop,
@@ -128,6 +133,15 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     await stop();
     throw error;
   }
+}
+
+/** Redis where one is named, else this process: the cluster is this node. */
+async function openCoordination(config: Config, logger: Logger): Promise<Coordination> {
+  const { redisUrl: url, nodeId, redisPrefix: keyPrefix } = config;
+  if (url === undefined) return createMemoryCoordination({ nodeId, logger });
+  // Loaded only where it is used: the start without it is faster.
+  const { createRedisCoordination } = await import('./coordination/redis/index.ts');
+  return createRedisCoordination({ url, nodeId, keyPrefix, logger });
 }
 
 interface Core {
@@ -143,11 +157,12 @@ function createCore(
   config: Config,
   logger: Logger,
   database: Database,
+  coordination: Coordination,
   version: string,
   readiness: NodeReadiness,
   metrics: Metrics,
 ): Core {
-  const registry = new ServerRegistry(database.servers);
+  const registry = new ServerRegistry(database.servers, coordination.bus);
   const gateway = { name: NAME, version, nodeId: config.nodeId };
   const connector = new TransportConnector({
     identity: { name: NAME, version },
@@ -175,6 +190,7 @@ function createCore(
   const router = new Router({
     catalogs,
     connector,
+    store: coordination.sessions,
     logger,
     identity: { name: NAME, title: TITLE, version },
     deadlines: { idleMs: config.callTimeoutMs, totalMs: config.callMaxTimeoutMs },
@@ -182,16 +198,25 @@ function createCore(
     maxJsonDepth: config.maxJsonDepth,
     breakers,
     metrics,
+    cancelElsewhere: (session, key) => {
+      sessions.cancelElsewhere(session, key).catch(() => {
+        // The store is away: the call runs on until its deadline.
+      });
+    },
   });
-  registry.onChange(({ before }) => {
-    if (before === undefined) return;
-    router.dropServer(before.id);
-    void connector.drop(before.id);
+  registry.onChange(({ serverId }) => {
+    if (serverId === undefined) return;
+    router.dropServer(serverId);
+    void connector.drop(serverId);
   });
   const sessions = new Sessions({
     idleMs: config.sessionIdleMs,
-    log: STREAM_LOG,
-    onEnd: (session) => router.end(session),
+    store: coordination.sessions,
+    log: coordination.streams,
+    bus: coordination.bus,
+    limits: STREAM_LOG,
+    onGone: (session, links) => router.gone(session, links),
+    onMoved: (session) => router.unlisten(session),
   });
   const streams = new EventStreams();
   const endpointOptions: EndpointOptions = {
@@ -226,6 +251,7 @@ function createCore(
     streams,
     close: async () => {
       router.close();
+      registry.close();
       await catalogs.close();
       await connector.close();
     },

@@ -94,6 +94,11 @@ function contradictions(values: z.output<typeof settings>): string[] {
     if (twin !== undefined)
       found.push(`${name}: ${port} is ${twin[0]} too; expected another port, or 0 for any free one.`);
   });
+  if (values.redisUrl !== undefined && values.databaseUrl === undefined) {
+    found.push(
+      'REDIS_URL: set without DATABASE_URL, each node of the cluster would have servers of its own; expected DATABASE_URL too.',
+    );
+  }
   if (values.callMaxTimeoutMs < values.callTimeoutMs) {
     found.push(
       `DRAGON_CALL_MAX_TIMEOUT_MS: ${values.callMaxTimeoutMs} is shorter than DRAGON_CALL_TIMEOUT_MS ` +

@@ -1,13 +1,13 @@
-/** How often the database is asked whether it is there, in milliseconds. */
+/** How often what this node needs is asked whether it is there, in milliseconds. */
 const PROBE_MS = 5000;
 
 /**
- * Whether this node should get requests, and if not, why. Probes ask often and from many sides, so the database is
+ * Whether this node should get requests, and if not, why. Probes ask often and from many sides, so what it needs is
  * asked in the background and they get the last answer.
  */
 export class NodeReadiness {
   #phase: 'starting' | 'serving' | 'draining' = 'starting';
-  #databaseFault: string | undefined;
+  readonly #faults = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
   get isDraining(): boolean {
@@ -19,18 +19,16 @@ export class NodeReadiness {
     return this.#phase === 'starting' ? 'joining' : 'draining';
   }
 
-  /** The start is complete. `ping` rejects while the database is away. */
-  serve(ping: () => Promise<void>): void {
+  /** The start is complete. `probes`, by what it means when they reject. */
+  serve(probes: Readonly<Record<string, () => Promise<void>>>): void {
     this.#phase = 'serving';
     this.#timer = setInterval(() => {
-      ping().then(
-        () => {
-          this.#databaseFault = undefined;
-        },
-        () => {
-          this.#databaseFault = 'the database does not answer';
-        },
-      );
+      for (const [fault, probe] of Object.entries(probes)) {
+        probe().then(
+          () => this.#faults.delete(fault),
+          () => this.#faults.add(fault),
+        );
+      }
     }, PROBE_MS);
     this.#timer.unref();
   }
@@ -43,7 +41,7 @@ export class NodeReadiness {
   check(): { readonly ready: boolean; readonly reasons: readonly string[] } {
     const reasons = [
       ...(this.#phase === 'serving' ? [] : [this.#phase === 'starting' ? 'starting' : 'shutting down']),
-      ...(this.#databaseFault === undefined ? [] : [this.#databaseFault]),
+      ...this.#faults,
     ];
     return { ready: reasons.length === 0, reasons };
   }

@@ -59,11 +59,14 @@ function announce(
 
 function untilToldToStop(logger: Logger): Promise<void> {
   return new Promise((resolve) => {
-    let told = false;
+    let toldAt: number | undefined;
     const stop = (why: string) => {
-      // Told twice: somebody is in a hurry.
-      if (told && why !== 'disconnect') process.exit(1);
-      told = true;
+      if (toldAt !== undefined) {
+        // Told again after a while: somebody is in a hurry. At once: one Ctrl-C came by two ways, the terminal's and npm's.
+        if (why !== 'disconnect' && Date.now() - toldAt > 1000) process.exit(1);
+        return;
+      }
+      toldAt = Date.now();
       logger.info('asked to stop', { why });
       resolve();
     };

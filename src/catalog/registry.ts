@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { type Owner, ownerKey } from '../auth/principal.ts';
+import type { Bus } from '../coordination/bus.ts';
 import type {
   Page,
   PageRequest,
@@ -9,14 +10,16 @@ import type {
   ServerSpec,
 } from '../db/server-record.ts';
 
-/** What has become of one server: its record now and before; one of them is absent when it was added or removed. */
+/** One of an owner's servers is another now. */
 export interface ServerChange {
   readonly owner: Owner;
-  readonly before: ServerRecord | undefined;
-  readonly after: ServerRecord | undefined;
+  /** Absent where any of them may be: news from other nodes may have been missed. */
+  readonly serverId: string | undefined;
 }
 
 export type ServerChangeListener = (change: ServerChange) => void;
+
+const CHANGED = 'servers.changed';
 
 /** Owners whose servers are kept in memory; beyond, the one not used for longest is read again when it comes back. */
 const MAX_OWNERS = 10_000;
@@ -25,10 +28,26 @@ const MAX_OWNERS = 10_000;
 export class ServerRegistry {
   readonly #repository: ServerRepository;
   readonly #listeners = new Set<ServerChangeListener>();
+  readonly #bus: Bus;
+  readonly #unsubscribe: readonly (() => void)[];
   readonly #cache = new LRUCache<string, Promise<readonly ServerRecord[]>>({ max: MAX_OWNERS });
 
-  constructor(repository: ServerRepository) {
+  constructor(repository: ServerRepository, bus: Bus) {
     this.#repository = repository;
+    this.#bus = bus;
+    this.#unsubscribe = [
+      bus.on(CHANGED, ({ tenantId, userId, serverId }) =>
+        this.#tell({
+          owner: { tenantId: String(tenantId), userId: String(userId) },
+          serverId: String(serverId),
+        }),
+      ),
+      bus.onGap(() => this.#forgetAll()),
+    ];
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
   }
 
   /** All servers of an owner, in order of registration. */
@@ -51,21 +70,20 @@ export class ServerRegistry {
   }
 
   async create(owner: Owner, spec: ServerSpec): Promise<ServerRecord> {
-    const after = await this.#repository.create(owner, spec);
-    this.#announce({ owner, before: undefined, after });
-    return after;
+    const created = await this.#repository.create(owner, spec);
+    this.#announce({ owner, serverId: created.id });
+    return created;
   }
 
   async update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord> {
-    const before = await this.#repository.get(owner, id);
-    const after = await this.#repository.update(owner, id, patch);
-    this.#announce({ owner, before, after });
-    return after;
+    const updated = await this.#repository.update(owner, id, patch);
+    this.#announce({ owner, serverId: id });
+    return updated;
   }
 
   async delete(owner: Owner, id: string): Promise<void> {
-    const before = await this.#repository.delete(owner, id);
-    this.#announce({ owner, before, after: undefined });
+    await this.#repository.delete(owner, id);
+    this.#announce({ owner, serverId: id });
   }
 
   onChange(listener: ServerChangeListener): () => void {
@@ -73,8 +91,24 @@ export class ServerRegistry {
     return () => this.#listeners.delete(listener);
   }
 
-  #announce(change: ServerChange): void {
+  /** Here at once, and on the other nodes. */
+  #announce({ owner, serverId }: ServerChange): void {
+    this.#tell({ owner, serverId });
+    this.#bus.broadcast({ kind: CHANGED, ...owner, serverId }).catch(() => {
+      // The bus is away. When it is back, every node forgets what it has and reads again.
+    });
+  }
+
+  #tell(change: ServerChange): void {
     this.#cache.delete(ownerKey(change.owner));
     for (const listener of this.#listeners) listener(change);
+  }
+
+  #forgetAll(): void {
+    for (const key of [...this.#cache.keys()]) {
+      const [tenantId, userId]: readonly string[] = JSON.parse(key);
+      if (tenantId !== undefined && userId !== undefined)
+        this.#tell({ owner: { tenantId, userId }, serverId: undefined });
+    }
   }
 }

@@ -131,7 +131,11 @@ export const postgresUrl = kind('a URL such as postgres://user:password@host:543
   return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text) ? text : undefined;
 });
 
-/** For a setting that has a name already and no effect yet: nobody shall believe it is on. */
-export function unset(reason: string): Kind<string> {
-  return kind<string>(`to be unset: ${reason}`, () => undefined);
-}
+/** Its form only; what it means is for whoever connects. */
+export const redisUrl = kind('a URL such as redis://user:password@host:6379/0', (text) =>
+  /^rediss?(\+sentinel|\+cluster)?:\/\/[^/]/.test(text) ? text : undefined,
+);
+
+export const keyPrefix = kind('1 to 64 letters, digits, `-`, `_`, `.` and `:`', (text) =>
+  /^[A-Za-z0-9._:-]{1,64}$/.test(text) ? text : undefined,
+);

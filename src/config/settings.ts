@@ -55,16 +55,17 @@ export const settings = z.object({
     description:
       'PostgreSQL 12 or newer. Without it, an embedded PostgreSQL keeps its data in `DRAGON_DATA_DIR`. `sslmode` and the other parameters of a PostgreSQL URL are understood; behind a pooler in transaction mode add `prepare=false`.',
   }),
-  redisUrl: optionalSetting(
-    'REDIS_URL',
-    kinds.unset('clustering is not in this version yet, a gateway is one node'),
-    {
-      group: 'Storage',
-      secret: true,
-      description:
-        'Reserved for clustering, which is not in this version: the gateway refuses to start with it.',
-    },
-  ),
+  redisUrl: optionalSetting('REDIS_URL', kinds.redisUrl, {
+    group: 'Storage',
+    secret: true,
+    description:
+      'Redis 7 or newer, which makes gateways with the same one a cluster: `redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://` (see [redis.md](redis.md)). Its nodes share `DATABASE_URL` and `DRAGON_ENCRYPTION_KEY`. Without it, a gateway is one node.',
+  }),
+  redisPrefix: setting('DRAGON_REDIS_PREFIX', kinds.keyPrefix, {
+    group: 'Storage',
+    default: 'dragon:',
+    description: 'Beginning of every Redis key. Clusters that share a Redis differ in it.',
+  }),
   dataDir: setting('DRAGON_DATA_DIR', kinds.folder, {
     group: 'Storage',
     default: '~/.dragon',

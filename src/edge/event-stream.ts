@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { SSE_COMMENT, SSE_EVENT_END, sseEventHead, sseEventText, sseRetryText } from '../protocol/sse.ts';
 import { type ClientStream, eventId, type StreamWriter } from '../session/client-stream.ts';
+import type { StandaloneStream } from '../session/standalone-stream.ts';
 
 /** Proxies drop connections that are silent for a minute or so. */
 const KEEP_ALIVE_MS = 15_000;
@@ -44,7 +45,7 @@ export class EventStreams {
     this.start(response);
     if (primed)
       response.write(`${sseRetryText(RETRY_MS)}${sseEventText('', eventId(stream.id, after ?? 0))}`);
-    const writer = new ResponseStreamWriter(response);
+    const writer = new ResponseStreamWriter(response, () => {});
     const drained = () => stream.drained?.();
     response.on('drain', drained);
     response.on('close', () => {
@@ -54,6 +55,21 @@ export class EventStreams {
     stream.attach(writer, after);
   }
 
+  /** Connects a response to a session's standalone stream; see {@link StandaloneStream.attach}. */
+  async connectStandalone(
+    response: ServerResponse,
+    stream: StandaloneStream,
+    after: number | undefined,
+    primed: boolean,
+  ): Promise<Readonly<Record<string, string>>> {
+    const writer = new ResponseStreamWriter(response, () => this.start(response));
+    const origins = await stream.attach(writer, after, primed);
+    writer.open();
+    if (response.destroyed) stream.detach(writer);
+    else response.on('close', () => stream.detach(writer));
+    return origins;
+  }
+
   close(): void {
     clearInterval(this.#timer);
   }
@@ -61,12 +77,24 @@ export class EventStreams {
 
 class ResponseStreamWriter implements StreamWriter {
   readonly #response: ServerResponse;
+  readonly #open: () => void;
 
-  constructor(response: ServerResponse) {
+  /** `open` makes the response a stream, before the first byte. */
+  constructor(response: ServerResponse, open: () => void) {
     this.#response = response;
+    this.#open = open;
   }
 
-  write(data: string, id: string): boolean {
+  /** The client learns that it is connected, also where there is nothing to tell it yet. */
+  open(): void {
+    if (this.#response.headersSent || this.#response.destroyed) return;
+    this.#open();
+    this.#response.flushHeaders();
+  }
+
+  write(data: string, id: string | undefined): boolean {
+    if (this.#response.destroyed) return true;
+    this.open();
     if (this.#response.writableLength > MAX_UNREAD_BYTES) {
       this.#response.destroy();
       return true;

@@ -4,9 +4,10 @@ import { type Message, parseBody, type RequestMessage, resultText } from '../pro
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { hasBatches, hasPriming, negotiate } from '../protocol/versions.ts';
 import type { Router } from '../router/router.ts';
-import { type ClientStream, parseEventId } from '../session/client-stream.ts';
+import { parseEventId } from '../session/client-stream.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
+import { STANDALONE } from '../session/standalone-stream.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { BatchAnswer } from './batch-answer.ts';
 import { readBody } from './body.ts';
@@ -43,7 +44,8 @@ export class McpEndpoint {
     if (Array.isArray(body)) return this.#batch(request, response, principal, body);
     if (body.kind === 'request' && body.method === 'initialize')
       return this.#initialize(response, principal, body);
-    const session = this.#session(request, principal);
+    const found = this.#session(request, principal);
+    const session = found instanceof Promise ? await found : found;
     if (body.kind === 'request') {
       return this.#options.router.request(
         session,
@@ -51,24 +53,31 @@ export class McpEndpoint {
         new HttpAnswer(response, this.#options.streams, session, body.id),
       );
     }
-    this.#take(session, body);
+    await this.#take(session, body);
     response.writeHead(202).end();
   }
 
   async get(request: IncomingMessage, response: ServerResponse): Promise<void> {
     checkGetHeaders(request.headers);
-    const session = this.#session(request, this.#options.authenticate(request));
-    const { stream, after } = resumption(session, request.headers['last-event-id']);
+    const session = await this.#session(request, this.#options.authenticate(request));
+    const { streams, router } = this.#options;
+    const primed = hasPriming(session.hello.protocolVersion);
     response.on('close', () => {
       session.lastUsed = Date.now();
     });
-    this.#options.streams.connect(response, stream, after, hasPriming(session.hello.protocolVersion));
-    response.flushHeaders();
-    this.#options.router.listen(session);
+    const last = lastEvent(request.headers['last-event-id']);
+    const stream = last === undefined ? undefined : session.requestStream(last.streamId);
+    if (stream !== undefined) {
+      streams.connect(response, stream, last?.sequence, primed);
+      response.flushHeaders();
+      return;
+    }
+    const after = last?.streamId === STANDALONE ? last.sequence : undefined;
+    router.listen(session, await streams.connectStandalone(response, session.stream, after, primed));
   }
 
-  delete(request: IncomingMessage, response: ServerResponse): void {
-    this.#options.sessions.end(this.#session(request, this.#options.authenticate(request)));
+  async delete(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await this.#options.sessions.end(await this.#session(request, this.#options.authenticate(request)));
     response.writeHead(204).end();
   }
 
@@ -85,32 +94,35 @@ export class McpEndpoint {
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     let session: Session;
     try {
-      session = this.#options.sessions.open(principal, readHello(message, negotiate));
+      session = await this.#options.sessions.open(principal, readHello(message, negotiate));
     } catch (thrown) {
-      return writeFailure(response, message.id, this.known(thrown));
+      const error = this.known(thrown);
+      // Nobody can be served now: that is about the HTTP request, and a balancer or client may try again.
+      if (error.code === Code.Unavailable) throw error;
+      return writeFailure(response, message.id, error);
     }
     try {
       const result = await this.#options.router.initialize(session);
       writeJson(response, 200, resultText(message.id, result), { 'mcp-session-id': session.id });
     } catch (thrown) {
-      this.#options.sessions.end(session);
+      await this.#options.sessions.end(session);
       writeFailure(response, message.id, this.known(thrown));
     }
   }
 
-  #session(request: IncomingMessage, principal: Principal): Session {
+  #session(request: IncomingMessage, principal: Principal): Session | Promise<Session> {
     const id = sessionIdOf(request.headers);
     versionOf(request.headers);
     return this.#options.sessions.find(principal, id);
   }
 
-  #batch(
+  async #batch(
     request: IncomingMessage,
     response: ServerResponse,
     principal: Principal,
     messages: readonly Message[],
-  ): void {
-    const session = this.#session(request, principal);
+  ): Promise<void> {
+    const session = await this.#session(request, principal);
     if (!hasBatches(session.hello.protocolVersion)) {
       throw new GatewayError(
         Code.InvalidRequest,
@@ -121,7 +133,7 @@ export class McpEndpoint {
     if (requests.some((message) => message.method === 'initialize')) {
       throw new GatewayError(Code.InvalidRequest, 'Invalid Request: initialize must not be part of a batch');
     }
-    for (const message of messages) if (message.kind !== 'request') this.#take(session, message);
+    for (const message of messages) if (message.kind !== 'request') await this.#take(session, message);
     if (requests.length === 0) {
       response.writeHead(202).end();
       return;
@@ -130,20 +142,13 @@ export class McpEndpoint {
     for (const message of requests) this.#options.router.request(session, message, answers.part(message.id));
   }
 
-  #take(session: Session, message: Exclude<Message, RequestMessage>): void {
-    if (message.kind === 'response') this.#options.router.response(session, message);
+  async #take(session: Session, message: Exclude<Message, RequestMessage>): Promise<void> {
+    if (message.kind === 'response') await this.#options.router.response(session, message);
     else this.#options.router.notification(session, message);
   }
 }
 
-/** The stream that a GET is for: the one that its event id names, from there on, else the one that belongs to no request. */
-function resumption(
-  session: Session,
-  lastEventId: string | string[] | undefined,
-): { stream: ClientStream; after: number | undefined } {
-  const parsed = typeof lastEventId === 'string' ? parseEventId(lastEventId) : undefined;
-  const stream = parsed === undefined ? undefined : session.streamOf(parsed.streamId);
-  return stream === undefined
-    ? { stream: session.stream, after: undefined }
-    : { stream, after: parsed?.sequence };
+/** What a client that comes back says it saw last; undefined for a new one, and for an id that isn't ours. */
+function lastEvent(header: string | string[] | undefined): ReturnType<typeof parseEventId> {
+  return typeof header === 'string' ? parseEventId(header) : undefined;
 }

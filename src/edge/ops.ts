@@ -3,28 +3,16 @@ import type { AddressInfo } from 'node:net';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
+import type { Member } from '../coordination/members.ts';
 import type { Logger, Metrics } from '../telemetry/types.ts';
 import { createGuard } from './guard.ts';
-
-/** A node of the cluster, as shown to operators. */
-interface ClusterMember {
-  readonly id: string;
-  /** Where other nodes reach it, `host:port`. */
-  readonly address: string;
-  readonly version: string;
-  /** When it started, in ISO 8601. */
-  readonly started: string;
-  readonly sessions: number;
-  readonly streams: number;
-  readonly state: 'joining' | 'ready' | 'draining';
-}
 
 export interface OpsServerOptions {
   readonly host: string;
   /** 0 stands for any free port. */
   readonly port: number;
   readonly readiness: Readiness;
-  readonly members: () => Promise<readonly ClusterMember[]>;
+  readonly members: () => Promise<readonly Member[]>;
   readonly metrics: Pick<Metrics, 'scrape'>;
   readonly logger: Logger;
   /** Names by which the server may be called, besides loopback ones. */

@@ -41,7 +41,7 @@ export class SseEndpoint {
     response.on('close', () => {
       this.#connections.delete(id);
       // Nothing of this transport can be resumed: the session ends with its stream.
-      if (connection.session !== undefined) this.#options.sessions.end(connection.session);
+      if (connection.session !== undefined) void this.#options.sessions.end(connection.session);
     });
     this.#options.streams.start(response);
     response.write(`event: endpoint\ndata: /messages?sessionId=${id}\n\n`);
@@ -56,20 +56,20 @@ export class SseEndpoint {
     }
     const body = parseBody(await readBody(request, this.#options.maxBodyBytes), this.#options.maxJsonDepth);
     response.writeHead(202).end();
-    for (const message of Array.isArray(body) ? body : [body]) this.#take(connection, message);
+    for (const message of Array.isArray(body) ? body : [body]) await this.#take(connection, message);
   }
 
-  #take(connection: Connection, message: Message): void {
+  async #take(connection: Connection, message: Message): Promise<void> {
     const answer = message.kind === 'request' ? new SseAnswer(connection.response, message.id) : undefined;
     try {
-      this.#dispatch(connection, message, answer);
+      await this.#dispatch(connection, message, answer);
     } catch (thrown) {
       // The POST has been accepted: an answer that nobody waits for has nowhere to be refused.
       answer?.fail(GatewayError.from(thrown));
     }
   }
 
-  #dispatch(connection: Connection, message: Message, answer: SseAnswer | undefined): void {
+  async #dispatch(connection: Connection, message: Message, answer: SseAnswer | undefined): Promise<void> {
     const { router } = this.#options;
     if (message.kind === 'request' && message.method === 'initialize') {
       return this.#initialize(connection, message, answer);
@@ -82,19 +82,25 @@ export class SseEndpoint {
     if (answer !== undefined) router.request(session, message, answer);
   }
 
-  #initialize(connection: Connection, message: RequestMessage, answer: SseAnswer | undefined): void {
+  async #initialize(
+    connection: Connection,
+    message: RequestMessage,
+    answer: SseAnswer | undefined,
+  ): Promise<void> {
     if (connection.session !== undefined) {
       throw new GatewayError(Code.InvalidRequest, 'Invalid Request: initialized already');
     }
     const hello = readHello(message, (offered) => (offered === SSE_VERSION ? offered : negotiate(offered)));
-    const session = this.#options.sessions.open(connection.principal, hello);
+    const session = await this.#options.sessions.open(connection.principal, hello);
     connection.session = session;
-    session.stream.attach(new SseStreamWriter(connection.response), undefined);
+    if (connection.response.destroyed) return this.#options.sessions.end(session);
+    const writer = new SseStreamWriter(connection.response);
+    const origins = await session.stream.attach(writer, undefined, false);
     this.#options.router.initialize(session).then(
       (result) => answer?.answer(resultText(message.id, result)),
       (error) => answer?.fail(GatewayError.from(error)),
     );
-    this.#options.router.listen(session);
+    this.#options.router.listen(session, origins);
   }
 }
 

@@ -1,14 +1,17 @@
 import type { Catalogs } from '../catalog/catalogs.ts';
+import type { SessionStore } from '../coordination/session-store.ts';
 import type { Breakers } from '../downstream/breaker.ts';
 import type { AnswerSink, Connector, Deadlines } from '../downstream/port.ts';
 import type { RequestMessage } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
+import type { Session } from '../session/session.ts';
 import type { Logger, Metrics, Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
 
 export interface RouterOptions {
   readonly catalogs: Catalogs;
   readonly connector: Connector;
+  readonly store: SessionStore;
   readonly logger: Logger;
   readonly breakers: Breakers;
   readonly metrics: Metrics;
@@ -16,6 +19,8 @@ export interface RouterOptions {
   readonly deadlines: Deadlines;
   readonly ownDeadlines: Deadlines;
   readonly maxJsonDepth: number;
+  /** Cancels a request that may run on another node. */
+  readonly cancelElsewhere: (session: Session, requestKey: string) => void;
 }
 
 /** One request of a client on its way to an answer. */

@@ -39,7 +39,7 @@ export function relay(
     exchange.ended(outcome, server.name);
   });
   const request: RequestMessage = text === message.text ? message : { ...message, text };
-  const open = conversation.linkNow(server);
+  const open = conversation.links.now(server);
   if (open === undefined) return relayWhenOpen(exchange, server, request, sink, key, tool);
   start(exchange, open, request, sink, key, tool);
 }
@@ -82,7 +82,7 @@ function relayWhenOpen(
   session.inFlight.set(key, {
     cancel: () => fail(new GatewayError(Code.Cancelled, 'Cancelled by the client')),
   });
-  exchange.conversation.link(server).then(
+  exchange.conversation.links.get(server).then(
     (link) => {
       if (!over) start(exchange, link, request, sink, key, tool);
     },

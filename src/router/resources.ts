@@ -35,7 +35,7 @@ async function tryRead(
   server: DownstreamServer,
 ): Promise<string | undefined> {
   try {
-    const link = await conversation.link(server);
+    const link = await conversation.links.get(server);
     const deadlines = callDeadlines(options.deadlines, server);
     const answer = await call(link, message, deadlines, new AbortController().signal);
     return JSON.stringify(answer.result);

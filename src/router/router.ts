@@ -1,6 +1,8 @@
 import type { Snapshot } from '../catalog/snapshot.ts';
-import type { AnswerSink } from '../downstream/port.ts';
+import type { StoredLink } from '../coordination/session-store.ts';
+import type { AnswerSink, DownstreamLink } from '../downstream/port.ts';
 import {
+  isId,
   isObject,
   type NotificationMessage,
   own,
@@ -12,6 +14,7 @@ import {
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { decodeHomeId } from '../protocol/home-id.ts';
 import type { Session } from '../session/session.ts';
+import { inServerTerms } from './client-terms.ts';
 import { Conversation } from './conversation.ts';
 import { Exchange, type RouterOptions } from './exchange.ts';
 import { offer } from './initialize.ts';
@@ -63,10 +66,8 @@ export class Router {
         return this.#cancelled(session, message);
       case 'notifications/roots/list_changed':
         return conversation.rootsChanged();
-      case 'notifications/progress': {
-        const token = message.params === undefined ? undefined : own(message.params, 'progressToken');
-        return conversation.progressHome(token)?.send(message);
-      }
+      case 'notifications/progress':
+        return this.#progress(conversation, message);
       case 'notifications/tasks/status': {
         const taskId = message.params === undefined ? undefined : own(message.params, 'taskId');
         return conversation.taskHome(taskId)?.send(message);
@@ -78,10 +79,10 @@ export class Router {
   }
 
   /** The answer to a server's request. Throws InvalidRequest where this session has nothing to do with the server it names. */
-  response(session: Session, message: ResponseMessage): void {
+  async response(session: Session, message: ResponseMessage): Promise<void> {
     const home = decodeHomeId(message.id);
     const conversation = this.#conversation(session);
-    const link = home === undefined ? undefined : conversation.openLink(home.serverId);
+    const link = home === undefined ? undefined : await this.#linkTo(conversation, home.serverId);
     const text = home === undefined ? undefined : replaceAt(message, ['id'], JSON.stringify(home.id));
     if (home === undefined || link === undefined || text === undefined) {
       throw new GatewayError(
@@ -92,18 +93,36 @@ export class Router {
     const task = isObject(message.result) ? own(message.result, 'task') : undefined;
     const taskId = isObject(task) ? own(task, 'taskId') : undefined;
     if (typeof taskId === 'string') conversation.taskMade(taskId, home.serverId);
-    link.send(parseMessage(conversation.toServer(home.serverId, text), this.#options.maxJsonDepth));
+    link.send(parseMessage(inServerTerms(home.serverId, text), this.#options.maxJsonDepth));
   }
 
-  /** The client has opened a stream. */
-  listen(session: Session): void {
-    this.#conversation(session).listen();
+  /** The client has opened a stream on this node. `origins`: where each server's own stream stood. */
+  listen(session: Session, origins: Readonly<Record<string, string>>): void {
+    this.#conversation(session)
+      .listen(origins)
+      .catch((error) =>
+        this.#options.logger.warn('servers could not be listened to', { reason: String(error) }),
+      );
   }
 
-  /** The session has ended. */
-  end(session: Session): void {
-    this.#conversations.get(session)?.close();
+  /** The client's stream is on another node now. */
+  unlisten(session: Session): void {
+    this.#conversations.get(session)?.unlisten();
+  }
+
+  /** The session has left this node; `links` are to be ended with it, where it ended here. */
+  gone(session: Session, links: readonly StoredLink[] | undefined): void {
+    const known = this.#conversations.get(session);
+    const conversation =
+      known ?? (links !== undefined && links.length > 0 ? this.#conversation(session) : undefined);
     this.#conversations.delete(session);
+    if (conversation === undefined) return;
+    if (links === undefined || links.length === 0) return conversation.close(links);
+    // A server's address is needed to end what other nodes had opened there.
+    conversation.view.snapshot().then(
+      () => conversation.close(links),
+      () => conversation.close(links),
+    );
   }
 
   /** A server has been changed or removed: what was open towards it is closed. */
@@ -142,15 +161,44 @@ export class Router {
 
   #cancelled(session: Session, message: NotificationMessage): void {
     const id = message.params === undefined ? undefined : own(message.params, 'requestId');
-    session.inFlight.get(JSON.stringify(id))?.cancel();
+    if (!isId(id)) return;
+    const key = JSON.stringify(id);
+    const request = session.inFlight.get(key);
+    if (request === undefined) this.#options.cancelElsewhere(session, key);
+    else request.cancel();
+  }
+
+  /** The token says which server waits for the client's progress. */
+  #progress(conversation: Conversation, message: NotificationMessage): void {
+    const token = message.params === undefined ? undefined : own(message.params, 'progressToken');
+    const home = isId(token) ? decodeHomeId(token) : undefined;
+    if (home === undefined) return;
+    const text = replaceAt(message, ['params', 'progressToken'], JSON.stringify(home.id));
+    if (text === undefined) return;
+    this.#linkTo(conversation, home.serverId)
+      .then((link) => link?.send(parseMessage(text, this.#options.maxJsonDepth)))
+      .catch(() => {
+        // Progress that can't be delivered is missed by nobody but the server that is away.
+      });
+  }
+
+  /** The session's link to a server, also where another node has opened it. Undefined where there is none. */
+  async #linkTo(conversation: Conversation, serverId: string): Promise<DownstreamLink | undefined> {
+    const open = conversation.links.peek(serverId);
+    if (open !== undefined) return open;
+    if (!conversation.links.has(serverId)) await conversation.links.refresh();
+    if (!conversation.links.has(serverId)) return undefined;
+    const { sources } = await conversation.view.snapshot();
+    const server = sources.find((source) => source.server.id === serverId)?.server;
+    return server === undefined ? undefined : conversation.links.get(server);
   }
 
   #conversation(session: Session): Conversation {
     const known = this.#conversations.get(session);
     if (known !== undefined) return known;
-    const { catalogs, connector, logger, ownDeadlines } = this.#options;
+    const { catalogs, store, connector, logger, ownDeadlines } = this.#options;
     const view = catalogs.view(session.principal, session.hello.capabilities);
-    const conversation = new Conversation({ session, view, connector, logger, ownDeadlines });
+    const conversation = new Conversation({ session, view, store, connector, logger, ownDeadlines });
     this.#conversations.set(session, conversation);
     return conversation;
   }

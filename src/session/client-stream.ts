@@ -2,8 +2,8 @@ import type { EventLog } from './event-log.ts';
 
 /** One connection of a client that a stream can be written to, as the edge gives it. */
 export interface StreamWriter {
-  /** Sends one JSON-RPC message under an event id. False: the client reads slowly. */
-  write(data: string, eventId: string): boolean;
+  /** Sends one JSON-RPC message, under an event id where it can be asked for again. False: the client reads slowly. */
+  write(data: string, eventId: string | undefined): boolean;
   /** One message in pieces: its event id, its bytes, its end. */
   begin(eventId: string): void;
   part(bytes: Buffer): boolean;
@@ -70,7 +70,6 @@ export class ClientStream {
   /** False: the client reads slowly. */
   send(data: string): boolean {
     const writer = this.#writers.at(-1);
-    if (writer === undefined && this.#isWaiting(data)) return true;
     const sequence = this.#log.append(this.id, data);
     if (writer === undefined) return true;
     this.#written = sequence;
@@ -97,11 +96,6 @@ export class ClientStream {
   finish(): void {
     this.#large?.finish();
     this.#large = undefined;
-  }
-
-  /** The same news twice is no more than once: a list that changed often has changed. */
-  #isWaiting(data: string): boolean {
-    return this.#log.after(this.id, this.#written)?.some((event) => event.data === data) ?? false;
   }
 
   /** Nothing more will be sent. */

@@ -1,7 +1,9 @@
 import type { Principal } from '../auth/principal.ts';
+import type { StoredLink } from '../coordination/session-store.ts';
 import type { SessionVersion } from '../protocol/versions.ts';
 import { ClientStream } from './client-stream.ts';
 import { EventLog, type EventLogLimits } from './event-log.ts';
+import { type StandaloneOptions, StandaloneStream } from './standalone-stream.ts';
 
 /** What a client said of itself at `initialize`. */
 export interface ClientHello {
@@ -10,36 +12,64 @@ export interface ClientHello {
   readonly capabilities: Readonly<Record<string, unknown>>;
 }
 
-/** A session of the legacy era: from `initialize` to DELETE, or until nobody has used it for a while. */
+/** What other nodes have found out about a session before this one heard of it. */
+export interface SessionState {
+  readonly logLevel: string | undefined;
+  readonly links: readonly StoredLink[];
+  readonly subscriptions: Readonly<Record<string, readonly string[]>>;
+}
+
+export const FRESH: SessionState = { logLevel: undefined, links: [], subscriptions: {} };
+
+export interface SessionParts extends Omit<StandaloneOptions, 'sessionId'> {
+  readonly limits: EventLogLimits;
+}
+
+/** A session of the legacy era as this node knows it: from `initialize` to DELETE, or until nobody has used it for a while. */
 export class Session {
   readonly id: string;
   readonly principal: Principal;
   readonly hello: ClientHello;
-  readonly createdAt = new Date();
+  readonly state: SessionState;
   /** What belongs to no request: the GET stream. */
-  readonly stream: ClientStream;
+  readonly stream: StandaloneStream;
   /** Milliseconds since the epoch. */
   lastUsed = Date.now();
   /** The client's last `logging/setLevel`. */
   logLevel: string | undefined;
-  /** Ends a request that is under way, by its id as JSON text. */
+  /** Ends a request that is under way here, by its id as JSON text. */
   readonly inFlight = new Map<string, { cancel(): void }>();
   readonly #log: EventLog;
   /** Streams of requests whose answers are not complete, or were completed a moment ago. */
   readonly #requestStreams = new Map<string, ClientStream>();
   #lastStream = 0;
 
-  constructor(id: string, principal: Principal, hello: ClientHello, limits: EventLogLimits) {
+  constructor(
+    id: string,
+    principal: Principal,
+    hello: ClientHello,
+    state: SessionState,
+    parts: SessionParts,
+  ) {
     this.id = id;
     this.principal = principal;
     this.hello = hello;
-    this.#log = new EventLog(limits);
-    this.stream = new ClientStream('g', this.#log);
+    this.state = state;
+    this.logLevel = state.logLevel;
+    this.#log = new EventLog(parts.limits);
+    this.stream = new StandaloneStream({ sessionId: id, log: parts.log, bus: parts.bus });
   }
 
   /** Whether a client is waiting for something, or listening. */
   get isBusy(): boolean {
-    return this.inFlight.size > 0 || this.stream.isOpen;
+    return this.inFlight.size > 0 || this.stream.count > 0;
+  }
+
+  /** Connections that streams of this session have now. */
+  get connections(): number {
+    let count = this.stream.count;
+    for (const stream of this.#requestStreams.values()) count += stream.count;
+    return count;
   }
 
   /** A stream for the answer to one request. */
@@ -49,14 +79,15 @@ export class Session {
     return stream;
   }
 
-  /** The stream that an event id of this session names; undefined once it is forgotten. */
-  streamOf(streamId: string): ClientStream | undefined {
-    return streamId === this.stream.id ? this.stream : this.#requestStreams.get(streamId);
+  /** The request stream that an event id of this session names; undefined once it is forgotten. */
+  requestStream(streamId: string): ClientStream | undefined {
+    return this.#requestStreams.get(streamId);
   }
 
-  *streams(): Iterable<ClientStream> {
-    yield this.stream;
-    yield* this.#requestStreams.values();
+  /** Ends every stream on this node. */
+  endStreams(): void {
+    this.stream.disconnect();
+    for (const stream of this.#requestStreams.values()) stream.end();
   }
 
   /** Forgets request streams that nobody has come back for. */

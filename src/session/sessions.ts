@@ -1,28 +1,55 @@
 import { randomBytes } from 'node:crypto';
 import type { Principal } from '../auth/principal.ts';
+import type { BusMessage } from '../coordination/bus.ts';
+import type { SessionStore, StoredLink } from '../coordination/session-store.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import type { EventLogLimits } from './event-log.ts';
-import { type ClientHello, Session } from './session.ts';
+import { type ClientHello, FRESH, Session, type SessionParts, type SessionState } from './session.ts';
+import { STREAM_EVENT, STREAM_MOVED } from './standalone-stream.ts';
+import { fromStored, toStored } from './stored.ts';
 
-export interface SessionsOptions {
+export interface SessionsOptions extends SessionParts {
   /** Milliseconds without a request, a stream or a call under way after which a session ends. */
   readonly idleMs: number;
-  /** What is kept of each session's streams for clients that lost their connection. */
-  readonly log: EventLogLimits;
-  /** Called once for each session that ends, however it ends. */
-  readonly onEnd: (session: Session) => void;
+  readonly store: SessionStore;
+  /** This node no longer has the session. `links` where it ended here: sessions with servers that are to be closed. */
+  readonly onGone: (session: Session, links: readonly StoredLink[] | undefined) => void;
+  /** The client's stream is on another node now. */
+  readonly onMoved: (session: Session) => void;
 }
 
-/** The sessions that are open. */
+const ENDED = 'session.ended';
+const CANCEL = 'session.cancel';
+
+/** The store forgets a session this much later than nodes do, so that the last node can end it in good order. */
+const STORE_MARGIN_MS = 120_000;
+
+const SWEEP_MS = 10_000;
+
+/** The sessions that this node has in hand. Any node can take any session in hand: what it is stands in the store. */
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #sessions = new Map<string, Session>();
+  readonly #loading = new Map<string, Promise<Session | undefined>>();
   readonly #sweeper: NodeJS.Timeout;
+  readonly #unsubscribe: readonly (() => void)[];
+  #sweptAt = Date.now();
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    this.#sweeper = setInterval(() => this.#sweep(), Math.min(options.idleMs, 60_000));
+    this.#sweeper = setInterval(() => void this.#sweep(), Math.min(options.idleMs, SWEEP_MS));
     this.#sweeper.unref();
+    const { bus } = options;
+    this.#unsubscribe = [
+      bus.on(ENDED, (message) => this.#forget(message)),
+      bus.on(CANCEL, (message) =>
+        this.#onSession(message)?.inFlight.get(String(message['request']))?.cancel(),
+      ),
+      bus.on(STREAM_MOVED, (message) => this.#moved(message)),
+      bus.on(STREAM_EVENT, (message) => {
+        this.#onSession(message)?.stream.receive(Number(message['sequence']), String(message['data']));
+      }),
+      bus.onGap(() => this.#caughtUp()),
+    ];
   }
 
   get size(): number {
@@ -32,33 +59,45 @@ export class Sessions {
   /** Client streams that are open now. */
   get streams(): number {
     let count = 0;
-    for (const session of this.#sessions.values()) {
-      for (const stream of session.streams()) count += stream.count;
-    }
+    for (const session of this.#sessions.values()) count += session.connections;
     return count;
   }
 
-  open(principal: Principal, hello: ClientHello): Session {
-    const session = new Session(randomBytes(24).toString('base64url'), principal, hello, this.#options.log);
-    this.#sessions.set(session.id, session);
-    return session;
+  /** Rejects with Unavailable while the store is away: a session that only one node knows would be lost with it. */
+  async open(principal: Principal, hello: ClientHello): Promise<Session> {
+    const id = randomBytes(24).toString('base64url');
+    const { store, bus } = this.#options;
+    await store.create(toStored(id, principal, hello), bus.nodeId, this.#ttlMs);
+    return this.#add(id, principal, hello, FRESH);
   }
 
-  /** Throws SessionNotFound: for an unknown id, an ended session, and another principal's alike. */
-  find(principal: Principal, id: string): Session {
+  /**
+   * A session in hand at once, another by a promise. Throws and rejects with SessionNotFound: for an unknown id, an ended
+   * session, and another principal's alike.
+   */
+  find(principal: Principal, id: string): Session | Promise<Session> {
     const session = this.#sessions.get(id);
-    if (session === undefined || !isOwn(session, principal)) {
-      throw new GatewayError(Code.SessionNotFound, 'Session not found; initialize again');
-    }
-    session.lastUsed = Date.now();
-    return session;
+    if (session === undefined) return this.#load(id).then((loaded) => this.#check(principal, loaded));
+    return this.#check(principal, session);
   }
 
-  end(session: Session): void {
+  /** Ends a session everywhere. */
+  async end(session: Session): Promise<void> {
     if (!this.#sessions.delete(session.id)) return;
-    for (const request of [...session.inFlight.values()]) request.cancel();
-    for (const stream of session.streams()) stream.end();
-    this.#options.onEnd(session);
+    const { store, bus, onGone } = this.#options;
+    this.#close(session);
+    const deleted = await store.delete(session.id).catch(() => undefined);
+    onGone(session, deleted?.loaded.links ?? []);
+    const others = (deleted?.nodes ?? []).filter((node) => node !== bus.nodeId);
+    await Promise.allSettled(others.map((node) => bus.send(node, { kind: ENDED, session: session.id })));
+  }
+
+  /** Cancels a request that runs on another node. */
+  async cancelElsewhere(session: Session, requestKey: string): Promise<void> {
+    const { store, bus } = this.#options;
+    const others = (await store.nodesOf(session.id)).filter((node) => node !== bus.nodeId);
+    const message = { kind: CANCEL, session: session.id, request: requestKey };
+    await Promise.allSettled(others.map((node) => bus.send(node, message)));
   }
 
   /** Closes the streams that belong to no request, which would never end by themselves. */
@@ -66,18 +105,104 @@ export class Sessions {
     for (const session of this.#sessions.values()) session.stream.disconnect();
   }
 
-  close(): void {
+  /** Lets go of everything: other nodes go on, or, where there is no other, the sessions end. */
+  async close(): Promise<void> {
     clearInterval(this.#sweeper);
-    for (const session of [...this.#sessions.values()]) this.end(session);
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await Promise.allSettled([...this.#sessions.values()].map((session) => this.#unload(session)));
   }
 
-  #sweep(): void {
+  get #ttlMs(): number {
+    return this.#options.idleMs + STORE_MARGIN_MS;
+  }
+
+  #check(principal: Principal, session: Session | undefined): Session {
+    if (session === undefined || !isOwn(session, principal)) {
+      throw new GatewayError(Code.SessionNotFound, 'Session not found; initialize again');
+    }
+    session.lastUsed = Date.now();
+    return session;
+  }
+
+  /** Requests that come together for a session that is not in hand share one look into the store. */
+  #load(id: string): Promise<Session | undefined> {
+    const known = this.#loading.get(id);
+    if (known !== undefined) return known;
+    const loading = this.#fetch(id).finally(() => this.#loading.delete(id));
+    this.#loading.set(id, loading);
+    return loading;
+  }
+
+  async #fetch(id: string): Promise<Session | undefined> {
+    const { store, bus } = this.#options;
+    const loaded = await store.load(id, bus.nodeId, this.#ttlMs);
+    if (loaded === undefined) return undefined;
+    const { principal, hello, state } = fromStored(loaded);
+    return this.#sessions.get(id) ?? this.#add(id, principal, hello, state);
+  }
+
+  #add(id: string, principal: Principal, hello: ClientHello, state: SessionState): Session {
+    const session = new Session(id, principal, hello, state, this.#options);
+    this.#sessions.set(id, session);
+    return session;
+  }
+
+  #onSession(message: BusMessage): Session | undefined {
+    return this.#sessions.get(String(message['session']));
+  }
+
+  /** Ended on another node, or found to be gone. */
+  #forget(message: BusMessage): void {
+    const session = this.#onSession(message);
+    if (session === undefined) return;
+    this.#sessions.delete(session.id);
+    this.#close(session);
+    this.#options.onGone(session, undefined);
+  }
+
+  #moved(message: BusMessage): void {
+    const session = this.#onSession(message);
+    if (session !== undefined) this.#options.onMoved(session);
+  }
+
+  #close(session: Session): void {
+    for (const request of [...session.inFlight.values()]) request.cancel();
+    session.endStreams();
+  }
+
+  async #unload(session: Session): Promise<void> {
+    const { store, bus, onGone } = this.#options;
+    const isLast = await store.unload(session.id, bus.nodeId).catch(() => false);
+    if (isLast) return this.end(session);
+    this.#sessions.delete(session.id);
+    this.#close(session);
+    onGone(session, undefined);
+  }
+
+  async #sweep(): Promise<void> {
     const now = Date.now();
-    const limit = now - this.#options.idleMs;
+    const since = this.#sweptAt;
+    this.#sweptAt = now;
+    const used: string[] = [];
     for (const session of this.#sessions.values()) {
       session.sweep(now);
-      if (session.lastUsed < limit && !session.isBusy) this.end(session);
+      if (session.isBusy || session.lastUsed >= since) used.push(session.id);
+      else if (session.lastUsed < now - this.#options.idleMs) await this.#unload(session);
     }
+    await this.#touch(used);
+  }
+
+  /** Messages may have been missed, that a session has ended among them. */
+  #caughtUp(): void {
+    for (const session of this.#sessions.values()) session.stream.catchUp();
+    void this.#touch([...this.#sessions.keys()]);
+  }
+
+  /** While the store is away, sessions in hand go on. */
+  async #touch(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const gone = await this.#options.store.touch(ids, this.#ttlMs).catch(() => []);
+    for (const id of gone) this.#forget({ kind: ENDED, session: id });
   }
 }
 

@@ -1,5 +1,4 @@
-import type { LeaseRecord } from './leases.ts';
-import type { MemberRecord } from './members.ts';
+import type { LeaseRecord, MemberRecord } from './records.ts';
 import type { SessionRecord } from './session-record.ts';
 
 /** Takes what is on a node's channel: JSON, as on a wire. */

@@ -1,14 +1,6 @@
 import type { Lease, Leases } from '../leases.ts';
 import type { MemoryHub } from './hub.ts';
 
-/** Kept after the lease is over: the next token has to be higher. */
-export interface LeaseRecord {
-  readonly token: number;
-  readonly owner: string | undefined;
-  /** Milliseconds since the epoch. */
-  readonly expiresAt: number;
-}
-
 export class MemoryLeases implements Leases {
   readonly #hub: MemoryHub;
 

@@ -2,12 +2,6 @@ import { MEMBER_GONE_MS } from '../keys.ts';
 import type { Member, Members } from '../members.ts';
 import type { MemoryHub } from './hub.ts';
 
-export interface MemberRecord {
-  readonly member: Member;
-  /** Milliseconds since the epoch. */
-  readonly aliveUntil: number;
-}
-
 export class MemoryMembers implements Members {
   readonly #hub: MemoryHub;
 

@@ -1,0 +1,15 @@
+import type { Member } from '../members.ts';
+
+/** Kept after the lease is over: the next token has to be higher. */
+export interface LeaseRecord {
+  readonly token: number;
+  readonly owner: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
+export interface MemberRecord {
+  readonly member: Member;
+  /** Milliseconds since the epoch. */
+  readonly aliveUntil: number;
+}

@@ -1,0 +1,32 @@
+import type { Principal, Role } from '../auth/principal.ts';
+import type { LoadedSession, StoredSession } from '../coordination/session-store.ts';
+import { isLegacyVersion, LATEST_LEGACY, type SessionVersion, SSE_VERSION } from '../protocol/versions.ts';
+import type { ClientHello, SessionState } from './session.ts';
+
+/** A session in the form that every node reads. */
+export function toStored(id: string, principal: Principal, hello: ClientHello): StoredSession {
+  const { tenantId, userId, roles } = principal;
+  return { id, tenantId, userId, roles, ...hello, createdAt: Date.now() };
+}
+
+export function fromStored({ session, logLevel, links, subscriptions }: LoadedSession): {
+  readonly principal: Principal;
+  readonly hello: ClientHello;
+  readonly state: SessionState;
+} {
+  const { tenantId, userId, roles, clientInfo, capabilities } = session;
+  return {
+    principal: { tenantId, userId, roles: roles.filter(isRole) },
+    hello: { protocolVersion: versionFrom(session.protocolVersion), clientInfo, capabilities },
+    state: { logLevel, links, subscriptions },
+  };
+}
+
+function isRole(value: string): value is Role {
+  return value === 'admin' || value === 'user';
+}
+
+/** A node of a newer version may have negotiated one that this node doesn't know; our newest is the closest to it. */
+function versionFrom(value: string): SessionVersion {
+  return isLegacyVersion(value) || value === SSE_VERSION ? value : LATEST_LEGACY;
+}
