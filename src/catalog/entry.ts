@@ -23,7 +23,8 @@ export interface EntryOptions {
 
 /**
  * What one server lists to clients of one kind, kept up to date: fetched when first needed, again when the server says
- * that it changed, and now and then in any case. A server that fails keeps its last catalog for one time-to-live.
+ * that it changed, and now and then in any case. A server that fails keeps its last catalog for one time-to-live more,
+ * from its first failure on.
  */
 export class CatalogEntry {
   readonly server: DownstreamServer;
@@ -39,6 +40,8 @@ export class CatalogEntry {
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
   #dirty = false;
+  /** Milliseconds since the epoch; undefined while all is well. */
+  #failingSince: number | undefined;
 
   /** `known`: what the server listed when it was last asked under an earlier record; used until it has answered. */
   constructor(
@@ -89,7 +92,7 @@ export class CatalogEntry {
     this.#abort.abort();
     clearTimeout(this.#timer);
     clearTimeout(this.#soon);
-    await this.#link?.close();
+    await this.#letGo();
   }
 
   async #load(): Promise<void> {
@@ -109,9 +112,10 @@ export class CatalogEntry {
           }),
       });
       this.error = undefined;
+      this.#failingSince = undefined;
       this.#backoff.reset();
     } catch (thrown) {
-      await this.#failed(GatewayError.from(thrown));
+      this.#failed(GatewayError.from(thrown));
     }
     this.checkedAt = new Date();
     if (this.#abort.signal.aborted) return;
@@ -120,7 +124,9 @@ export class CatalogEntry {
   }
 
   async #open(): Promise<DownstreamLink> {
-    const link = await this.#options.connector.open(this.server, {
+    // A server may speak before its handshake is complete.
+    let link: DownstreamLink | undefined;
+    link = await this.#options.connector.open(this.server, {
       clientCapabilities: this.#options.clientCapabilities,
       listener: {
         message: (message) => this.#heard(link, message),
@@ -132,22 +138,30 @@ export class CatalogEntry {
     return link;
   }
 
-  #heard(link: DownstreamLink, message: Message): void {
+  #heard(link: DownstreamLink | undefined, message: Message): void {
     if (message.kind === 'notification' && LIST_CHANGED.test(message.method)) this.changed();
     // Nobody is behind this connection who could be asked.
     if (message.kind === 'request')
-      link.send(ownRefusal(message.id, 'No client is connected that could answer'));
+      link?.send(ownRefusal(message.id, 'No client is connected that could answer'));
   }
 
-  async #failed(error: GatewayError): Promise<void> {
+  #failed(error: GatewayError): void {
+    void this.#letGo();
     if (this.#abort.signal.aborted) return;
     this.error = error;
-    const age = Date.now() - (this.catalog?.fetchedAt.getTime() ?? 0);
-    if (age > this.#options.ttlMs) this.catalog = undefined;
+    this.#failingSince ??= Date.now();
+    if (Date.now() - this.#failingSince >= this.#options.ttlMs) this.catalog = undefined;
     this.#options.logger.warn('catalog refresh failed', { server: this.server.name, reason: error.message });
+  }
+
+  async #letGo(): Promise<void> {
     const link = this.#link;
     this.#link = undefined;
-    await link?.close();
+    try {
+      await link?.close();
+    } catch (err) {
+      this.#options.logger.warn('a connection did not close', { server: this.server.name, err });
+    }
   }
 
   #arm(): void {
