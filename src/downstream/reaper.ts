@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
  * Kills the process groups of our children when the gateway is gone, however it went. A shell of one megabyte reads
  * their group ids from a pipe; when the pipe closes, the gateway has died or stopped, and what is still on the list
  * is ended: first asked, then, after two seconds, killed. Nothing in the gateway's own process could do that after a
- * `kill -9`.
+ * `kill -9`. Signals are named by `-s`: dash takes no group after `-TERM`.
  */
 const SCRIPT = `
 trap '' INT TERM HUP
@@ -15,16 +15,16 @@ while read -r op group; do
     -) groups="\${groups%% $group *} \${groups#* $group }" ;;
   esac
 done
-for group in $groups; do kill -TERM -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s TERM -- "-$group" 2>/dev/null; done
 tries=0
 while [ $tries -lt 20 ]; do
   alive=''
-  for group in $groups; do kill -0 -- "-$group" 2>/dev/null && alive="$alive$group "; done
+  for group in $groups; do kill -s 0 -- "-$group" 2>/dev/null && alive="$alive$group "; done
   [ -z "$alive" ] && exit 0
   sleep 0.1
   tries=$((tries + 1))
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 `;
 
 /** Process groups exist on POSIX systems; elsewhere a closed stdin has to tell the children. */
