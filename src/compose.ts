@@ -186,7 +186,7 @@ function createCore(
     pageSize: config.pageSize,
   });
   const ownDeadlines: Deadlines = { idleMs: config.listTimeoutMs, totalMs: config.listTimeoutMs };
-  const breakers = new Breakers();
+  const breakers = new Breakers({ failures: config.breakerFailures, pauseMs: config.breakerPauseMs });
   const router = new Router({
     catalogs,
     connector,
@@ -242,6 +242,7 @@ function createCore(
     sessions: () => sessions.size,
     streams: () => sessions.streams,
     stdioProcesses: () => connector.processCount,
+    breakers: () => breakers.states(),
   });
   return {
     endpoint,

@@ -58,6 +58,8 @@ describe('defaults', () => {
       sseEndpoint: false,
       builtinTools: true,
       catalogTtlMs: 300_000,
+      breakerFailures: 5,
+      breakerPauseMs: 2000,
       pageSize: 1000,
       redisPrefix: 'dragon:',
       maxBodyBytes: 4_194_304,

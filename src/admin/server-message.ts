@@ -3,6 +3,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServerHealth } from '../catalog/types.ts';
 import type { ServerRecord, ServerTarget } from '../db/server-record.ts';
 import {
+  McpServer_Health_Breaker as Breaker,
   type McpServer,
   type McpServer_Health,
   McpServer_HealthSchema,
@@ -42,10 +43,13 @@ function toTarget(target: ServerTarget): NonNullable<MessageInitShape<typeof Mcp
 
 const STATES = { unknown: State.UNKNOWN, ok: State.OK, failing: State.FAILING } as const;
 
+const BREAKERS = { closed: Breaker.CLOSED, open: Breaker.OPEN, 'half-open': Breaker.HALF_OPEN } as const;
+
 function toHealth(health: ServerHealth): McpServer_Health {
   return create(McpServer_HealthSchema, {
     state: STATES[health.state],
     error: health.error ?? '',
+    breaker: BREAKERS[health.breaker],
     ...(health.checkedAt === undefined ? {} : { checkTime: timestampFromDate(health.checkedAt) }),
   });
 }

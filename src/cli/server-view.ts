@@ -1,5 +1,6 @@
 import { durationMs, timestampDate } from '@bufbuild/protobuf/wkt';
 import {
+  McpServer_Health_Breaker as Breaker,
   type CallTimeouts,
   type McpServer,
   McpServer_Health_State as State,
@@ -16,7 +17,7 @@ export function serverTable(servers: readonly McpServer[]): string {
     ['name', 'health', 'target', 'prefix'],
     servers.map((server) => [
       server.name,
-      server.enabled ? cut(healthText(server), ERROR_COLUMNS) : 'disabled',
+      server.enabled ? cut(stateText(server), ERROR_COLUMNS) : 'disabled',
       targetText(server),
       server.toolPrefix === '' ? '(none)' : server.toolPrefix,
     ]),
@@ -45,6 +46,7 @@ export function serverDetails(server: McpServer): string {
     ...limits.filter(([, value]) => value !== ''),
     ['enabled', server.enabled ? 'yes' : 'no'],
     ['health', healthText(server)],
+    ['breaker', breakerText(server)],
     ['added', timeText(server.createTime)],
     ['changed', timeText(server.updateTime)],
   ]);
@@ -79,6 +81,26 @@ function healthText({ health }: McpServer): string {
     default:
       return 'not asked yet';
   }
+}
+
+function breakerText({ health }: McpServer): string {
+  switch (health?.breaker) {
+    case Breaker.OPEN:
+      return 'open: calls are refused for a while, after failures in a row';
+    case Breaker.HALF_OPEN:
+      return 'half-open: the next call is let through to see';
+    default:
+      return 'closed';
+  }
+}
+
+/** Health in one column, beginning with what keeps calls from the server. */
+function stateText(server: McpServer): string {
+  const breaker = server.health?.breaker;
+  const closed = breaker !== Breaker.OPEN && breaker !== Breaker.HALF_OPEN;
+  return closed
+    ? healthText(server)
+    : `breaker ${breaker === Breaker.OPEN ? 'open' : 'half-open'}, ${healthText(server)}`;
 }
 
 function timeText(time: McpServer['createTime']): string {

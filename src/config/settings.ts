@@ -119,6 +119,18 @@ export const settings = z.object({
     default: '300000',
     description: "How long a server's lists are used before they are fetched again.",
   }),
+  breakerFailures: setting('DRAGON_BREAKER_FAILURES', kinds.integer(1, 1_000_000), {
+    group: 'Servers',
+    default: '5',
+    description:
+      'After so many failures in a row a server is left alone for a while: calls to it are refused at once, and then one is let through to see. A call that a server refuses or that its client cancels is no failure; one that it does not answer in time is.',
+  }),
+  breakerPauseMs: setting('DRAGON_BREAKER_PAUSE_MS', kinds.milliseconds, {
+    group: 'Servers',
+    default: '2000',
+    description:
+      'How long a failing server is left alone at first. While it keeps failing the pauses grow to a minute, each drawn at random from the upper half of its length.',
+  }),
   pageSize: setting('DRAGON_PAGE_SIZE', kinds.integer(1, 10_000), {
     group: 'Servers',
     default: '1000',

@@ -1,11 +1,15 @@
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { Backoff } from './backoff.ts';
 
-/** So many failures in a row, with no answer between them, and a server is left alone for a while. */
-const THRESHOLD = 5;
-
-const FIRST_PAUSE_MS = 2000;
+/** However often a server fails, it is tried about once a minute. */
 const LONGEST_PAUSE_MS = 60_000;
+
+export interface BreakerOptions {
+  /** So many failures in a row, with no answer between them, and a server is left alone for a while. */
+  readonly failures: number;
+  /** The first pause in milliseconds, about; each trial that fails makes the next one longer, up to a minute. */
+  readonly pauseMs: number;
+}
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 
@@ -23,16 +27,19 @@ const COUNTED: ReadonlySet<Code> = new Set([
  * opens it for longer.
  */
 export class Breaker {
-  readonly #serverName: string;
+  readonly serverName: string;
+  readonly #threshold: number;
   readonly #now: () => number;
-  readonly #backoff = new Backoff(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+  readonly #backoff: Backoff;
   #failures = 0;
   #openUntil = 0;
   #trying = false;
   #lastReason = '';
 
-  constructor(serverName: string, now: () => number = Date.now) {
-    this.#serverName = serverName;
+  constructor(serverName: string, { failures, pauseMs }: BreakerOptions, now: () => number = Date.now) {
+    this.serverName = serverName;
+    this.#threshold = failures;
+    this.#backoff = new Backoff(pauseMs, Math.max(pauseMs, LONGEST_PAUSE_MS));
     this.#now = now;
   }
 
@@ -52,7 +59,7 @@ export class Breaker {
     const seconds = Math.max(1, Math.ceil((this.#openUntil - this.#now()) / 1000));
     return new GatewayError(
       Code.DownstreamUnavailable,
-      `Server "${this.#serverName}" is left alone for ${seconds} s after ${this.#failures} failures in a row; the last: ${this.#lastReason}`,
+      `Server "${this.serverName}" is left alone for ${seconds} s after ${this.#failures} failures in a row; the last: ${this.#lastReason}`,
       { retryAfter: seconds },
     );
   }
@@ -71,18 +78,23 @@ export class Breaker {
     if (!COUNTED.has(error.code)) return;
     this.#failures++;
     this.#lastReason = error.message;
-    if (this.#failures >= THRESHOLD) this.#openUntil = this.#now() + this.#backoff.next();
+    if (this.#failures >= this.#threshold) this.#openUntil = this.#now() + this.#backoff.next();
   }
 }
 
 /** One breaker for each server. */
 export class Breakers {
+  readonly #options: BreakerOptions;
   readonly #breakers = new Map<string, Breaker>();
+
+  constructor(options: BreakerOptions) {
+    this.#options = options;
+  }
 
   of(server: { readonly id: string; readonly name: string }): Breaker {
     const known = this.#breakers.get(server.id);
     if (known !== undefined) return known;
-    const breaker = new Breaker(server.name);
+    const breaker = new Breaker(server.name, this.#options);
     this.#breakers.set(server.id, breaker);
     return breaker;
   }
@@ -92,11 +104,9 @@ export class Breakers {
     return this.#breakers.get(serverId)?.state ?? 'closed';
   }
 
-  /** Servers whose breaker is not closed now. */
-  get notClosed(): number {
-    let count = 0;
-    for (const breaker of this.#breakers.values()) if (breaker.state !== 'closed') count++;
-    return count;
+  /** Every server that was called, as its breaker is now. */
+  *states(): Iterable<{ readonly server: string; readonly state: BreakerState }> {
+    for (const { serverName, state } of this.#breakers.values()) yield { server: serverName, state };
   }
 
   /** The server has changed or gone: what was learnt of it no longer counts. */

@@ -61,6 +61,34 @@ test('gauges are read when scraped, and left out until there is something to rea
   assert.match(text, /^dragon_stdio_processes 1$/m);
 });
 
+test('breakers are told by server, the worst of those that share a label, and closed when their server has gone', async (context) => {
+  const metrics = createMetrics({ version: '0', nodeId: 'n' });
+  context.after(() => metrics.shutdown());
+  assert.doesNotMatch(await metrics.scrape(), /^dragon_downstream_breaker/m);
+  let breakers: { server: string; state: 'closed' | 'half-open' | 'open' }[] = [
+    { server: 'a', state: 'closed' },
+    { server: 'b', state: 'open' },
+    { server: 'b', state: 'half-open' },
+  ];
+  metrics.observe({ breakers: () => breakers });
+  const text = await metrics.scrape();
+  assert.match(text, /^dragon_downstream_breakers_not_closed 2$/m);
+  assert.match(text, /^dragon_downstream_breaker_state\{server="a"\} 0$/m);
+  assert.match(text, /^dragon_downstream_breaker_state\{server="b"\} 2$/m);
+  breakers = [{ server: 'a', state: 'half-open' }];
+  const later = await metrics.scrape();
+  assert.match(later, /^dragon_downstream_breakers_not_closed 1$/m);
+  assert.match(later, /^dragon_downstream_breaker_state\{server="a"\} 1$/m);
+  assert.match(later, /^dragon_downstream_breaker_state\{server="b"\} 0$/m);
+  breakers = Array.from({ length: 250 }, (_, n) => ({
+    server: `s${n}`,
+    state: n === 249 ? 'open' : 'closed',
+  }));
+  const many = await metrics.scrape();
+  assert.equal(many.match(/^dragon_downstream_breaker_state/gm)?.length, 201);
+  assert.match(many, /^dragon_downstream_breaker_state\{server="other"\} 2$/m);
+});
+
 test('the process tells its delay, memory and processor time', async (context) => {
   const metrics = createMetrics({ version: '0', nodeId: 'n' });
   context.after(() => metrics.shutdown());

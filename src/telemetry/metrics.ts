@@ -2,6 +2,7 @@ import { PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
+import { observeBreakers } from './breaker-metrics.ts';
 import { createLabels } from './labels.ts';
 import { MCP_METHODS } from './mcp-methods.ts';
 import { observeRuntime } from './runtime-metrics.ts';
@@ -52,7 +53,7 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   const serverLabels = createLabels('server', { max: MAX_SERVERS });
 
   const gauges: { -readonly [K in keyof Gauges]?: Gauges[K] } = {};
-  const gauge = (name: string, key: keyof Gauges, description: string) => {
+  const gauge = (name: string, key: 'sessions' | 'streams' | 'stdioProcesses', description: string) => {
     meter.createObservableGauge(name, { description }).addCallback((result) => {
       const value = gauges[key]?.();
       if (value !== undefined) result.observe(value);
@@ -61,6 +62,7 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   gauge('dragon.sessions', 'sessions', 'Sessions of clients');
   gauge('dragon.streams', 'streams', 'Streams open to clients');
   gauge('dragon.stdio.processes', 'stdioProcesses', 'Downstream servers running as processes');
+  observeBreakers(meter, serverLabels, () => gauges.breakers?.());
   const stopRuntime = observeRuntime(meter);
 
   return {

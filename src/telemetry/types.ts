@@ -26,6 +26,11 @@ export interface Gauges {
   readonly streams: () => number;
   /** Downstream servers running as processes. */
   readonly stdioProcesses: () => number;
+  /** The circuit breakers of the servers that were called. */
+  readonly breakers: () => Iterable<{
+    readonly server: string;
+    readonly state: 'closed' | 'half-open' | 'open';
+  }>;
 }
 
 /** Counts and durations. Recording is cheap enough for each request: about half a microsecond an instrument. */

@@ -8,7 +8,10 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from '@connectrpc/connect-node';
-import { McpServer_Health_State as State } from '../../src/gen/dragon/turnstile/api/v1/server_pb.ts';
+import {
+  McpServer_Health_Breaker as Breaker,
+  McpServer_Health_State as State,
+} from '../../src/gen/dragon/turnstile/api/v1/server_pb.ts';
 import {
   TestMcpServerResponse_Era as Era,
   TurnstileService,
@@ -398,6 +401,14 @@ test('health tells the state, the reason and the time', async (context) => {
   assert.equal(shown?.health?.state, State.FAILING);
   assert.equal(shown.health.error, 'connection refused');
   assert.equal(shown.health.checkTime?.seconds, 5n);
+  assert.equal(shown.health.breaker, Breaker.CLOSED);
+  for (const [breaker, state] of [
+    ['open', Breaker.OPEN],
+    ['half-open', Breaker.HALF_OPEN],
+  ] as const) {
+    servers.healthOf.set(server!.id, { state: 'ok', breaker, checkedAt: new Date(5000) });
+    assert.equal((await client.getMcpServer(named('a'))).server?.health?.breaker, state);
+  }
 });
 
 test('a test tells what the server is, or the exact reason of its failure', async (context) => {

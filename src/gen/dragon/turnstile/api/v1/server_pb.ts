@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file dragon/turnstile/api/v1/server.proto.
  */
 export const file_dragon_turnstile_api_v1_server: GenFile = /*@__PURE__*/
-  fileDesc("CiRkcmFnb24vdHVybnN0aWxlL2FwaS92MS9zZXJ2ZXIucHJvdG8SF2RyYWdvbi50dXJuc3RpbGUuYXBpLnYxIo4GCglNY3BTZXJ2ZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgN1cmwYAyABKAlIABI1CgVzdGRpbxgEIAEoCzIkLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvU2VydmVySAASFAoMaGVhZGVyX25hbWVzGAUgAygJEhMKC3Rvb2xfcHJlZml4GAYgASgJEg8KB2VuYWJsZWQYByABKAgSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZoZWFsdGgYCiABKAsyKS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoEjcKCHRpbWVvdXRzGAsgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzEksKDXRvb2xfdGltZW91dHMYDCADKAsyNC5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuVG9vbFRpbWVvdXRzRW50cnkaWgoRVG9vbFRpbWVvdXRzRW50cnkSCwoDa2V5GAEgASgJEjQKBXZhbHVlGAIgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzOgI4ARrbAQoGSGVhbHRoEj4KBXN0YXRlGAEgASgOMi8uZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkhlYWx0aC5TdGF0ZRINCgVlcnJvchgCIAEoCRIuCgpjaGVja190aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJSCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1VOS05PV04QARIMCghTVEFURV9PSxACEhEKDVNUQVRFX0ZBSUxJTkcQA0IICgZ0YXJnZXQisgMKDENhbGxUaW1lb3V0cxKRAQoEaWRsZRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJoukhlugFiCg50aW1lb3V0cy5yYW5nZRIbbXVzdCBiZSBmcm9tIDEgbXMgdG8gNyBkYXlzGjN0aGlzID49IGR1cmF0aW9uKCcxbXMnKSAmJiB0aGlzIDw9IGR1cmF0aW9uKCcxNjhoJykSkgEKBXRvdGFsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQmi6SGW6AWIKDnRpbWVvdXRzLnJhbmdlEhttdXN0IGJlIGZyb20gMSBtcyB0byA3IGRheXMaM3RoaXMgPj0gZHVyYXRpb24oJzFtcycpICYmIHRoaXMgPD0gZHVyYXRpb24oJzE2OGgnKTp5ukh2GnQKDnRpbWVvdXRzLm9yZGVyEiJpZGxlIG11c3Qgbm90IGJlIGxvbmdlciB0aGFuIHRvdGFsGj4haGFzKHRoaXMuaWRsZSkgfHwgIWhhcyh0aGlzLnRvdGFsKSB8fCB0aGlzLmlkbGUgPD0gdGhpcy50b3RhbCJMCgtTdGRpb1NlcnZlchIPCgdjb21tYW5kGAEgASgJEgwKBGFyZ3MYAiADKAkSEQoJZW52X25hbWVzGAMgAygJEgsKA2N3ZBgEIAEoCSLDAgoMU3RkaW9Db21tYW5kEhkKB2NvbW1hbmQYASABKAlCCLpIBXIDGIAgEh8KBGFyZ3MYAiADKAlCEbpIDpIBCxCAAiIGcgQYgIACErMBCgNlbnYYAyADKAsyLi5kcmFnb24udHVybnN0aWxlLmFwaS52MS5TdGRpb0NvbW1hbmQuRW52RW50cnlCdrpIc5oBcBCAAiJjugFgCghlbnYubmFtZRIxbXVzdCBiZSBhIHZhcmlhYmxlJ3MgbmFtZTogbm90IGVtcHR5LCB3aXRob3V0ICc9JxohdGhpcyAhPSAnJyAmJiAhdGhpcy5jb250YWlucygnPScpKgZyBBiAgAISFQoDY3dkGAQgASgJQgi6SAVyAxiAIBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDE1jcFNlcnZlclJlZhIXCgJpZBgBIAEoCUIJukgGcgQQARhASAASGQoEbmFtZRgCIAEoCUIJukgGcgQQARhASABCDAoDcmVmEgW6SAIIAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiRkcmFnb24vdHVybnN0aWxlL2FwaS92MS9zZXJ2ZXIucHJvdG8SF2RyYWdvbi50dXJuc3RpbGUuYXBpLnYxIrMHCglNY3BTZXJ2ZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgN1cmwYAyABKAlIABI1CgVzdGRpbxgEIAEoCzIkLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvU2VydmVySAASFAoMaGVhZGVyX25hbWVzGAUgAygJEhMKC3Rvb2xfcHJlZml4GAYgASgJEg8KB2VuYWJsZWQYByABKAgSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZoZWFsdGgYCiABKAsyKS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoEjcKCHRpbWVvdXRzGAsgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzEksKDXRvb2xfdGltZW91dHMYDCADKAsyNC5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuVG9vbFRpbWVvdXRzRW50cnkaWgoRVG9vbFRpbWVvdXRzRW50cnkSCwoDa2V5GAEgASgJEjQKBXZhbHVlGAIgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzOgI4ARqAAwoGSGVhbHRoEj4KBXN0YXRlGAEgASgOMi8uZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkhlYWx0aC5TdGF0ZRINCgVlcnJvchgCIAEoCRIuCgpjaGVja190aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJCCgdicmVha2VyGAQgASgOMjEuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkhlYWx0aC5CcmVha2VyIlIKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfVU5LTk9XThABEgwKCFNUQVRFX09LEAISEQoNU1RBVEVfRkFJTElORxADIl8KB0JyZWFrZXISFwoTQlJFQUtFUl9VTlNQRUNJRklFRBAAEhIKDkJSRUFLRVJfQ0xPU0VEEAESEAoMQlJFQUtFUl9PUEVOEAISFQoRQlJFQUtFUl9IQUxGX09QRU4QA0IICgZ0YXJnZXQisgMKDENhbGxUaW1lb3V0cxKRAQoEaWRsZRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJoukhlugFiCg50aW1lb3V0cy5yYW5nZRIbbXVzdCBiZSBmcm9tIDEgbXMgdG8gNyBkYXlzGjN0aGlzID49IGR1cmF0aW9uKCcxbXMnKSAmJiB0aGlzIDw9IGR1cmF0aW9uKCcxNjhoJykSkgEKBXRvdGFsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQmi6SGW6AWIKDnRpbWVvdXRzLnJhbmdlEhttdXN0IGJlIGZyb20gMSBtcyB0byA3IGRheXMaM3RoaXMgPj0gZHVyYXRpb24oJzFtcycpICYmIHRoaXMgPD0gZHVyYXRpb24oJzE2OGgnKTp5ukh2GnQKDnRpbWVvdXRzLm9yZGVyEiJpZGxlIG11c3Qgbm90IGJlIGxvbmdlciB0aGFuIHRvdGFsGj4haGFzKHRoaXMuaWRsZSkgfHwgIWhhcyh0aGlzLnRvdGFsKSB8fCB0aGlzLmlkbGUgPD0gdGhpcy50b3RhbCJMCgtTdGRpb1NlcnZlchIPCgdjb21tYW5kGAEgASgJEgwKBGFyZ3MYAiADKAkSEQoJZW52X25hbWVzGAMgAygJEgsKA2N3ZBgEIAEoCSLDAgoMU3RkaW9Db21tYW5kEhkKB2NvbW1hbmQYASABKAlCCLpIBXIDGIAgEh8KBGFyZ3MYAiADKAlCEbpIDpIBCxCAAiIGcgQYgIACErMBCgNlbnYYAyADKAsyLi5kcmFnb24udHVybnN0aWxlLmFwaS52MS5TdGRpb0NvbW1hbmQuRW52RW50cnlCdrpIc5oBcBCAAiJjugFgCghlbnYubmFtZRIxbXVzdCBiZSBhIHZhcmlhYmxlJ3MgbmFtZTogbm90IGVtcHR5LCB3aXRob3V0ICc9JxohdGhpcyAhPSAnJyAmJiAhdGhpcy5jb250YWlucygnPScpKgZyBBiAgAISFQoDY3dkGAQgASgJQgi6SAVyAxiAIBoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlAKDE1jcFNlcnZlclJlZhIXCgJpZBgBIAEoCUIJukgGcgQQARhASAASGQoEbmFtZRgCIAEoCUIJukgGcgQQARhASABCDAoDcmVmEgW6SAIIAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * An MCP server behind the gateway.
@@ -148,6 +148,13 @@ export type McpServer_Health = Message<"dragon.turnstile.api.v1.McpServer.Health
    * @generated from field: google.protobuf.Timestamp check_time = 3;
    */
   checkTime?: Timestamp | undefined;
+
+  /**
+   * State of the circuit breaker for calls.
+   *
+   * @generated from field: dragon.turnstile.api.v1.McpServer.Health.Breaker breaker = 4;
+   */
+  breaker: McpServer_Health_Breaker;
 };
 
 /**
@@ -204,6 +211,54 @@ export type McpServer_Health_State = (typeof McpServer_Health_State)[keyof typeo
  */
 export const McpServer_Health_StateSchema: GenEnum<McpServer_Health_State> = /*@__PURE__*/
   enumDesc(file_dragon_turnstile_api_v1_server, 0, 0, 0);
+
+/**
+ * Whether calls reach the server.
+ *
+ * @generated from enum dragon.turnstile.api.v1.McpServer.Health.Breaker
+ */
+export const McpServer_Health_Breaker = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: BREAKER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Calls go through.
+   *
+   * @generated from enum value: BREAKER_CLOSED = 1;
+   */
+  CLOSED: 1,
+
+  /**
+   * It failed several calls in a row: it is left alone for a while, and calls are refused at once.
+   *
+   * @generated from enum value: BREAKER_OPEN = 2;
+   */
+  OPEN: 2,
+
+  /**
+   * The pause is over: one call is let through, whose outcome closes the breaker or opens it for longer.
+   *
+   * @generated from enum value: BREAKER_HALF_OPEN = 3;
+   */
+  HALF_OPEN: 3,
+} as const;
+
+/**
+ * Whether calls reach the server.
+ *
+ * @generated from enum dragon.turnstile.api.v1.McpServer.Health.Breaker
+ */
+export type McpServer_Health_Breaker = (typeof McpServer_Health_Breaker)[keyof typeof McpServer_Health_Breaker] | UnknownEnum;
+
+/**
+ * Describes the enum dragon.turnstile.api.v1.McpServer.Health.Breaker.
+ */
+export const McpServer_Health_BreakerSchema: GenEnum<McpServer_Health_Breaker> = /*@__PURE__*/
+  enumDesc(file_dragon_turnstile_api_v1_server, 0, 0, 1);
 
 /**
  * Time limits of a call. What is unset is taken from the wider setting: a tool's from the server's, a server's from the
