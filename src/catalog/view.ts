@@ -31,6 +31,9 @@ export class CatalogView {
   /** While servers that were added or changed are asked for the first time. */
   #settling: Promise<void> | undefined;
   #stale = true;
+  /** Rises with every change of the servers, so that a reading that a change has overtaken is known for one. */
+  #generation = 0;
+  #orderOf = -1;
   #rebuilding = false;
   #closed = false;
   /** Sessions that look at this view, and when the last one went. */
@@ -52,12 +55,21 @@ export class CatalogView {
 
   /** The snapshot, once every server has been asked or has used up its time. What comes later is news. */
   async snapshot(): Promise<Snapshot> {
-    await this.#settling;
-    const current = this.current;
-    if (current !== undefined) return current;
-    await this.#sync();
-    await this.#patience([...this.#entries.values()]);
-    return this.#rebuild();
+    for (;;) {
+      await this.#settling;
+      const current = this.current;
+      if (current !== undefined) return current;
+      try {
+        await this.#sync();
+      } catch (error) {
+        // What was known serves until the servers can be read again.
+        if (this.#snapshot !== undefined) return this.#snapshot;
+        throw error;
+      }
+      await this.#patience([...this.#entries.values()]);
+      const snapshot = this.#rebuild();
+      if (!this.#stale || this.#closed) return snapshot;
+    }
   }
 
   /** What this view has of one server, asked for anew if `fresh`. Undefined for a server that isn't there or is disabled. */
@@ -76,6 +88,7 @@ export class CatalogView {
   /** Servers were added, changed or removed. */
   async serversChanged(): Promise<void> {
     this.#stale = true;
+    this.#generation++;
     this.#syncing = undefined;
     if (this.#snapshot === undefined) return;
     await this.#sync();
@@ -108,7 +121,9 @@ export class CatalogView {
   }
 
   async #readServers(): Promise<void> {
+    const generation = this.#generation;
     const records = (await this.#options.servers()).filter((record) => record.enabled).map(downstreamServer);
+    if (generation !== this.#generation) return this.#sync();
     const { builtin } = this.#options;
     const order = builtin === undefined ? records : [builtin, ...records];
     const servers = new Map(order.map((server) => [server.id, server]));
@@ -129,6 +144,7 @@ export class CatalogView {
       this.#entries.set(server.id, entry);
     }
     this.#order = order;
+    this.#orderOf = generation;
   }
 
   /** One slow server must not hold up the others: each gets the time of a list, then the rest goes on without it. */
@@ -145,7 +161,7 @@ export class CatalogView {
     this.#rebuilding = true;
     setImmediate(() => {
       this.#rebuilding = false;
-      if (!this.#stale) this.#rebuild();
+      this.#rebuild();
     });
   }
 
@@ -158,7 +174,7 @@ export class CatalogView {
     const before = this.#snapshot;
     const after = buildSnapshot(sources, this.#options.pageSize);
     this.#snapshot = after;
-    this.#stale = false;
+    this.#stale = this.#orderOf !== this.#generation;
     if (before !== undefined) this.#tell(before, after);
     return after;
   }
