@@ -1,5 +1,6 @@
 import type { Owner } from '../../src/auth/principal.ts';
 import type { ListedEntry, ServerCatalog } from '../../src/catalog/types.ts';
+import type { ServerRecord } from '../../src/db/server-record.ts';
 import type {
   AnswerSink,
   CancelRequest,
@@ -59,6 +60,21 @@ export function fakeServer(id: string, more: Partial<DownstreamServer> = {}): Do
     ordinal: 1,
     revision: 1,
     target: { kind: 'http', url: 'http://localhost/mcp', headers: {} },
+    ...more,
+  };
+}
+
+export function fakeRecord(id: string, more: Partial<ServerRecord> = {}): ServerRecord {
+  return {
+    id,
+    owner: OWNER,
+    name: id,
+    target: { kind: 'http', url: 'http://localhost/mcp', headers: {} },
+    enabled: true,
+    ordinal: 1,
+    revision: 1,
+    createdAt: new Date(0),
+    updatedAt: new Date(0),
     ...more,
   };
 }
