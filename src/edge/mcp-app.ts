@@ -1,8 +1,10 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { discardBody } from './body.ts';
 import { errorResponse, wireError } from './error-response.ts';
 import type { Guard } from './guard.ts';
 import { createHealthApp } from './health-app.ts';
@@ -37,7 +39,10 @@ export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions)
       return RESPONSE_ALREADY_SENT;
     } catch (thrown) {
       if (outgoing.headersSent || outgoing.destroyed) return RESPONSE_ALREADY_SENT;
-      return fail(endpoint.known(thrown));
+      const error = endpoint.known(thrown);
+      if (error.code !== Code.TooLarge) return fail(error);
+      await refuseBody(incoming, outgoing, error);
+      return RESPONSE_ALREADY_SENT;
     }
   };
 
@@ -69,6 +74,19 @@ export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions)
   return app;
 }
 
+/** The answer leaves at once and whole; its connection is closed when the client has stopped sending. */
+async function refuseBody(incoming: IncomingMessage, outgoing: ServerResponse, error: GatewayError) {
+  const body = errorResponse(error, null);
+  outgoing.writeHead(wireError(error).status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  });
+  outgoing.write(body);
+  await discardBody(incoming);
+  outgoing.end();
+}
+
 const NOT_ALLOWED = new GatewayError(Code.MethodNotAllowed, 'Method not allowed');
 
 function notAllowed(path: string): Response {
@@ -78,10 +96,8 @@ function notAllowed(path: string): Response {
 function fail(error: GatewayError, headers: Readonly<Record<string, string>> = {}): Response {
   const { status } = wireError(error);
   const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
-  // What is left of a body that was refused is not worth reading.
-  const close = error.code === Code.TooLarge ? { connection: 'close' } : {};
   return new Response(errorResponse(error, null), {
     status,
-    headers: { 'content-type': 'application/json', ...retry, ...close, ...headers },
+    headers: { 'content-type': 'application/json', ...retry, ...headers },
   });
 }
