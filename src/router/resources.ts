@@ -17,10 +17,11 @@ export async function readResource(exchange: Exchange, snapshot: Snapshot): Prom
   const candidates = resourceCandidates(snapshot, uri);
   const [first] = candidates;
   if (first === undefined) throw resourceNotFound(uri);
+  const text = replaced(exchange, ['params', 'uri'], first.uri);
   if (candidates.length === 1) {
     const alias = (text: string) => withAlias(text, first.uri, uri);
     const sink = first.uri === uri ? exchange.sink : new RewriteSink(exchange.sink, alias);
-    return relay(exchange, first.server, replaced(exchange, ['params', 'uri'], first.uri), sink);
+    return relay(exchange, first.server, text, sink);
   }
   for (const { server } of candidates) {
     const result = await tryRead(exchange, server);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Route, Snapshot } from '../catalog/snapshot.ts';
 import { own, replaceAt, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { locate } from '../protocol/json-text.ts';
+import { locate, objectMembers } from '../protocol/json-text.ts';
 import { asksForTask } from '../protocol/task-id.ts';
 import { EXEC_TOOL, execToolInput, findSource } from './builtin-tools.ts';
 import type { Exchange } from './exchange.ts';
@@ -30,14 +30,24 @@ function execTool(exchange: Exchange, snapshot: Snapshot): void {
     throw new GatewayError(Code.InvalidParams, `Invalid arguments: ${z.prettifyError(input.error)}`);
   const { server, tool } = input.data;
   const { key, server: target } = findTool(snapshot, server, tool);
-  const given = locate(message.text, ['params', 'arguments', 'arguments']);
-  const args = given === undefined ? '{}' : message.text.slice(given.start, given.end);
   const renamed = replaceAt(message, ['params', 'name'], JSON.stringify(key));
+  const args = execArguments(message.text);
   const text =
-    renamed === undefined ? undefined : replaceAt({ text: renamed }, ['params', 'arguments'], args);
+    renamed === undefined || args === undefined
+      ? undefined
+      : replaceAt({ text: renamed }, ['params', 'arguments'], args);
   if (text === undefined)
     throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
   relay(exchange, target, text, exchange.sink, key);
+}
+
+/** The arguments for the tool, as text; undefined where a key stands twice, so that what was checked is not what is called. */
+function execArguments(text: string): string | undefined {
+  const own = locate(text, ['params', 'arguments']);
+  const members = own && objectMembers(text, own.start);
+  if (members === undefined) return undefined;
+  const given = members.get('arguments');
+  return given === undefined ? '{}' : text.slice(given.start, given.end);
 }
 
 function findTool(snapshot: Snapshot, server: string, tool: string): Route {
