@@ -16,6 +16,8 @@ export interface SeenRequest {
   readonly headers: IncomingHttpHeaders;
   readonly sessionId: string | undefined;
   readonly message: Message | undefined;
+  /** The body as it came. */
+  readonly body: string;
 }
 
 /** Answers a request in place of the server, and says so by returning true. */
@@ -136,7 +138,7 @@ export class CountingServer {
     if (body === undefined) return;
     const message = parse(body);
     const sessionId = request.headers['mcp-session-id'] as string | undefined;
-    const seen = { httpMethod: request.method ?? '', headers: request.headers, sessionId, message };
+    const seen = { httpMethod: request.method ?? '', headers: request.headers, sessionId, message, body };
     this.seen.push(seen);
     if (this.#options.intercept?.(seen, response)) return;
     const required = this.#options.requiredHeader;
