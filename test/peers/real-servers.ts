@@ -3,14 +3,18 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { StdioCommand } from '../support/stdio-commands.ts';
 
-const PACKAGES = new URL('../../node_modules/@modelcontextprotocol/', import.meta.url);
+const PROGRAMS = {
+  everything: import.meta.resolve('@modelcontextprotocol/server-everything/dist/index.js'),
+  filesystem: import.meta.resolve('@modelcontextprotocol/server-filesystem/dist/index.js'),
+  memory: import.meta.resolve('@modelcontextprotocol/server-memory/dist/index.js'),
+};
 const SAY_PORT = new URL('./say-port.ts', import.meta.url);
 
 /** What every real server is started with; the same as a gateway gives the processes it starts in tests. */
 export const SERVER_ENV = { HOME: process.env['HOME'] ?? '', PATH: process.env['PATH'] ?? '' };
 
 /** How to start a published server on stdin and stdout. */
-export function realServer(name: 'everything' | 'filesystem' | 'memory', ...args: string[]): StdioCommand {
+export function realServer(name: keyof typeof PROGRAMS, ...args: string[]): StdioCommand {
   return { command: process.execPath, args: [programOf(name), ...args] };
 }
 
@@ -41,6 +45,6 @@ export async function startEverything(transport: 'streamableHttp' | 'sse'): Prom
   };
 }
 
-function programOf(name: string): string {
-  return fileURLToPath(new URL(`server-${name}/dist/index.js`, PACKAGES));
+function programOf(name: keyof typeof PROGRAMS): string {
+  return fileURLToPath(PROGRAMS[name]);
 }

@@ -8,7 +8,7 @@ import type { StdioCommand } from '../support/stdio-commands.ts';
 import { SERVER_ENV } from './real-servers.ts';
 
 /** Takes the text of each message that a server sends, whatever it is. */
-export type Receive = (text: string) => void;
+type Receive = (text: string) => void;
 
 /** One session with a server on some transport. Texts arrive as the server wrote them. */
 export interface Wire {
