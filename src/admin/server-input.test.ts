@@ -150,6 +150,25 @@ test("tools' time limits are replaced together", () => {
   assert.deepEqual(patch(before, {}, 'tool_timeouts'), { toolTimeouts: null });
 });
 
+test('secrets that cannot be read are not lost by a change of something else', () => {
+  const unreadable = 'the key is missing';
+  const lost = (target: ServerTarget): ServerRecord => ({ ...stored(target), unreadable });
+  const http = lost({ ...HTTP, headers: {} });
+  const process = lost({ ...STDIO, env: {} });
+  const isRefused = { code: Code.FailedPrecondition, message: unreadable };
+  assert.throws(() => patch(http, url('http://new')), isRefused);
+  assert.throws(() => patch(process, stdio({ args: ['y'] }), 'stdio.args'), isRefused);
+  assert.deepEqual(patch(http, { name: 'n' }), { name: 'n' });
+  assert.deepEqual(patch(http, { headers: { a: 'new' } }), { target: { ...HTTP, headers: { a: 'new' } } });
+  assert.deepEqual(patch(http, {}, 'headers'), { target: { ...HTTP, headers: {} } });
+  assert.deepEqual(patch(process, stdio({ env: { K: 'new' } }), 'stdio.env'), {
+    target: { ...STDIO, env: { K: 'new' } },
+  });
+  assert.deepEqual(patch(http, stdio({ command: 'c' })), {
+    target: { kind: 'stdio', command: 'c', args: [], env: {} },
+  });
+});
+
 test('what cannot be changed so is refused by name', () => {
   refuses('update_mask', () => patch(HTTP, {}, 'id'));
   refuses('update_mask', () => patch(HTTP, {}, '*'));

@@ -11,6 +11,7 @@ import type {
   McpServerChanges,
   UpdateMcpServerRequest,
 } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
 import { wrongField } from './field-paths.ts';
 import { changedTimeouts, toCallTimeouts, toToolTimeouts } from './timeouts.ts';
 
@@ -63,7 +64,8 @@ type MaskPath = (typeof PATHS)[number];
 
 /**
  * What an update changes of a server as it is stored: the fields in the mask and no others. A field in the mask that
- * has no value goes back to its default. Throws InvalidArgument for an unknown path and for what has no default.
+ * has no value goes back to its default. Throws InvalidArgument for an unknown path and for what has no default, and
+ * FailedPrecondition for a change that would lose secrets which can't be read now.
  */
 export function toServerPatch(request: UpdateMcpServerRequest, stored: ServerRecord): ServerPatch {
   const { changes } = request;
@@ -80,8 +82,18 @@ export function toServerPatch(request: UpdateMcpServerRequest, stored: ServerRec
   if (idle || total) patch.timeouts = changedTimeouts({ idle, total }, changes?.timeouts, stored.timeouts);
   if (mask.has('tool_timeouts')) patch.toolTimeouts = toToolTimeouts(changes?.toolTimeouts ?? {}) ?? null;
   const target = changedTarget(mask, changes, stored.target);
-  if (target !== stored.target) patch.target = target;
+  if (target === stored.target) return patch;
+  if (stored.unreadable !== undefined && keepsSecrets(mask, stored.target, target)) {
+    throw new GatewayError(Code.FailedPrecondition, stored.unreadable);
+  }
+  patch.target = target;
   return patch;
+}
+
+/** Whether a change leaves the headers or variables as they are: where they can't be read they would be lost by it. */
+function keepsSecrets(mask: ReadonlySet<MaskPath>, before: ServerTarget, after: ServerTarget): boolean {
+  if (before.kind !== after.kind) return false;
+  return after.kind === 'http' ? !mask.has('headers') : !mask.has('stdio') && !mask.has('stdio.env');
 }
 
 function readMask({ updateMask, changes }: UpdateMcpServerRequest): ReadonlySet<MaskPath> {

@@ -1,5 +1,4 @@
 import type { ServiceImpl } from '@connectrpc/connect';
-import type { Principal } from '../auth/principal.ts';
 import type { ServerRecord } from '../db/server-record.ts';
 import type { McpServer } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import type { TurnstileService } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
@@ -16,26 +15,26 @@ import { toTestResponse } from './test-response.ts';
 export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl<typeof TurnstileService> {
   const { servers, principalOf } = deps;
 
-  function show(owner: Principal, record: ServerRecord): McpServer {
-    return toServerMessage(record, servers.health(owner, record.id));
+  function show(record: ServerRecord): McpServer {
+    return toServerMessage(record, servers.health(record));
   }
 
   return {
     async createMcpServer(request, { requestHeader }) {
       const owner = await principalOf(requestHeader);
-      return { server: show(owner, await servers.create(owner, toServerSpec(request))) };
+      return { server: show(await servers.create(owner, toServerSpec(request))) };
     },
 
     async getMcpServer(request, { requestHeader }) {
       const owner = await principalOf(requestHeader);
-      return { server: show(owner, await resolveServer(servers, owner, request.server)) };
+      return { server: show(await resolveServer(servers, owner, request.server)) };
     },
 
     async listMcpServers(request, { requestHeader }) {
       const owner = await principalOf(requestHeader);
       const page = await servers.page(owner, toPageRequest(request));
       return {
-        servers: page.items.map((record) => show(owner, record)),
+        servers: page.items.map((record) => show(record)),
         nextPageToken: page.nextPageToken ?? '',
         totalSize: page.total,
       };
@@ -46,7 +45,7 @@ export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl
       const stored = await resolveServer(servers, owner, request.server);
       const patch = toServerPatch(request, stored);
       const updated = await withFieldsUnder('changes', () => servers.update(owner, stored.id, patch));
-      return { server: show(owner, updated) };
+      return { server: show(updated) };
     },
 
     async deleteMcpServer(request, { requestHeader }) {
@@ -67,7 +66,7 @@ export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl
       const record = await resolveServer(servers, owner, request.server);
       const seen = await servers.refresh(owner, record.id, signal);
       return {
-        server: show(owner, record),
+        server: show(record),
         toolCount: seen.tools.length,
         resourceCount: seen.resources.length,
         resourceTemplateCount: seen.resourceTemplates.length,

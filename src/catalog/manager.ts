@@ -60,6 +60,8 @@ export class CatalogServerManager implements ServerManager {
 
   async test(owner: Owner, id: string, signal: AbortSignal): Promise<TestReport> {
     const record = await this.get(owner, id);
+    // Without its secrets it would be another server that is tested.
+    if (record.unreadable !== undefined) return { ok: false, error: record.unreadable, latencyMs: 0 };
     const startedAt = performance.now();
     const latencyMs = () => Math.round((performance.now() - startedAt) * 10) / 10;
     // Under an id of its own, so that a process is started anew and the one in use is left alone.
@@ -97,9 +99,10 @@ export class CatalogServerManager implements ServerManager {
     return this.#see(owner, id, false);
   }
 
-  health(owner: Owner, id: string): ServerHealth {
-    const entry = this.#options.catalogs.operatorView(owner).peek(id);
+  health({ owner, id, unreadable }: ServerRecord): ServerHealth {
     const breaker = this.#options.breakers.state(id);
+    if (unreadable !== undefined) return { state: 'failing', breaker, error: unreadable };
+    const entry = this.#options.catalogs.operatorView(owner).peek(id);
     if (entry?.checkedAt === undefined) return { state: 'unknown', breaker };
     const { checkedAt, error } = entry;
     return error === undefined
@@ -112,7 +115,8 @@ export class CatalogServerManager implements ServerManager {
     const view = this.#options.catalogs.operatorView(owner);
     const entry: CatalogEntry | undefined = await view.entry(id, fresh);
     if (entry === undefined) {
-      throw new GatewayError(Code.FailedPrecondition, `Server "${record.name}" is disabled`);
+      const reason = record.unreadable ?? `Server "${record.name}" is disabled`;
+      throw new GatewayError(Code.FailedPrecondition, reason);
     }
     if (entry.catalog === undefined) throw entry.error ?? new GatewayError(Code.Internal, 'Internal error');
     return seenOf(await view.snapshot(), id);

@@ -33,7 +33,7 @@ export interface ServerHealth {
   readonly state: 'unknown' | 'ok' | 'failing';
   /** `open`: calls are refused for a while after too many failures in a row; `half-open`: the next one is a trial. */
   readonly breaker: 'closed' | 'open' | 'half-open';
-  /** The reason of the last failure, for people; absent unless failing. */
+  /** Why it is failing, for people: the last failure, or why it can't be used at all. Absent unless failing. */
   readonly error?: string;
   readonly checkedAt?: Date;
 }
@@ -83,5 +83,5 @@ export interface ServerManager {
   refresh(owner: Owner, id: string, signal: AbortSignal): Promise<SeenEntries>;
   /** What the gateway has of a server, fetched where it has nothing yet. Throws as refresh. */
   seen(owner: Owner, id: string, signal: AbortSignal): Promise<SeenEntries>;
-  health(owner: Owner, id: string): ServerHealth;
+  health(record: ServerRecord): ServerHealth;
 }

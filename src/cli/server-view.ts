@@ -17,7 +17,7 @@ export function serverTable(servers: readonly McpServer[]): string {
     ['name', 'health', 'target', 'prefix'],
     servers.map((server) => [
       server.name,
-      server.enabled ? cut(stateText(server), ERROR_COLUMNS) : 'disabled',
+      cut(stateText(server), ERROR_COLUMNS),
       targetText(server),
       server.toolPrefix === '' ? '(none)' : server.toolPrefix,
     ]),
@@ -96,6 +96,8 @@ function breakerText({ health }: McpServer): string {
 
 /** Health in one column, beginning with what keeps calls from the server. */
 function stateText(server: McpServer): string {
+  // Where a disabled server fails, that is why it is disabled.
+  if (!server.enabled && server.health?.state !== State.FAILING) return 'disabled';
   const breaker = server.health?.breaker;
   const closed = breaker !== Breaker.OPEN && breaker !== Breaker.HALF_OPEN;
   return closed

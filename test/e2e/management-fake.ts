@@ -115,7 +115,7 @@ export class FakeServers implements ServerManager {
     return this.seenOf.get(id) ?? NOTHING_SEEN;
   };
 
-  health: ServerManager['health'] = (_owner, id) =>
+  health: ServerManager['health'] = ({ id }) =>
     this.healthOf.get(id) ?? { state: 'unknown', breaker: 'closed' };
 
   async untilTestUnderWay(): Promise<void> {
