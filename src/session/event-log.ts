@@ -6,6 +6,7 @@ export interface LoggedEvent {
 }
 
 interface StreamLog {
+  readonly id: string;
   events: LoggedEvent[];
   last: number;
   /** Milliseconds since the epoch; undefined while more may come. */
@@ -26,6 +27,8 @@ export interface EventLogLimits {
 export class EventLog {
   readonly #limits: EventLogLimits;
   readonly #streams = new Map<string, StreamLog>();
+  /** Whose event came when: one entry for each event that is kept, the oldest first. */
+  #order: StreamLog[] = [];
   #size = 0;
 
   constructor(limits: EventLogLimits) {
@@ -34,11 +37,12 @@ export class EventLog {
 
   /** Returns the event's sequence. */
   append(streamId: string, data: string): number {
-    const stream = this.#streams.get(streamId) ?? { events: [], last: 0, endedAt: undefined };
+    const stream = this.#streams.get(streamId) ?? { id: streamId, events: [], last: 0, endedAt: undefined };
     this.#streams.set(streamId, stream);
     const sequence = ++stream.last;
     if (data.length > this.#limits.maxSize) return sequence;
     stream.events.push({ sequence, data });
+    this.#order.push(stream);
     this.#size += data.length;
     this.#shrink();
     return sequence;
@@ -57,25 +61,22 @@ export class EventLog {
   /** Forgets streams that ended long enough ago. */
   sweep(now: number): void {
     for (const [id, stream] of this.#streams) {
-      if (stream.endedAt !== undefined && now - stream.endedAt > this.#limits.keepMs) this.#drop(id, stream);
+      if (stream.endedAt === undefined || now - stream.endedAt <= this.#limits.keepMs) continue;
+      for (const event of stream.events) this.#size -= event.data.length;
+      stream.events = [];
+      this.#streams.delete(id);
     }
+    this.#order = this.#order.filter((stream) => this.#streams.get(stream.id) === stream);
   }
 
-  /** The oldest stream is at the front of the map, its oldest event at the front of the stream. */
+  /** The oldest event of all goes first, whichever stream it is of: a call that takes long must not lose its newest. */
   #shrink(): void {
-    for (const [id, stream] of this.#streams) {
-      while (this.#size > this.#limits.maxSize) {
-        const event = stream.events.shift();
-        if (event === undefined) break;
-        this.#size -= event.data.length;
-      }
-      if (this.#size <= this.#limits.maxSize) return;
-      if (stream.endedAt !== undefined) this.#streams.delete(id);
+    while (this.#size > this.#limits.maxSize) {
+      const stream = this.#order.shift();
+      const event = stream?.events.shift();
+      if (stream === undefined || event === undefined) return;
+      this.#size -= event.data.length;
+      if (stream.events.length === 0 && stream.endedAt !== undefined) this.#streams.delete(stream.id);
     }
-  }
-
-  #drop(id: string, stream: StreamLog): void {
-    for (const event of stream.events) this.#size -= event.data.length;
-    this.#streams.delete(id);
   }
 }
