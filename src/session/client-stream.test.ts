@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { ClientStream, eventId, parseEventId, type StreamWriter } from './client-stream.ts';
+import { EventLog } from './event-log.ts';
+
+const LIMITS = { maxSize: 1_000_000, keepMs: 60_000 };
+
+/** A connection that writes down what it is given, until it breaks. */
+class Connection implements StreamWriter {
+  readonly events: { readonly id: string; readonly data: string }[] = [];
+  isBroken = false;
+  ended = 0;
+  #large: { id: string; data: string } | undefined;
+
+  write(data: string, id: string | undefined): boolean {
+    if (!this.isBroken) this.events.push({ id: id ?? '', data });
+    return true;
+  }
+
+  begin(id: string): void {
+    this.#large = { id, data: '' };
+  }
+
+  part(bytes: Buffer): boolean {
+    if (this.#large !== undefined) this.#large.data += bytes.toString();
+    return true;
+  }
+
+  finish(): void {
+    if (this.#large !== undefined && !this.isBroken) this.events.push(this.#large);
+    this.#large = undefined;
+  }
+
+  end(): void {
+    this.ended++;
+  }
+}
+
+const dataOf = ({ events }: Connection) => events.map(({ data }) => data);
+const newStream = (limits = LIMITS) => new ClientStream('r1', new EventLog(limits));
+
+test('a client that comes back with its last event id sees everything once and in order, however often it goes', () => {
+  const step = fc.constantFrom('send', 'send', 'break', 'close', 'connect');
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const stream = newStream();
+      const seen: { readonly id: string; readonly data: string }[] = [];
+      let connection: Connection | undefined;
+      let sent = 0;
+      const leave = () => {
+        if (connection === undefined) return;
+        seen.push(...connection.events);
+        stream.detach(connection);
+        connection = undefined;
+      };
+      const connect = () => {
+        leave();
+        const last = seen.at(-1);
+        connection = new Connection();
+        // Without an id a client is a new one: what it missed on a connection that broke is nobody's to know.
+        stream.attach(connection, last === undefined ? 0 : parseEventId(last.id)?.sequence);
+      };
+      for (const each of steps) {
+        if (each === 'send') stream.send(String(++sent));
+        else if (each === 'connect') connect();
+        else if (each === 'close') leave();
+        else if (connection !== undefined) connection.isBroken = true;
+      }
+      connect();
+      leave();
+      assert.deepEqual(
+        seen.map(({ data }) => data),
+        Array.from({ length: sent }, (_, index) => String(index + 1)),
+      );
+      assert.equal(new Set(seen.map(({ id }) => id)).size, sent);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('what nobody was connected for waits for the first who is, and only for that one', () => {
+  const stream = newStream();
+  stream.send('1');
+  stream.send('2');
+  const [first, second] = [new Connection(), new Connection()];
+  stream.attach(first, undefined);
+  stream.attach(second, undefined);
+  assert.deepEqual([dataOf(first), dataOf(second)], [['1', '2'], []]);
+});
+
+test('of several connections the newest is written to; when it goes, the one before', () => {
+  const stream = newStream();
+  const [first, second] = [new Connection(), new Connection()];
+  stream.attach(first, undefined);
+  stream.attach(second, undefined);
+  assert.equal(stream.count, 2);
+  stream.send('1');
+  stream.detach(second);
+  stream.send('2');
+  assert.deepEqual([dataOf(first), dataOf(second)], [['2'], ['1']]);
+  stream.detach(second);
+  stream.detach(first);
+  assert.deepEqual([stream.isOpen, stream.count], [false, 0]);
+});
+
+test('a stream that has ended gives what it had to whoever comes back, and ends it', () => {
+  const stream = newStream();
+  const first = new Connection();
+  stream.attach(first, undefined);
+  stream.send('1');
+  stream.send('2');
+  stream.end();
+  assert.deepEqual([first.ended, stream.isOpen, stream.isEnded], [1, false, true]);
+  const second = new Connection();
+  stream.attach(second, 1);
+  assert.deepEqual([dataOf(second), second.ended, stream.count], [['2'], 1, 0]);
+});
+
+test('a slow client is told of, as its connection says', () => {
+  const stream = newStream();
+  const slow = new Connection();
+  slow.write = () => false;
+  stream.attach(slow, undefined);
+  assert.equal(stream.send('1'), false);
+  stream.detach(slow);
+  assert.equal(stream.send('2'), true);
+});
+
+test('a large message goes out in pieces under an id of its own', () => {
+  const stream = newStream();
+  const connection = new Connection();
+  stream.attach(connection, undefined);
+  stream.send('1');
+  stream.begin('substitute');
+  assert.equal(stream.isHalfSent, true);
+  stream.part(Buffer.from('lar'));
+  stream.part(Buffer.from('ge'));
+  stream.finish();
+  assert.equal(stream.isHalfSent, false);
+  assert.deepEqual(connection.events.at(-1), { id: eventId('r1', 2), data: 'large' });
+});
+
+test('a client that loses its connection within a large message gets the substitute, and no second half', () => {
+  const stream = newStream();
+  const [first, second] = [new Connection(), new Connection()];
+  stream.attach(first, undefined);
+  stream.send('1');
+  stream.begin('substitute');
+  stream.part(Buffer.from('lar'));
+  stream.detach(first);
+  stream.attach(second, 1);
+  assert.equal(stream.part(Buffer.from('ge')), true);
+  stream.finish();
+  stream.end();
+  assert.deepEqual([dataOf(first), dataOf(second)], [['1'], ['substitute']]);
+});
+
+test('a large message for nobody is its substitute', () => {
+  const stream = newStream();
+  stream.begin('substitute');
+  stream.part(Buffer.from('large'));
+  stream.finish();
+  const late = new Connection();
+  stream.attach(late, undefined);
+  assert.deepEqual(dataOf(late), ['substitute']);
+});
+
+test('an event id names its stream and its place in it; what is no id of ours is none', () => {
+  fc.assert(
+    fc.property(fc.stringMatching(/^[a-z0-9]{1,8}$/), fc.nat(), (streamId, sequence) => {
+      assert.deepEqual(parseEventId(eventId(streamId, sequence)), { streamId, sequence });
+    }),
+  );
+  for (const text of [
+    '',
+    '1',
+    'g',
+    'g_',
+    '_1',
+    'g_-1',
+    'g_1.5',
+    'g_1 ',
+    'g_1\n',
+    'G_1',
+    'g_1_2',
+    'g-1',
+    `g_${'9'.repeat(16)}`,
+  ]) {
+    assert.equal(parseEventId(text), undefined, JSON.stringify(text));
+  }
+});
