@@ -64,7 +64,7 @@ export class HttpAnswer implements AnswerSink {
 
   answer(body: string | Buffer): void {
     if (this.#stream !== undefined) {
-      this.#stream.send(body.toString());
+      this.#stream.send(body.toString(), errorResponse(NOT_KEPT, this.#id));
       this.#stream.end();
     } else if (!this.#response.destroyed) {
       writeJson(this.#response, 200, body);

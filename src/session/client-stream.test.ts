@@ -166,6 +166,17 @@ test('a large message for nobody is its substitute', () => {
   assert.deepEqual(dataOf(late), ['substitute']);
 });
 
+test('what is too large to keep is sent, and has a substitute for whoever comes back', () => {
+  const stream = newStream({ maxSize: 10, keepMs: 1000 });
+  const [first, second] = [new Connection(), new Connection()];
+  stream.attach(first, undefined);
+  stream.send('x'.repeat(10), 'not kept');
+  stream.send('x'.repeat(11), 'not kept');
+  assert.deepEqual(dataOf(first), ['x'.repeat(10), 'x'.repeat(11)]);
+  stream.attach(second, 1);
+  assert.deepEqual(second.events, [{ id: eventId('r1', 2), data: 'not kept' }]);
+});
+
 test('an event id names its stream and its place in it; what is no id of ours is none', () => {
   fc.assert(
     fc.property(fc.stringMatching(/^[a-z0-9]{1,8}$/), fc.nat(), (streamId, sequence) => {

@@ -67,10 +67,11 @@ export class ClientStream {
     if (this.#large === writer) this.#large = undefined;
   }
 
-  /** False: the client reads slowly. */
-  send(data: string): boolean {
+  /** `substitute` is what a client that comes back gets where the data is too large to keep. False: the client reads slowly. */
+  send(data: string, substitute?: string): boolean {
     const writer = this.#writers.at(-1);
-    const sequence = this.#log.append(this.id, data);
+    const kept = substitute === undefined || this.#log.fits(data) ? data : substitute;
+    const sequence = this.#log.append(this.id, kept);
     if (writer === undefined) return true;
     this.#written = sequence;
     return writer.write(data, eventId(this.id, sequence));

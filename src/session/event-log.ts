@@ -35,12 +35,17 @@ export class EventLog {
     this.#limits = limits;
   }
 
-  /** Returns the event's sequence. */
+  /** Whether data can be kept at all. */
+  fits(data: string): boolean {
+    return data.length <= this.#limits.maxSize;
+  }
+
+  /** Returns the event's sequence. What does not fit is not kept. */
   append(streamId: string, data: string): number {
     const stream = this.#streams.get(streamId) ?? { id: streamId, events: [], last: 0, endedAt: undefined };
     this.#streams.set(streamId, stream);
     const sequence = ++stream.last;
-    if (data.length > this.#limits.maxSize) return sequence;
+    if (!this.fits(data)) return sequence;
     stream.events.push({ sequence, data });
     this.#order.push(stream);
     this.#size += data.length;
