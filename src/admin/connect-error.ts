@@ -34,6 +34,8 @@ function connectCode(code: Code): ConnectCode {
       return ConnectCode.NotFound;
     case Code.AlreadyExists:
       return ConnectCode.AlreadyExists;
+    case Code.Conflict:
+      return ConnectCode.Aborted;
     case Code.Forbidden:
       return ConnectCode.PermissionDenied;
     case Code.TooLarge:

@@ -4,12 +4,12 @@ import type { McpServer } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import type { TurnstileService } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
 import type { TurnstileDependencies } from './dependencies.ts';
 import { listEntries } from './entries.ts';
-import { withFieldsUnder } from './field-paths.ts';
 import { toPageRequest } from './pages.ts';
-import { toServerPatch, toServerSpec } from './server-input.ts';
+import { toServerSpec } from './server-input.ts';
 import { toServerMessage } from './server-message.ts';
 import { resolveServer } from './server-ref.ts';
 import { toTestResponse } from './test-response.ts';
+import { updateServer } from './update-server.ts';
 
 /** The management API over the functions that the rest of the gateway uses. Requests come validated. */
 export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl<typeof TurnstileService> {
@@ -42,10 +42,7 @@ export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl
 
     async updateMcpServer(request, { requestHeader }) {
       const owner = await principalOf(requestHeader);
-      const stored = await resolveServer(servers, owner, request.server);
-      const patch = toServerPatch(request, stored);
-      const updated = await withFieldsUnder('changes', () => servers.update(owner, stored.id, patch));
-      return { server: show(updated) };
+      return { server: show(await updateServer(servers, owner, request)) };
     },
 
     async deleteMcpServer(request, { requestHeader }) {

@@ -45,6 +45,10 @@ export class CatalogServerManager implements ServerManager {
     return this.#options.registry.get(owner, id);
   }
 
+  findByName(owner: Owner, name: string): Promise<ServerRecord> {
+    return this.#options.registry.findByName(owner, name);
+  }
+
   page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>> {
     return this.#options.registry.page(owner, request);
   }

@@ -38,6 +38,12 @@ class FakeRepository implements ServerRepository {
     return record;
   }
 
+  async findByName(owner: Owner, name: string): Promise<ServerRecord> {
+    const record = (await this.all(owner)).find((each) => each.name === name);
+    if (record === undefined) throw new GatewayError(Code.NotFound, 'no such server');
+    return record;
+  }
+
   async page() {
     return { items: this.records, total: this.records.length };
   }

@@ -65,6 +65,10 @@ export class ServerRegistry {
     return this.#repository.get(owner, id);
   }
 
+  findByName(owner: Owner, name: string): Promise<ServerRecord> {
+    return this.#repository.findByName(owner, name);
+  }
+
   page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>> {
     return this.#repository.page(owner, request);
   }

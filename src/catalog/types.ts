@@ -69,11 +69,12 @@ export interface SeenEntries {
 /**
  * The servers of an owner, for whoever manages them (`admin/`, built-in tools). Changes are stored, announced, and
  * reach connected clients as `list_changed`. Errors: GatewayError with InvalidArgument (fields named), AlreadyExists,
- * NotFound, FailedPrecondition (stdio switched off).
+ * NotFound, Conflict (a patch of another revision than the stored one), FailedPrecondition (stdio switched off).
  */
 export interface ServerManager {
   create(owner: Owner, spec: ServerSpec): Promise<ServerRecord>;
   get(owner: Owner, id: string): Promise<ServerRecord>;
+  findByName(owner: Owner, name: string): Promise<ServerRecord>;
   page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>>;
   update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord>;
   delete(owner: Owner, id: string): Promise<void>;

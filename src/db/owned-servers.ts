@@ -32,11 +32,17 @@ export function ownedServers(orm: Orm, owner: Owner) {
       const [inserted] = await orm.insert(servers).values(values).returning();
       return inserted;
     },
-    update: async (id: string, columns: Partial<ServerColumns>): Promise<ServerRow | undefined> => {
+    /** Nothing where there is no such server, or its revision is not the expected one. */
+    update: async (
+      id: string,
+      columns: Partial<ServerColumns>,
+      revision?: number,
+    ): Promise<ServerRow | undefined> => {
+      const expected = revision === undefined ? undefined : eq(servers.revision, revision);
       const [updated] = await orm
         .update(servers)
         .set({ ...columns, revision: sql`${servers.revision} + 1`, updatedAt: sql`now()` })
-        .where(mine(eq(servers.id, id)))
+        .where(mine(and(eq(servers.id, id), expected)))
         .returning();
       return updated;
     },

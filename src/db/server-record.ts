@@ -62,6 +62,8 @@ export interface ServerRecord extends ServerSpec {
 
 /** A change of some fields. `null` goes back to the default. */
 export interface ServerPatch {
+  /** Of the record that the change was worked out from; absent: whatever is stored is changed. */
+  readonly revision?: number;
   readonly name?: string;
   readonly target?: ServerTarget;
   readonly toolPrefix?: string | null;
@@ -89,10 +91,12 @@ export interface PageRequest {
 export interface ServerRepository {
   create(owner: Owner, spec: ServerSpec): Promise<ServerRecord>;
   get(owner: Owner, id: string): Promise<ServerRecord>;
+  findByName(owner: Owner, name: string): Promise<ServerRecord>;
   /** All of an owner's servers in order of registration. */
   all(owner: Owner): Promise<readonly ServerRecord[]>;
   /** A page in order of registration. */
   page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>>;
+  /** `Conflict` where another revision is stored than the patch was worked out from. */
   update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord>;
   delete(owner: Owner, id: string): Promise<ServerRecord>;
 }

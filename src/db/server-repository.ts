@@ -19,6 +19,8 @@ import type {
 } from './server-record.ts';
 import { targetColumns, toRecord } from './server-row.ts';
 
+const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Larger pages are cut to this: one answer stays of a size that a client can take. */
@@ -60,6 +62,15 @@ export class DatabaseServerRepository implements ServerRepository {
     );
   }
 
+  async findByName(owner: Owner, name: string): Promise<ServerRecord> {
+    // What is no name is nobody's, and PostgreSQL could not even be asked for some of it.
+    const rows = NAME.test(name) ? await this.#run(owner, (mine) => mine.select(eq(servers.name, name))) : [];
+    const [row] = rows;
+    if (row === undefined)
+      throw new GatewayError(Code.NotFound, `No server is named ${JSON.stringify(name.slice(0, 64))}`);
+    return toRecord(this.#sealer, row);
+  }
+
   async all(owner: Owner): Promise<readonly ServerRecord[]> {
     return this.#many(await this.#run(owner, (mine) => mine.select()));
   }
@@ -90,10 +101,14 @@ export class DatabaseServerRepository implements ServerRepository {
       ...(patch.timeouts === undefined ? {} : { timeouts: patch.timeouts }),
       ...(patch.toolTimeouts === undefined ? {} : { toolTimeouts: patch.toolTimeouts }),
     };
-    return this.#one(
-      this.#run(owner, (mine) => mine.update(id, columns), patch.name),
-      id,
-    );
+    const updated = await this.#run(owner, (mine) => mine.update(id, columns, patch.revision), patch.name);
+    if (updated !== undefined) return toRecord(this.#sealer, updated);
+    if (patch.revision !== undefined) {
+      // Throws where it is gone, which is another answer than that it has changed.
+      await this.get(owner, id);
+      throw new GatewayError(Code.Conflict, 'This server was changed by somebody else in the meantime');
+    }
+    throw notFound(id);
   }
 
   async delete(owner: Owner, id: string): Promise<ServerRecord> {

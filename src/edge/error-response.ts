@@ -24,6 +24,7 @@ const WIRE: Readonly<Record<Code, WireError>> = {
   [Code.MethodNotAllowed]: { status: 405, rpcCode: -32000 },
   [Code.NotFound]: { status: 404, rpcCode: -32602 },
   [Code.AlreadyExists]: { status: 409, rpcCode: -32602 },
+  [Code.Conflict]: { status: 409, rpcCode: -32000 },
   [Code.InvalidArgument]: { status: 400, rpcCode: -32602 },
   [Code.FailedPrecondition]: { status: 400, rpcCode: -32000 },
   [Code.DownstreamUnavailable]: { status: 502, rpcCode: -32000 },

@@ -31,6 +31,8 @@ export const Code = {
   /** A record with this id does not exist for this owner. */
   NotFound: 'not_found',
   AlreadyExists: 'already_exists',
+  /** The record was changed by somebody else in the meantime; read it again. */
+  Conflict: 'conflict',
   /** Bad input of a management call; `fields` names what is wrong. */
   InvalidArgument: 'invalid_argument',
   /** The call is understood and may not be made as the gateway is configured. */

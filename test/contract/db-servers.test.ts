@@ -232,6 +232,7 @@ for (const [engineName, makeEngine] of Object.entries({ embedded, postgresql }))
         const attempts = [
           (id: string) => servers().get(stranger, id),
           (id: string) => servers().update(stranger, id, { name: 'stolen', enabled: false }),
+          (id: string) => servers().update(stranger, id, { revision: 7, enabled: false }),
           (id: string) => servers().delete(stranger, id),
         ];
         for (const attempt of attempts) {
@@ -246,6 +247,7 @@ for (const [engineName, makeEngine] of Object.entries({ embedded, postgresql }))
           assert.deepEqual(theirs, nothing);
           assert.equal(theirs?.[0], Code.NotFound);
         }
+        await assert.rejects(servers().findByName(stranger, mine.name), is(Code.NotFound));
         assert.deepEqual(await servers().all(stranger), []);
         assert.deepEqual(await servers().page(stranger, { pageSize: 10 }), { items: [], total: 0 });
         assert.deepEqual(await servers().get(me, mine.id), mine);
@@ -293,6 +295,32 @@ for (const [engineName, makeEngine] of Object.entries({ embedded, postgresql }))
       const cleared = { toolPrefix: null, timeouts: null, toolTimeouts: null };
       const bare = await servers().update(me, expected.id, cleared);
       for (const field of Object.keys(cleared)) assert.ok(!(field in bare), field);
+    });
+
+    it('change only as the revision that is expected, where one is', async () => {
+      const { id } = await servers().create(me, http);
+      const second = await servers().update(me, id, { revision: 1, enabled: false });
+      assert.equal(second.revision, 2);
+      await assert.rejects(servers().update(me, id, { revision: 1, name: 'late' }), is(Code.Conflict));
+      assert.deepEqual(await servers().get(me, id), second);
+      const results = await Promise.allSettled(
+        ['a', 'b', 'c', 'd', 'e'].map((name) => servers().update(me, id, { revision: 2, name })),
+      );
+      const lost = results.filter((result) => result.status === 'rejected');
+      assert.equal(lost.length, 4);
+      for (const { reason } of lost) is(Code.Conflict)(reason);
+      assert.equal((await servers().get(me, id)).revision, 3);
+      await servers().delete(me, id);
+      await assert.rejects(servers().update(me, id, { revision: 3, name: 'gone' }), is(Code.NotFound));
+    });
+
+    it('are found by name', async () => {
+      const mine = await servers().create(me, named('web'));
+      await servers().create(me, named('Web'));
+      await servers().create(colleague, named('theirs'));
+      assert.deepEqual(await servers().findByName(me, 'web'), mine);
+      for (const name of ['theirs', 'we', 'w%', '', 'web\0', 'x'.repeat(9999), "' or true --"])
+        await assert.rejects(servers().findByName(me, name), is(Code.NotFound), name);
     });
 
     it('keep their place when they change', async () => {

@@ -18,6 +18,9 @@ export class FakeServers implements ServerManager {
   /** What `test` waits for before it answers. */
   gate: Promise<unknown> = Promise.resolve();
   testsUnderWay = 0;
+  /** Called at the start of each update, when it has been worked out. */
+  beforeUpdate: (() => Promise<void>) | undefined;
+  updates = 0;
   #ordinal = 0;
 
   #owned(owner: Owner): ServerRecord[] {
@@ -55,6 +58,12 @@ export class FakeServers implements ServerManager {
     return record;
   };
 
+  findByName: ServerManager['findByName'] = async (owner, name) => {
+    const record = this.#owned(owner).find((candidate) => candidate.name === name);
+    if (record === undefined) throw new GatewayError(Code.NotFound, `No server is named "${name}"`);
+    return record;
+  };
+
   page: ServerManager['page'] = async (owner, { pageSize, pageToken }) => {
     const all = this.#owned(owner);
     const start = Number(pageToken ?? 0);
@@ -72,7 +81,13 @@ export class FakeServers implements ServerManager {
   };
 
   update: ServerManager['update'] = async (owner, id, patch) => {
-    const record = await this.get(owner, id);
+    this.updates += 1;
+    await this.beforeUpdate?.();
+    await this.get(owner, id);
+    // From here on in one turn, as a database does it in one statement.
+    const record = this.records.get(id)!;
+    if (patch.revision !== undefined && patch.revision !== record.revision)
+      throw new GatewayError(Code.Conflict, 'changed in the meantime');
     if (patch.name !== undefined) this.#checkName(owner, patch.name, id);
     if (patch.target?.kind === 'http' && patch.target.url.includes('refused')) {
       throw new GatewayError(Code.InvalidArgument, 'This URL is refused', {

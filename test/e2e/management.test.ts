@@ -368,6 +368,42 @@ test('time limits are shown as they were given, and changed one by one', async (
   assert.deepEqual(cleared.server?.toolTimeouts, {});
 });
 
+test('updates at the same time lose nothing of each other', async (context) => {
+  const { client, servers } = await started(context);
+  const target = { case: 'url' as const, value: 'http://old' };
+  const { server } = await client.createMcpServer({ name: 'a', target, headers: { a: 'old' } });
+  const { id } = server!;
+  // Both have read the record when the first of them writes.
+  const bothRead = Promise.withResolvers<void>();
+  servers.beforeUpdate = async () => {
+    if (servers.updates === 2) bothRead.resolve();
+    await bothRead.promise;
+  };
+  await Promise.all([
+    client.updateMcpServer({ ...named('a'), changes: { target: { case: 'url', value: 'http://new' } } }),
+    client.updateMcpServer({ ...identified(id), changes: { headers: { a: 'new' } } }),
+  ]);
+  assert.deepEqual(servers.records.get(id)?.target, {
+    kind: 'http',
+    url: 'http://new',
+    headers: { a: 'new' },
+  });
+  assert.equal(servers.updates, 3, 'one was worked out again');
+});
+
+test('an update that is overtaken time after time is aborted', async (context) => {
+  const { client, servers } = await started(context);
+  const { server } = await client.createMcpServer({ name: 'a', target: { case: 'url', value: 'http://x' } });
+  const { id } = server!;
+  servers.beforeUpdate = async () => {
+    const record = servers.records.get(id)!;
+    servers.records.set(id, { ...record, revision: record.revision + 1 });
+  };
+  const error = await refused(client.updateMcpServer({ ...named('a'), changes: { enabled: false } }));
+  assert.equal(Code[error.code], 'Aborted');
+  assert.equal(servers.records.get(id)!.enabled, true);
+});
+
 test('an update that cannot be made names the field', async (context) => {
   const { client } = await started(context);
   const target = { case: 'url' as const, value: 'http://x' };
