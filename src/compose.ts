@@ -23,6 +23,7 @@ import { NodeReadiness } from './readiness.ts';
 import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
 import { Router } from './router/router.ts';
 import { Sessions } from './session/sessions.ts';
+import { Takeover } from './session/takeover.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import type { Logger, Metrics } from './telemetry/types.ts';
 import { packageVersion } from './version.ts';
@@ -219,8 +220,15 @@ function createCore(
     onMoved: (session) => router.unlisten(session),
   });
   const streams = new EventStreams();
+  const takeover = new Takeover({
+    bus: coordination.bus,
+    members: coordination.members,
+    find: (sessionId, streamId) => sessions.inHand(sessionId)?.requestStream(streamId),
+  });
   const endpointOptions: EndpointOptions = {
+    nodeId: config.nodeId,
     sessions,
+    takeover,
     router,
     streams,
     logger,
@@ -251,6 +259,7 @@ function createCore(
     sessions,
     streams,
     close: async () => {
+      takeover.close();
       router.close();
       registry.close();
       await catalogs.close();

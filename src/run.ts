@@ -38,9 +38,10 @@ function announce(
   urls: { mcp: string; management: string; ops: string },
 ): void {
   logger.info('ready', urls);
-  const forPeople = config.logFormat !== 'json' && process.stdout.isTTY === true;
-  if (!forPeople) return;
-  process.stdout.write(`
+  if (config.logFormat === 'json') return;
+  // Where standard output is not a terminal it carries log lines, one object each, and nothing else.
+  const people = process.stdout.isTTY === true ? process.stdout : process.stderr;
+  people.write(`
   Dragon MCP Gateway is ready.
 
     MCP endpoint     ${urls.mcp}

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { SSE_COMMENT, SSE_EVENT_END, sseEventHead, sseEventText, sseRetryText } from '../protocol/sse.ts';
-import { type ClientStream, eventId, type StreamWriter } from '../session/client-stream.ts';
+import type { ClientStream, StreamWriter } from '../session/client-stream.ts';
+import { eventId } from '../session/event-id.ts';
 import type { StandaloneStream } from '../session/standalone-stream.ts';
 
 /** Proxies drop connections that are silent for a minute or so. */
@@ -68,6 +69,13 @@ export class EventStreams {
     if (response.destroyed) stream.detach(writer);
     else response.on('close', () => stream.detach(writer));
     return origins;
+  }
+
+  /** A writer to a response that is a stream from now on. */
+  writer(response: ServerResponse): StreamWriter {
+    const writer = new ResponseStreamWriter(response, () => this.start(response));
+    writer.open();
+    return writer;
   }
 
   close(): void {

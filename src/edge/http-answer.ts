@@ -114,7 +114,7 @@ export class HttpAnswer implements AnswerSink {
 
   #open(): ClientStream {
     if (this.#stream !== undefined) return this.#stream;
-    const stream = this.#session.openRequestStream();
+    const stream = this.#session.openRequestStream(this.#id);
     this.#stream = stream;
     stream.drained = () => this.drained?.();
     if (this.#response.destroyed) return stream;

@@ -1,23 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../auth/principal.ts';
-import { type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
+import { type Id, type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { hasBatches, hasPriming, negotiate } from '../protocol/versions.ts';
 import type { Router } from '../router/router.ts';
-import { parseEventId } from '../session/client-stream.ts';
+import { parseEventId, parseRequestStreamId, STANDALONE } from '../session/event-id.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
-import { STANDALONE } from '../session/standalone-stream.ts';
+import type { Takeover } from '../session/takeover.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { BatchAnswer } from './batch-answer.ts';
 import { readBody } from './body.ts';
+import { errorResponse } from './error-response.ts';
 import type { EventStreams } from './event-stream.ts';
 import { readHello } from './hello.ts';
 import { HttpAnswer, writeFailure, writeJson } from './http-answer.ts';
 import { checkGetHeaders, checkPostHeaders, sessionIdOf, versionOf } from './mcp-headers.ts';
 
 export interface EndpointOptions {
+  readonly nodeId: string;
   readonly sessions: Sessions;
+  readonly takeover: Takeover;
   readonly router: Router;
   readonly streams: EventStreams;
   readonly logger: Logger;
@@ -27,6 +30,12 @@ export interface EndpointOptions {
   /** While true, no new session is opened. */
   readonly isDraining: () => boolean;
 }
+
+/** Never run again in silence (at most once): what the call has done is for the client to find out. */
+const NODE_GONE = new GatewayError(
+  Code.Unavailable,
+  'The node that ran this request has gone; the outcome of the request is unknown',
+);
 
 /** Streamable HTTP as the legacy era has it: POST, GET and DELETE on one path. What is thrown is about the HTTP request as a whole. */
 export class McpEndpoint {
@@ -66,6 +75,10 @@ export class McpEndpoint {
       session.lastUsed = Date.now();
     });
     const last = lastEvent(request.headers['last-event-id']);
+    const origin = last === undefined ? undefined : parseRequestStreamId(last.streamId);
+    if (last !== undefined && origin !== undefined && origin.nodeId !== this.#options.nodeId) {
+      return this.#takeOver(response, session, last, origin);
+    }
     const stream = last === undefined ? undefined : session.requestStream(last.streamId);
     if (stream !== undefined) {
       streams.connect(response, stream, last?.sequence, primed);
@@ -87,6 +100,27 @@ export class McpEndpoint {
     if (error.code === Code.Internal)
       this.#options.logger.error('a request failed at the edge', { err: thrown });
     return error;
+  }
+
+  /** The client comes back here for the stream of a request that another node runs. */
+  async #takeOver(
+    response: ServerResponse,
+    session: Session,
+    last: { readonly streamId: string; readonly sequence: number },
+    origin: { readonly nodeId: string; readonly requestId: Id | null },
+  ): Promise<void> {
+    const writer = this.#options.streams.writer(response);
+    const over = (lost: boolean) => {
+      if (lost) writer.write(errorResponse(NODE_GONE, origin.requestId), undefined);
+      writer.end();
+    };
+    const { takeover } = this.#options;
+    const letGo = await takeover
+      .take(origin.nodeId, session.id, last.streamId, last.sequence, writer, over)
+      .catch(() => undefined);
+    if (letGo === undefined) over(true);
+    else if (response.destroyed) letGo();
+    else response.on('close', letGo);
   }
 
   async #initialize(response: ServerResponse, principal: Principal, message: RequestMessage): Promise<void> {

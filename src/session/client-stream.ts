@@ -1,3 +1,4 @@
+import { eventId } from './event-id.ts';
 import type { EventLog } from './event-log.ts';
 
 /** One connection of a client that a stream can be written to, as the edge gives it. */
@@ -110,17 +111,4 @@ export class ClientStream {
   disconnect(): void {
     for (const writer of this.#writers.splice(0)) writer.end();
   }
-}
-
-/** Names the stream as well as the event: ids are unique in a session, and say what to replay. */
-export function eventId(streamId: string, sequence: number): string {
-  return `${streamId}_${sequence}`;
-}
-
-/** Undefined for an id that isn't one of ours. */
-export function parseEventId(
-  value: string,
-): { readonly streamId: string; readonly sequence: number } | undefined {
-  const parts = /^([a-z0-9]+)_(\d{1,15})$/.exec(value);
-  return parts?.[1] === undefined ? undefined : { streamId: parts[1], sequence: Number(parts[2]) };
 }

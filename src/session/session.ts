@@ -1,7 +1,9 @@
 import type { Principal } from '../auth/principal.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
+import type { Id } from '../protocol/envelope.ts';
 import type { SessionVersion } from '../protocol/versions.ts';
 import { ClientStream } from './client-stream.ts';
+import { requestStreamId } from './event-id.ts';
 import { EventLog, type EventLogLimits } from './event-log.ts';
 import { type StandaloneOptions, StandaloneStream } from './standalone-stream.ts';
 
@@ -39,6 +41,7 @@ export class Session {
   logLevel: string | undefined;
   /** Ends a request that is under way here, by its id as JSON text. */
   readonly inFlight = new Map<string, { cancel(): void }>();
+  readonly #nodeId: string;
   readonly #log: EventLog;
   /** Streams of requests whose answers are not complete, or were completed a moment ago. */
   readonly #requestStreams = new Map<string, ClientStream>();
@@ -57,6 +60,7 @@ export class Session {
     this.state = state;
     this.logLevel = state.logLevel;
     this.#log = new EventLog(parts.limits);
+    this.#nodeId = parts.bus.nodeId;
     this.stream = new StandaloneStream({ sessionId: id, log: parts.log, bus: parts.bus });
   }
 
@@ -73,8 +77,8 @@ export class Session {
   }
 
   /** A stream for the answer to one request. */
-  openRequestStream(): ClientStream {
-    const stream = new ClientStream(`r${++this.#lastStream}`, this.#log);
+  openRequestStream(requestId: Id): ClientStream {
+    const stream = new ClientStream(requestStreamId(++this.#lastStream, requestId, this.#nodeId), this.#log);
     this.#requestStreams.set(stream.id, stream);
     return stream;
   }

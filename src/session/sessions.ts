@@ -81,6 +81,11 @@ export class Sessions {
     return this.#check(principal, session);
   }
 
+  /** A session that this node has in hand, whoever it belongs to: for what other nodes ask. */
+  inHand(id: string): Session | undefined {
+    return this.#sessions.get(id);
+  }
+
   /** Ends a session everywhere. */
   async end(session: Session): Promise<void> {
     if (!this.#sessions.delete(session.id)) return;

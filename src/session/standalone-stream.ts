@@ -1,10 +1,7 @@
 import type { Bus } from '../coordination/bus.ts';
 import type { EventOrigin, StreamLog } from '../coordination/stream-log.ts';
 import type { StreamWriter } from './client-stream.ts';
-import { eventId } from './client-stream.ts';
-
-/** Names the standalone stream in event ids. */
-export const STANDALONE = 'g';
+import { eventId, STANDALONE } from './event-id.ts';
 
 export interface StandaloneOptions {
   readonly sessionId: string;

@@ -1,0 +1,47 @@
+import { type Id, isId } from '../protocol/envelope.ts';
+
+/** Names a session's standalone stream in event ids. */
+export const STANDALONE = 'g';
+
+/** A longer request id is not worth carrying in each event. */
+const LONGEST_ID = 200;
+
+/** Names the stream as well as the event: ids are unique in a session, and say what to replay. */
+export function eventId(streamId: string, sequence: number): string {
+  return `${streamId}_${sequence}`;
+}
+
+/** Undefined for an id that isn't one of ours. */
+export function parseEventId(
+  value: string,
+): { readonly streamId: string; readonly sequence: number } | undefined {
+  const parts = /^(g|r\d+\.[\w-]*\.[\w.-]+)_(\d{1,15})$/.exec(value);
+  return parts?.[1] === undefined ? undefined : { streamId: parts[1], sequence: Number(parts[2]) };
+}
+
+/**
+ * The name of a request's stream. It says which node runs the request and which request it is, so any node that the
+ * client comes back to knows whom to ask, and what to answer where nobody is left to ask.
+ */
+export function requestStreamId(count: number, requestId: Id, nodeId: string): string {
+  const id = JSON.stringify(requestId);
+  return `r${count}.${id.length > LONGEST_ID ? '' : Buffer.from(id).toString('base64url')}.${nodeId}`;
+}
+
+/** Undefined for the standalone stream. `requestId` is null where it was too long to carry. */
+export function parseRequestStreamId(
+  streamId: string,
+): { readonly nodeId: string; readonly requestId: Id | null } | undefined {
+  const parts = /^r\d+\.([\w-]*)\.([\w.-]+)$/.exec(streamId);
+  if (parts?.[1] === undefined || parts[2] === undefined) return undefined;
+  return { nodeId: parts[2], requestId: decodeId(parts[1]) };
+}
+
+function decodeId(encoded: string): Id | null {
+  try {
+    const id: unknown = JSON.parse(Buffer.from(encoded, 'base64url').toString());
+    return isId(id) ? id : null;
+  } catch {
+    return null;
+  }
+}
