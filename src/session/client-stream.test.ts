@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ClientStream, eventId, parseEventId, type StreamWriter } from './client-stream.ts';
+import { ClientStream, type StreamWriter } from './client-stream.ts';
+import { eventId, parseEventId, parseRequestStreamId, requestStreamId } from './event-id.ts';
 import { EventLog } from './event-log.ts';
 
 const LIMITS = { maxSize: 1_000_000, keepMs: 60_000 };
@@ -38,7 +39,8 @@ class Connection implements StreamWriter {
 }
 
 const dataOf = ({ events }: Connection) => events.map(({ data }) => data);
-const newStream = (limits = LIMITS) => new ClientStream('r1', new EventLog(limits));
+const STREAM = requestStreamId(1, 'q', 'node');
+const newStream = (limits = LIMITS) => new ClientStream(STREAM, new EventLog(limits));
 
 test('a client that comes back with its last event id sees everything once and in order, however often it goes', () => {
   const step = fc.constantFrom('send', 'send', 'break', 'close', 'connect');
@@ -138,7 +140,7 @@ test('a large message goes out in pieces under an id of its own', () => {
   stream.part(Buffer.from('ge'));
   stream.finish();
   assert.equal(stream.isHalfSent, false);
-  assert.deepEqual(connection.events.at(-1), { id: eventId('r1', 2), data: 'large' });
+  assert.deepEqual(connection.events.at(-1), { id: eventId(STREAM, 2), data: 'large' });
 });
 
 test('a client that loses its connection within a large message gets the substitute, and no second half', () => {
@@ -179,10 +181,21 @@ test('what is too large to keep is sent, and has a substitute for whoever comes 
 
 test('an event id names its stream and its place in it; what is no id of ours is none', () => {
   fc.assert(
-    fc.property(fc.stringMatching(/^[a-z0-9]{1,8}$/), fc.nat(), (streamId, sequence) => {
-      assert.deepEqual(parseEventId(eventId(streamId, sequence)), { streamId, sequence });
-    }),
+    fc.property(
+      fc.nat(),
+      fc.oneof(fc.string(), fc.integer()),
+      fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,20}$/),
+      fc.nat(),
+      (count, requestId, nodeId, sequence) => {
+        const streamId = requestStreamId(count, requestId, nodeId);
+        assert.deepEqual(parseEventId(eventId(streamId, sequence)), { streamId, sequence });
+        assert.deepEqual(parseRequestStreamId(streamId), { nodeId, requestId });
+      },
+    ),
   );
+  assert.deepEqual(parseEventId('g_7'), { streamId: 'g', sequence: 7 });
+  assert.equal(parseRequestStreamId('g'), undefined);
+  assert.equal(parseRequestStreamId(requestStreamId(1, 'x'.repeat(1000), 'n'))?.requestId, null);
   for (const text of [
     '',
     '1',
