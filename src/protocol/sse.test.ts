@@ -142,3 +142,52 @@ test('what is written is read as it was, but for the kind of its line breaks', (
     }),
   );
 });
+
+test('a large message is taken in pieces, whatever fields stand around its data', () => {
+  const long = 'x'.repeat(100_000);
+  const rest = `"${long}"]}`;
+  const lines = (...each: string[]) => [...each, '', ''].join('\n');
+  const texts = [
+    lines(`data: {"a":["${long}",${rest}`),
+    lines('event: message', `data:{"a":["${long}",${rest}`),
+    lines('id: 7', 'event: message', `data: {"a":["${long}",${rest}`, 'retry: 5', ': comment', 'x'.repeat(9)),
+    lines(`data: {"a":["${long}",`, `data: ${rest}`, 'id: 7', 'event: message'),
+    lines(`data: {"a":["${long}",`, 'data', 'event: message', `data:${rest}`),
+  ];
+  const cuts = fc.array(fc.nat({ max: 210_000 }), { maxLength: 5 });
+  fc.assert(
+    fc.property(fc.constantFrom(...texts), cuts, fc.integer({ min: 1, max: 9 }), (text, at, small) => {
+      const bytes = Buffer.from(text);
+      const head = bytes.subarray(0, 90_000);
+      const tail = bytes.subarray(-60);
+      const middle = bytes.subarray(head.length, -tail.length);
+      const tails = Array.from({ length: Math.ceil(tail.length / small) }, (_, n) =>
+        tail.subarray(n * small, (n + 1) * small),
+      );
+      const parts: string[] = [];
+      const events: SseEvent[] = [];
+      let ends = 0;
+      const taken = { part: (piece: string) => void parts.push(piece), end: () => void ends++ };
+      const parser = new SseParser(
+        (event) => void events.push(event),
+        1_000_000,
+        () => taken,
+      );
+      for (const chunk of [head, ...cut(middle, at), ...tails]) parser.push(chunk);
+      assert.equal(ends, 1);
+      assert.deepEqual(JSON.parse(parts.join('')), { a: [long, long] });
+      assert.ok(Math.max(...parts.map((part) => part.length)) < bytes.length, 'in pieces');
+      parser.push(Buffer.from('id: 8\ndata: next\n\n'));
+      assert.deepEqual(events, [{ event: 'message', data: 'next', id: '8', retry: undefined }]);
+    }),
+  );
+});
+
+test('a large event of another name is no message to be taken', () => {
+  const parser = new SseParser(
+    () => {},
+    1_000_000,
+    () => assert.fail('not a message'),
+  );
+  parser.push(Buffer.from(`event: other\ndata: ${'x'.repeat(100_000)}`));
+});

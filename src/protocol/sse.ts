@@ -27,6 +27,10 @@ export type TakeLarge = (head: string, id: string | undefined) => LargeData | un
 /** Beyond this many characters an event may be taken in pieces. */
 const LARGE = 64 * 1024;
 
+/** How the lines begin that carry data, with and without the one space that does not belong to it. */
+const DATA = /^data(?:: ?|$)/;
+const DATA_LENGTH = 'data: '.length;
+
 export class SseTooLarge extends Error {
   override readonly name = 'SseTooLarge';
 }
@@ -51,7 +55,8 @@ export class SseParser {
   readonly #takeLarge: TakeLarge | undefined;
   #asked = false;
   #large: LargeData | undefined;
-  #largeLineOver = false;
+  /** What the line is that is being read of an event that is taken in pieces. */
+  #largeLine: 'data' | 'other' | 'unknown' = 'data';
 
   constructor(onEvent: (event: SseEvent) => void, maxEventSize: number, takeLarge?: TakeLarge) {
     this.#onEvent = onEvent;
@@ -88,7 +93,7 @@ export class SseParser {
 
   #hold(piece: string): void {
     this.#grow(piece.length);
-    if (this.#large !== undefined) return this.#large.part(piece);
+    if (this.#large !== undefined) return this.#holdLarge(this.#large, piece);
     this.#line.push(piece);
     if (this.#size > LARGE && !this.#asked) this.#offer();
   }
@@ -96,13 +101,15 @@ export class SseParser {
   /** Offers an event whose data is one long line, of which the beginning is here. */
   #offer(): void {
     this.#asked = true;
-    if (this.#takeLarge === undefined || this.#data.length > 0 || this.#event !== '') return;
+    const isMessage = this.#event === '' || this.#event === 'message';
+    if (this.#takeLarge === undefined || this.#data.length > 0 || !isMessage) return;
     const line = this.#line.join('');
     if (!line.startsWith('data:')) return;
-    const head = line.slice(line.charCodeAt(5) === 0x20 ? 6 : 5);
+    const head = line.replace(DATA, '');
     this.#large = this.#takeLarge(head, this.#id);
     if (this.#large === undefined) return;
     this.#line = [];
+    this.#largeLine = 'data';
     this.#large.part(head);
   }
 
@@ -125,17 +132,30 @@ export class SseParser {
     else this.#field(line);
   }
 
-  /** A line break in JSON is white space; an empty line ends the event. */
+  #holdLarge(large: LargeData, piece: string): void {
+    if (this.#largeLine === 'data') return large.part(piece);
+    if (this.#largeLine === 'other') return;
+    this.#line.push(piece);
+    const line = this.#line.join('');
+    if (line.length < DATA_LENGTH) return;
+    this.#line = [];
+    this.#largeLine = DATA.test(line) ? 'data' : 'other';
+    if (this.#largeLine === 'data') large.part(line.replace(DATA, ' '));
+  }
+
+  /** Several lines of data are one text with line breaks, which are white space in JSON; an empty line ends the event. */
   #endLargeLine(large: LargeData, tail: string): void {
-    if (this.#largeLineOver) {
-      if (tail !== '') return large.part(tail.replace(/^data: ?/, ' '));
-      this.#large = undefined;
-      this.#largeLineOver = false;
-      this.#clear();
-      return large.end();
-    }
-    this.#largeLineOver = true;
-    if (tail !== '') large.part(tail);
+    const is = this.#largeLine;
+    this.#largeLine = 'unknown';
+    if (is === 'other' || (is === 'data' && tail === '')) return;
+    if (is === 'data') return large.part(tail);
+    const line = this.#line.join('') + tail;
+    this.#line = [];
+    if (DATA.test(line)) return large.part(line.replace(DATA, ' '));
+    if (line !== '') return;
+    this.#large = undefined;
+    this.#clear();
+    large.end();
   }
 
   #field(line: string): void {
