@@ -55,7 +55,7 @@ export interface StreamLog {
     after: number | undefined,
   ): Promise<{
     readonly events: readonly LoggedEvent[];
-    /** What the client has now: `after`, or the last event that some connection was given. */
+    /** What the client has now: `after`, or the last event that some connection was given. Never beyond the last event. */
     readonly delivered: number;
     readonly previous: string | undefined;
     /** The last origin of each server, by server id. */

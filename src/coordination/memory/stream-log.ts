@@ -32,7 +32,7 @@ export class MemoryStreamLog implements StreamLog {
     const record = this.#existing(sessionId);
     const previous = record.holder === nodeId ? undefined : record.holder;
     record.holder = nodeId;
-    const delivered = after ?? record.delivered;
+    const delivered = Math.min(after ?? record.delivered, record.sequence);
     const origins = Object.fromEntries(record.origins);
     return { events: this.#after(record, delivered), delivered, previous, origins };
   }

@@ -5,7 +5,8 @@
   KEYS[2]  events
 
   ARGV[1]  node
-  ARGV[2]  sequence of the last event the client has; empty: the last that some connection was given
+  ARGV[2]  sequence of the last event the client has, which counts as the last there is where it lies beyond; empty: the
+           last that some connection was given
   ARGV[3]  what the fields of origins begin with
 
   Output: {sequence after which events follow, node that held it before or nil, entries, fields and values of origins in
@@ -20,6 +21,10 @@ redis.call('HSET', session, 'holder', ARGV[1])
 local after = ARGV[2]
 if after == '' then
   after = redis.call('HGET', session, 'delivered') or '0'
+end
+local last = tonumber(redis.call('HGET', session, 'sequence') or '0')
+if tonumber(after) > last then
+  after = string.format('%.0f', last)
 end
 local origins = {}
 local fields = redis.call('HGETALL', session)
