@@ -60,7 +60,8 @@ export class StandaloneStream {
       this.#writers.push(writer);
       this.#isHolder = true;
       if (taken.previous !== undefined && taken.previous !== bus.nodeId) {
-        await bus.send(taken.previous, { kind: STREAM_MOVED, session: sessionId });
+        // A node that does not hear of it gets nothing more to write either: events go to the holder in the log.
+        await bus.send(taken.previous, { kind: STREAM_MOVED, session: sessionId }).catch(() => {});
       }
       return taken.origins;
     });
@@ -84,13 +85,20 @@ export class StandaloneStream {
   send(data: string, origin?: EventOrigin): void {
     const { sessionId, log, bus } = this.#options;
     this.#inTurn(async () => {
-      const { sequence, holder } = await log.append(sessionId, data, origin);
+      let appended: Awaited<ReturnType<StreamLog['append']>>;
+      try {
+        appended = await log.append(sessionId, data, origin);
+      } catch {
+        // The log is away. A client that is connected here need not suffer for it; it just can't come back to this event.
+        this.#writers.at(-1)?.write(data, undefined);
+        return;
+      }
+      const { sequence, holder } = appended;
       if (holder === bus.nodeId) await this.#deliver(sequence, data);
       else if (holder !== undefined)
         await bus.send(holder, { kind: STREAM_EVENT, session: sessionId, sequence, data });
     }).catch(() => {
-      // The log is away. A client that is connected here need not suffer for it; it just can't come back to this event.
-      this.#writers.at(-1)?.write(data, undefined);
+      // It is in the log: the holder finds it there with the next event, or after the gap.
     });
   }
 
