@@ -176,7 +176,7 @@ test('what is too large to keep is sent, and has a substitute for whoever comes 
   stream.send('x'.repeat(11), 'not kept');
   assert.deepEqual(dataOf(first), ['x'.repeat(10), 'x'.repeat(11)]);
   stream.attach(second, 1);
-  assert.deepEqual(second.events, [{ id: eventId('r1', 2), data: 'not kept' }]);
+  assert.deepEqual(second.events, [{ id: eventId(stream.id, 2), data: 'not kept' }]);
 });
 
 test('an event id names its stream and its place in it; what is no id of ours is none', () => {
