@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Owner } from '../auth/principal.ts';
 import type {
   Page,
@@ -68,8 +69,8 @@ export class CatalogServerManager implements ServerManager {
     if (record.unreadable !== undefined) return { ok: false, error: record.unreadable, latencyMs: 0 };
     const startedAt = performance.now();
     const latencyMs = () => Math.round((performance.now() - startedAt) * 10) / 10;
-    // Under an id of its own, so that a process is started anew and the one in use is left alone.
-    const probe = { ...downstreamServer(record), id: `${record.id}#test` };
+    // Under an id of its own, so that a process is started anew, and no other, in use or tested too, is ended with it.
+    const probe = { ...downstreamServer(record), id: `${record.id}#test-${randomUUID()}` };
     const listener = { message: () => {}, restarted: () => {} };
     try {
       const link = await this.#options.connector.open(probe, { clientCapabilities: {}, listener, signal });
@@ -122,6 +123,8 @@ export class CatalogServerManager implements ServerManager {
       const reason = record.unreadable ?? `Server "${record.name}" is disabled`;
       throw new GatewayError(Code.FailedPrecondition, reason);
     }
+    // What is still known of a server that fails now is shown, but is no answer to whoever wants it fetched.
+    if (fresh && entry.error !== undefined) throw entry.error;
     if (entry.catalog === undefined) throw entry.error ?? new GatewayError(Code.Internal, 'Internal error');
     return seenOf(await view.snapshot(), id);
   }

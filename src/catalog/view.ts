@@ -77,6 +77,8 @@ export class CatalogView {
     await this.#sync();
     const entry = this.#entries.get(serverId);
     await (fresh ? entry?.refresh() : entry?.ready());
+    // The snapshot follows in a turn of its own; who has just asked must not be answered from the one before.
+    if (fresh && this.current !== undefined) this.#rebuild();
     return entry;
   }
 
