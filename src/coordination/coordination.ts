@@ -14,6 +14,6 @@ export interface Coordination {
   readonly members: Members;
   /** Rejects with Unavailable unless the store answers and this node hears what others send it: for readiness. */
   ping(): Promise<void>;
-  /** Whatever is called afterwards rejects with Unavailable. Closes the bus too. */
+  /** Closes the bus and lets go of the store: this node is to call nothing afterwards. */
   close(): Promise<void>;
 }

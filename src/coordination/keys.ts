@@ -20,9 +20,9 @@ export interface Keys {
   lease(resource: string): string;
   /** String: the last token. TTL: FENCE_TTL_MS. */
   fence(resource: string): string;
-  /** Hash: node id → how it last described itself, as JSON. No TTL; cleaned with each beat. */
+  /** Hash: node id → how it last described itself, as JSON. TTL: a beat's and MEMBER_GONE_MS. */
   readonly members: string;
-  /** Sorted set: node id by the time until which it counts as alive. No TTL; cleaned with each beat. */
+  /** Sorted set: node id by the time until which it counts as alive. TTL: as above. */
   readonly beats: string;
   /** Channel of one node. */
   node(nodeId: string): string;
@@ -44,7 +44,10 @@ export function createKeys(prefix: string): Keys {
   };
 }
 
-/** Ids come from clients too: a brace in one must not end the tag early, which would part keys that belong together. */
+/**
+ * Ids come from clients too: a brace in one must not end the tag early, and an empty tag is none. Either would part keys
+ * that belong together.
+ */
 function tag(id: string): string {
-  return `{${id.replace(/[{}%]/g, encodeURIComponent)}}`;
+  return `{${id.replace(/[{}%]/g, encodeURIComponent) || '%'}}`;
 }

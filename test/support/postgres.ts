@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { access, chown, constants, cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import postgres from 'postgres';
+import { supervise } from './supervise.ts';
 import { until } from './wait.ts';
 
 const run = promisify(execFile);
@@ -140,28 +141,6 @@ async function startCluster(binaries: string, copy?: string): Promise<TestPostgr
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
-}
-
-/**
- * Runs a server under a shell that ends it when our end of a pipe closes: at `stop`, and also when the test's process
- * is killed and has no chance to. `end` may use $pid; `folder` is removed at last.
- */
-function supervise(
-  command: string,
-  end: string,
-  options: { cwd?: string; uid?: number; gid?: number },
-): ChildProcess {
-  const script = [
-    // Ctrl-C reaches the whole group, and the shell has to outlive its server to clean up.
-    "trap '' HUP INT TERM",
-    'exec 3<&0',
-    `(exec ${command}) </dev/null >&2 3<&- &`,
-    'pid=$!',
-    `(cat <&3 >/dev/null; ${end}) &`,
-    'wait $pid',
-    options.cwd === undefined ? '' : `cd / && rm -rf '${options.cwd}'`,
-  ].join('\n');
-  return spawn('/bin/sh', ['-c', script], { ...options, stdio: ['pipe', 'ignore', 'pipe'] });
 }
 
 async function ready(server: ChildProcess, port: number, folder?: string): Promise<TestPostgres> {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { backoffMs } from './backoff.ts';
@@ -22,6 +23,8 @@ export interface Connection {
   readonly sharded: boolean;
   /** A connection to the server that a channel belongs to; not open yet, and it does not reconnect. */
   dial(channel: string): Promise<Redis>;
+  /** Resolves once commands can be sent; does not reject. */
+  ready(): Promise<void>;
   close(): void;
 }
 
@@ -46,6 +49,7 @@ function openSingle(target: RedisTarget, common: Options): Connection {
         sentinelRetryStrategy: () => null,
         autoResubscribe: false,
       }),
+    ready: () => becomeReady(client),
     close: () => client.disconnect(),
   };
 }
@@ -55,15 +59,24 @@ function openCluster(target: RedisTarget, common: Options): Connection {
     redisOptions: common,
     enableOfflineQueue: false,
     clusterRetryStrategy: (attempt) => backoffMs(attempt),
-    // A command is rejected soon, and must not be sent long after that.
     maxRedirections: 4,
-    retryDelayOnFailover: 50,
-    retryDelayOnClusterDown: 50,
+    // What was sent when a connection broke may have been done, and what is sent again later is out of order.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
     // TLS certificates are for names, and it is names that the cluster may announce.
     ...(target.tls === undefined ? {} : { dnsLookup: (host, done) => done(null, host) }),
   });
   cluster.on('error', ignore);
   cluster.on('node error', ignore);
+  // By itself a connection opens with its first command, and those that follow meanwhile are rejected. The setImmediate
+  // lets the command that found a new server be that first one.
+  cluster.on('+node', (node: Redis) => {
+    setImmediate(() => {
+      // Not before: the cluster's own check, too, is rejected while a connection opens.
+      if (cluster.status === 'ready') openIfIdle(node);
+    });
+  });
+  cluster.on('ready', () => cluster.nodes('master').forEach(openIfIdle));
   const slots = new Map<string, number>();
   const slotOf = async (channel: string): Promise<number> => {
     const slot = slots.get(channel) ?? Number(await cluster.call('CLUSTER', 'KEYSLOT', channel));
@@ -81,6 +94,17 @@ function openCluster(target: RedisTarget, common: Options): Connection {
         throw new Error('The cluster has no server for this channel now');
       }
       return node.duplicate({ retryStrategy: null, lazyConnect: true, autoResubscribe: false });
+    },
+    async ready() {
+      await becomeReady(cluster);
+      for (let attempt = 0; cluster.status !== 'end'; attempt++) {
+        try {
+          await Promise.all(cluster.nodes('master').map((node) => node.ping()));
+          return;
+        } catch {
+          await delay(backoffMs(attempt));
+        }
+      }
     },
     close: () => cluster.disconnect(),
   };
@@ -127,6 +151,16 @@ function tlsOptions(tls: RedisTls): ConnectionOptions {
     ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
     rejectUnauthorized: tls.verify,
   };
+}
+
+function becomeReady(client: Client): Promise<void> {
+  return new Promise((resolve) => {
+    client.once('ready', resolve);
+  });
+}
+
+function openIfIdle(node: Redis): void {
+  if (node.status === 'wait') node.connect().catch(ignore);
 }
 
 /** Each command that fails says so by itself. */

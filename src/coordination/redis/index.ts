@@ -72,18 +72,15 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
 }
 
 /** Rejects with the last thing that went wrong when the time is over. */
-function started({ client }: Connection, bus: RedisBus, timeoutMs: number): Promise<void> {
+function started({ client, ready }: Connection, bus: RedisBus, timeoutMs: number): Promise<void> {
   let last: unknown = new Error('no answer');
   const note = (error: unknown) => {
     last = error;
   };
   client.on('error', note).on('node error', note);
-  const ready = new Promise<void>((resolve) => {
-    client.once('ready', resolve);
-  });
   return new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => reject(last), timeoutMs);
-    ready
+    ready()
       .then(() => bus.start())
       .then(resolve, reject)
       .finally(() => {

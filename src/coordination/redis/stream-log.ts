@@ -49,8 +49,8 @@ export class RedisStreamLog implements StreamLog {
   }
 
   async read(sessionId: string, after: number): Promise<readonly LoggedEvent[]> {
-    const start = `(${after}-18446744073709551615`;
-    return this.#events(await this.#commands.command('XRANGE', this.#keys.events(sessionId), start, '+'));
+    const key = this.#keys.events(sessionId);
+    return this.#events(await this.#commands.command('XRANGE', key, after + 1, '+'));
   }
 
   async delivered(sessionId: string, sequence: number): Promise<void> {

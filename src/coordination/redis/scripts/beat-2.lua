@@ -20,4 +20,7 @@ for _, node in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', old)) do
   redis.call('HDEL', KEYS[1], node)
   redis.call('ZREM', KEYS[2], node)
 end
+-- When the last node has stopped, nothing is left behind.
+redis.call('PEXPIRE', KEYS[1], ARGV[3] + ARGV[4])
+redis.call('PEXPIRE', KEYS[2], ARGV[3] + ARGV[4])
 return 1

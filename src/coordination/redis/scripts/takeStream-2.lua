@@ -34,4 +34,5 @@ for i = 1, #fields, 2 do
     table.insert(origins, fields[i + 1])
   end
 end
-return { after, previous, redis.call('XRANGE', events, '(' .. after .. '-18446744073709551615', '+'), origins }
+local entries = redis.call('XRANGE', events, string.format('%.0f', after + 1), '+')
+return { after, previous, entries, origins }

@@ -1,0 +1,19 @@
+import type { Coordination } from '../../src/coordination/coordination.ts';
+import type { StreamLogLimits } from '../../src/coordination/stream-log.ts';
+import { busContract } from './coordination-bus-contract.ts';
+import { leaseContract } from './coordination-lease-contract.ts';
+import { memberContract } from './coordination-member-contract.ts';
+import { sessionContract } from './coordination-session-contract.ts';
+import { streamContract } from './coordination-stream-contract.ts';
+
+/** Makes a node of one cluster; whoever started the cluster closes it. Ids are unique within a test. */
+export type MakeNode = (nodeId: string, streamLimits?: StreamLogLimits) => Promise<Coordination>;
+
+/** What every adapter promises. The store may hold anything else, and other tests' keys. */
+export function coordinationContract(makeNode: MakeNode): void {
+  sessionContract(makeNode);
+  streamContract(makeNode);
+  busContract(makeNode);
+  leaseContract(makeNode);
+  memberContract(makeNode);
+}
