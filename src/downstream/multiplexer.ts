@@ -10,12 +10,13 @@ import {
   resultText,
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { call, ownNotification } from './call.ts';
+import { call, ownNotification, ownRequest } from './call.ts';
 import { Deadline } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
 import { protocolError } from './http-errors.ts';
 import type { AnswerSink, CancelRequest, Deadlines, ServerHandshake } from './port.ts';
 import { type Pending, progressNumber, renumber, type Share } from './stdio-pending.ts';
+import { Subscriptions } from './subscriptions.ts';
 
 const MAX_DEPTH = 512;
 
@@ -38,6 +39,7 @@ export class Multiplexer {
   /** Requests of the server's that a client is to answer, by id: only the session that was asked may answer. */
   readonly #asked = new Map<Id, Share>();
   readonly #paused = new Set<AnswerSink>();
+  readonly #subscriptions = new Subscriptions<Share>();
   readonly #onIdle: () => void;
   #channel: Channel | undefined;
   #lastNumber = 0;
@@ -50,6 +52,11 @@ export class Multiplexer {
 
   get isIdle(): boolean {
     return this.#pending.size === 0;
+  }
+
+  /** Somebody waits for news of a resource. */
+  get hasSubscriptions(): boolean {
+    return !this.#subscriptions.isEmpty;
   }
 
   get shares(): Iterable<Share> {
@@ -72,6 +79,9 @@ export class Multiplexer {
       this.#asked.delete(id);
       this.#channel?.write(errorText(id, -32603, 'The client has gone'));
     }
+    for (const uri of this.#subscriptions.remove(share))
+      this.#channel?.write(ownRequest('resources/unsubscribe', { uri }).text);
+    if (this.isIdle) this.#onIdle();
   }
 
   /** The handshake on a new channel, which is the one in use from then on. Throws what the downstream port throws. */
@@ -106,6 +116,10 @@ export class Multiplexer {
     deadlines: Deadlines,
     ready: () => Promise<unknown>,
   ): CancelRequest {
+    if (this.#subscriptions.note(share, request)) {
+      sink.answer(resultText(request.id, '{}'));
+      return () => {};
+    }
     const number = this.#enter(request, sink, deadlines, share);
     let text: string;
     try {
@@ -154,6 +168,7 @@ export class Multiplexer {
   closed(error: GatewayError): void {
     this.#channel = undefined;
     this.#asked.clear();
+    this.#subscriptions.clear();
     this.#paused.clear();
     for (const number of [...this.#pending.keys()]) this.#settle(number)?.sink.fail(error);
   }
@@ -178,7 +193,8 @@ export class Multiplexer {
   #notification(channel: Channel, message: Message): void {
     const number = progressNumber(message);
     if (number === undefined) {
-      for (const share of this.#shares) share.listener.message(message);
+      for (const share of this.#shares)
+        if (this.#subscriptions.concerns(share, message)) share.listener.message(message);
       return;
     }
     const pending = this.#pending.get(number);

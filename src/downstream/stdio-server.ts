@@ -61,7 +61,6 @@ export class StdioServer {
   #running: Running | undefined;
   #notBefore = 0;
   #idleTimer: NodeJS.Timeout | undefined;
-  #subscribed = false;
   #garbage = '';
   #stopping = false;
 
@@ -100,7 +99,6 @@ export class StdioServer {
       return () => {};
     }
     clearTimeout(this.#idleTimer);
-    if (request.method === 'resources/subscribe') this.#subscribed = true;
     return this.#multiplexer.request(link, request, sink, deadlines, () => this.#ensure());
   }
 
@@ -182,7 +180,6 @@ export class StdioServer {
     if (this.#process !== process) return error;
     this.#process = undefined;
     this.#running = undefined;
-    this.#subscribed = false;
     clearTimeout(this.#idleTimer);
     if (Date.now() - startedAt > HEALTHY_MS) this.#backoff.reset();
     if (!this.#stopping) {
@@ -210,7 +207,7 @@ export class StdioServer {
     clearTimeout(this.#idleTimer);
     if (!this.#multiplexer.isIdle || this.#running === undefined) return;
     this.#idleTimer = setTimeout(() => {
-      if (this.#multiplexer.isIdle && !this.#subscribed) this.#rest();
+      if (this.#multiplexer.isIdle && !this.#multiplexer.hasSubscriptions) this.#rest();
     }, this.#options.idleMs);
     this.#idleTimer.unref();
   }
