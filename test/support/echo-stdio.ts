@@ -30,6 +30,21 @@ const processTools: readonly PeerTool[] = [
     },
   },
   { name: 'cwd', run: () => text(process.cwd()) },
+  {
+    name: 'touch',
+    run: ({ args }) => {
+      const uri = String(args['uri']);
+      if (peer.subscriptions.has(uri)) send(notification('notifications/resources/updated', { uri }));
+      return text(peer.subscriptions.has(uri) ? 'somebody listens' : 'nobody listens');
+    },
+  },
+  {
+    name: 'print',
+    run: ({ args }) => {
+      process.stderr.write(`${String(args['text'])}\n`);
+      return text('printed');
+    },
+  },
   { name: 'exit', run: ({ args }) => process.exit(Number(args['code'] ?? 1)) },
   {
     name: 'add_tool',
