@@ -41,7 +41,8 @@ export class SseEndpoint {
     response.on('close', () => {
       this.#connections.delete(id);
       // Nothing of this transport can be resumed: the session ends with its stream.
-      if (connection.session !== undefined) void this.#options.sessions.end(connection.session);
+      // Where the store is away, its own time-to-live ends it there.
+      if (connection.session !== undefined) this.#options.sessions.end(connection.session).catch(() => {});
     });
     this.#options.streams.start(response);
     response.write(`event: endpoint\ndata: /messages?sessionId=${id}\n\n`);

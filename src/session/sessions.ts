@@ -33,10 +33,11 @@ export class Sessions {
   readonly #sweeper: NodeJS.Timeout;
   readonly #unsubscribe: readonly (() => void)[];
   #sweptAt = Date.now();
+  #sweeping: Promise<void> | undefined;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    this.#sweeper = setInterval(() => void this.#sweep(), Math.min(options.idleMs, SWEEP_MS));
+    this.#sweeper = setInterval(() => this.#sweepOnce(), Math.min(options.idleMs, SWEEP_MS));
     this.#sweeper.unref();
     const { bus } = options;
     this.#unsubscribe = [
@@ -86,13 +87,17 @@ export class Sessions {
     return this.#sessions.get(id);
   }
 
-  /** Ends a session everywhere. */
+  /** Ends a session everywhere. Rejects with Unavailable while the store is away: the session is closed here, and lives on there. */
   async end(session: Session): Promise<void> {
     if (!this.#sessions.delete(session.id)) return;
     const { store, bus, onGone } = this.#options;
     this.#close(session);
-    const deleted = await store.delete(session.id).catch(() => undefined);
-    onGone(session, deleted?.loaded.links ?? []);
+    let deleted: Awaited<ReturnType<SessionStore['delete']>>;
+    try {
+      deleted = await store.delete(session.id);
+    } finally {
+      onGone(session, deleted?.loaded.links ?? []);
+    }
     const others = (deleted?.nodes ?? []).filter((node) => node !== bus.nodeId);
     await Promise.allSettled(others.map((node) => bus.send(node, { kind: ENDED, session: session.id })));
   }
@@ -178,10 +183,18 @@ export class Sessions {
   async #unload(session: Session): Promise<void> {
     const { store, bus, onGone } = this.#options;
     const isLast = await store.unload(session.id, bus.nodeId).catch(() => false);
-    if (isLast) return this.end(session);
-    this.#sessions.delete(session.id);
+    // Where the store is away by now, its own time-to-live ends the session.
+    if (isLast) return this.end(session).catch(() => {});
+    if (!this.#sessions.delete(session.id)) return;
     this.#close(session);
     onGone(session, undefined);
+  }
+
+  /** One after the other, however slow the store is. */
+  #sweepOnce(): void {
+    this.#sweeping ??= this.#sweep().finally(() => {
+      this.#sweeping = undefined;
+    });
   }
 
   async #sweep(): Promise<void> {
