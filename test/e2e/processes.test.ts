@@ -125,7 +125,7 @@ describe('servers that are processes', () => {
         const { message, headers } = await client.callTool('mortal__exit', { code: 7 });
         const text = message!.error!.message;
         assert.match(text, /^Server "mortal" /);
-        return / in \d+ s|for \d+ s/.test(text) ? headers : undefined;
+        return / in \d+ s|for \d+ s/.test(text) && headers;
       },
       { what: 'a pause that is told rather than waited for' },
     );

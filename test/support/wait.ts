@@ -7,21 +7,21 @@ export interface UntilOptions {
   readonly timeoutMs?: number;
 }
 
+/** What a condition gives when it is met. */
+type Truthy<T> = Exclude<T, null | undefined | false | 0 | ''>;
+
 /**
  * Waits until `condition` gives something truthy, and returns it. A condition that throws is not met yet; its last
  * error is the cause of the one thrown when the time is over.
  */
-export async function until<T>(
-  condition: () => T | Promise<T>,
-  options: UntilOptions,
-): Promise<NonNullable<T>> {
+export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions): Promise<Truthy<T>> {
   const { what, timeoutMs = 10_000 } = options;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     let cause: unknown;
     try {
       const value = await condition();
-      if (value) return value;
+      if (value) return value as Truthy<T>;
     } catch (error) {
       cause = error;
     }
