@@ -64,7 +64,6 @@ test('VS Code: servers with types, comments and trailing commas, in mcp.json and
 test('what cannot be added has its reason, and the rest is not harmed', () => {
   const entries = read({
     mcpServers: {
-      old: { type: 'sse', url: 'http://x/sse' },
       neither: {},
       both: { url: 'http://x', command: 'y' },
       asks: { command: 'x', env: { KEY: '${input:key}' } },
@@ -75,7 +74,6 @@ test('what cannot be added has its reason, and the rest is not harmed', () => {
     },
   });
   const reasons: [string, RegExp][] = [
-    ['old', /HTTP\+SSE/],
     ['neither', /neither a url nor a command/],
     ['both', /both/],
     ['asks', /\$\{input:key\}/],

@@ -90,11 +90,6 @@ function gatewayName(name: string): string {
 
 function targetOf(entry: Entry): NewTarget {
   const url = entry.url ?? entry.serverUrl ?? entry.httpUrl;
-  if (entry.type === 'sse') {
-    throw new Unsuitable(
-      'the HTTP+SSE transport of 2024 is not supported; give its Streamable HTTP URL if it has one (dragon server add)',
-    );
-  }
   if (url !== undefined && entry.command !== undefined) {
     throw new Unsuitable('it has both a url and a command');
   }

@@ -173,6 +173,7 @@ test('import adds what it can and tells why it cannot', async () => {
       "servers": {
         "my web": { "type": "http", "url": "${server.url}", },
         "old": { "type": "sse", "url": "http://127.0.0.1:1/sse" },
+        "both": { "url": "http://127.0.0.1:1", "command": "x" },
         "broken": { "url": "no url" },
       }
     }`,
@@ -180,7 +181,9 @@ test('import adds what it can and tells why it cannot', async () => {
   const first = await run(['import', file]);
   assert.equal(first.code, 1, first.err);
   assert.match(first.out, /^my web +added +as my-web$/m);
-  assert.match(first.out, /^old +not added +.*HTTP\+SSE/m);
+  // The gateway finds out itself which of the two transports a server speaks.
+  assert.match(first.out, /^old +added/m);
+  assert.match(first.out, /^both +not added +.*both/m);
   assert.match(first.out, /^broken +not added +.*url/m);
   const again = await run(['import', file, '--json']);
   assert.equal(again.code, 1);
@@ -188,13 +191,14 @@ test('import adds what it can and tells why it cannot', async () => {
   assert.deepEqual(added, []);
   assert.deepEqual(
     notAdded.map(({ from }: { from: string }) => from),
-    ['my web', 'old', 'broken'],
+    ['my web', 'old', 'both', 'broken'],
   );
   assert.deepEqual(
     (await json('server', 'list')).map(({ name }: { name: string }) => name),
-    ['my-web'],
+    ['my-web', 'old'],
   );
   await ok('server', 'remove', 'my-web');
+  await ok('server', 'remove', 'old');
 
   const good = await run(['import', '-'], { input: `{"mcpServers": {"a": {"url": "${server.url}"}}}` });
   assert.equal(good.code, 0, good.err);
