@@ -40,8 +40,8 @@ export function wireError(error: GatewayError): WireError {
   return WIRE[error.code];
 }
 
-/** The JSON-RPC error response for a request, or, without an id, for something that never became one. */
+/** The JSON-RPC error response for a request, or, without an id, for something that never became one and may still have named its id. */
 export function errorResponse(error: GatewayError, id: Id | null): string {
-  const known = error instanceof InvalidMessage ? error.id : id;
+  const known = id ?? (error instanceof InvalidMessage ? error.id : null);
   return errorText(known, wireError(error).rpcCode, error.message, error.data);
 }

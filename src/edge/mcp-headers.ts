@@ -51,6 +51,8 @@ function accepts(headers: IncomingHttpHeaders, type: string): boolean {
   if (accept === undefined) return true;
   const group = `${type.slice(0, type.indexOf('/'))}/*`;
   return accept.split(',').some((part) => {
+    // A weight of 0 says that it is not acceptable (RFC 9110, 12.4.2).
+    if (/;\s*q=0(\.0*)?\s*(;|$)/i.test(part)) return false;
     const name = part.split(';', 1)[0]?.trim().toLowerCase();
     return name === type || name === '*/*' || name === group;
   });
