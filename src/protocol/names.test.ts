@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { anyCharacter } from '../../test/support/json-text.ts';
 import { collisionName, MAX_NAME_LENGTH, publicName } from './names.ts';
 
 const LEGAL = /^[A-Za-z0-9_-]{1,64}$/;
 const anyName = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 100 }),
+  fc.string({ unit: anyCharacter, maxLength: 100 }),
   fc.string({ unit: fc.constantFrom('a', '_', '-', '.', '/', ' ', 'ä', '😀'), maxLength: 80 }),
 );
 
