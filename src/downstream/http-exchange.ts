@@ -247,8 +247,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     sink.begin(undefined);
     this.#isPassing = true;
     return {
-      part: (text) => {
-        if (!sink.data(Buffer.from(text))) this.#controller?.pause();
+      part: (bytes) => {
+        if (!sink.data(bytes)) this.#controller?.pause();
       },
       end: () => {
         this.#finish();

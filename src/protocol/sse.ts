@@ -1,5 +1,3 @@
-import { StringDecoder } from 'node:string_decoder';
-
 /** One server-sent event, as the WHATWG parser would dispatch it. Unlike a browser's, it may carry an id and no data: MCP primes streams with those. */
 export interface SseEvent {
   readonly event: string;
@@ -12,9 +10,9 @@ export interface SseEvent {
 /** Timers of the runtime count milliseconds in 32 bits; a longer one would fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-/** Takes the data of one large event piece by piece. */
+/** Takes the data of one large event piece by piece, in UTF-8 as it came. */
 export interface LargeData {
-  part(text: string): void;
+  part(bytes: Buffer): void;
   end(): void;
 }
 
@@ -31,18 +29,24 @@ const LARGE = 64 * 1024;
 const DATA = /^data(?:: ?|$)/;
 const DATA_LENGTH = 'data: '.length;
 
+const FEED = 0x0a;
+const CARRIAGE = 0x0d;
+const NOTHING = Buffer.alloc(0);
+
 export class SseTooLarge extends Error {
   override readonly name = 'SseTooLarge';
 }
 
 /**
  * Bytes in any split to events. Each byte is looked at once: a line that arrives in many pieces is joined when it ends.
- * Throws {@link SseTooLarge} when one event grows beyond `maxEventSize` characters, so an endless line can't fill memory.
+ * Throws {@link SseTooLarge} when one event grows beyond `maxEventSize` characters (bytes, where it is taken in pieces), so
+ * an endless line can't fill memory.
  */
 export class SseParser {
   readonly #onEvent: (event: SseEvent) => void;
   readonly #maxEventSize: number;
-  readonly #decoder = new StringDecoder('utf8');
+  /** Bytes of a character of which the rest has not come. */
+  #cut: Buffer = NOTHING;
   #line: string[] = [];
   #size = 0;
   #afterCarriageReturn = false;
@@ -65,14 +69,14 @@ export class SseParser {
   }
 
   push(chunk: Buffer): void {
-    let text = this.#decoder.write(chunk);
+    let text = this.#decode(this.#pass(chunk));
     if (text.length === 0) return;
     if (this.#atStart) {
       this.#atStart = false;
       if (text.charCodeAt(0) === 0xfeff) text = text.slice(1);
     }
     let at = 0;
-    if (this.#afterCarriageReturn && text.charCodeAt(0) === 0x0a) at = 1;
+    if (this.#afterCarriageReturn && text.charCodeAt(0) === FEED) at = 1;
     this.#afterCarriageReturn = false;
     let feed = text.indexOf('\n', at);
     let carriage = text.indexOf('\r', at);
@@ -80,15 +84,38 @@ export class SseParser {
       const end = carriage === -1 || (feed !== -1 && feed < carriage) ? feed : carriage;
       this.#endLine(text.slice(at, end));
       at = end + 1;
-      if (text.charCodeAt(end) === 0x0d) {
+      if (text.charCodeAt(end) === CARRIAGE) {
         if (at === text.length) this.#afterCarriageReturn = true;
-        else if (text.charCodeAt(at) === 0x0a) at++;
+        else if (text.charCodeAt(at) === FEED) at++;
       }
       // Searched for again only once passed: looking for what is not there at each line would be quadratic.
       if (feed !== -1 && feed < at) feed = text.indexOf('\n', at);
       if (carriage !== -1 && carriage < at) carriage = text.indexOf('\r', at);
     }
     if (at < text.length) this.#hold(text.slice(at));
+  }
+
+  #decode(chunk: Buffer): string {
+    const bytes = this.#cut.length === 0 ? chunk : Buffer.concat([this.#cut, chunk]);
+    const whole = bytes.length - cutLength(bytes);
+    // Copied: a slice would keep all of the chunk.
+    this.#cut = whole === bytes.length ? NOTHING : Buffer.from(bytes.subarray(whole));
+    return bytes.toString('utf8', 0, whole);
+  }
+
+  /** Passes a large line on as it is, which spares making text of it and bytes again. Returns what there is besides. */
+  #pass(chunk: Buffer): Buffer {
+    const large = this.#large;
+    if (large === undefined || this.#largeLine !== 'data') return chunk;
+    const feed = chunk.indexOf(FEED);
+    const line = feed === -1 ? chunk : chunk.subarray(0, feed);
+    const carriage = line.indexOf(CARRIAGE);
+    const bytes = carriage === -1 ? line : line.subarray(0, carriage);
+    this.#grow(bytes.length);
+    if (this.#cut.length > 0) large.part(this.#cut);
+    this.#cut = NOTHING;
+    if (bytes.length > 0) large.part(bytes);
+    return chunk.subarray(bytes.length);
   }
 
   #hold(piece: string): void {
@@ -110,7 +137,7 @@ export class SseParser {
     if (this.#large === undefined) return;
     this.#line = [];
     this.#largeLine = 'data';
-    this.#large.part(head);
+    this.#large.part(Buffer.from(head));
   }
 
   #grow(by: number): void {
@@ -133,14 +160,14 @@ export class SseParser {
   }
 
   #holdLarge(large: LargeData, piece: string): void {
-    if (this.#largeLine === 'data') return large.part(piece);
+    if (this.#largeLine === 'data') return large.part(Buffer.from(piece));
     if (this.#largeLine === 'other') return;
     this.#line.push(piece);
     const line = this.#line.join('');
     if (line.length < DATA_LENGTH) return;
     this.#line = [];
     this.#largeLine = DATA.test(line) ? 'data' : 'other';
-    if (this.#largeLine === 'data') large.part(line.replace(DATA, ' '));
+    if (this.#largeLine === 'data') large.part(Buffer.from(line.replace(DATA, ' ')));
   }
 
   /** Several lines of data are one text with line breaks, which are white space in JSON; an empty line ends the event. */
@@ -148,10 +175,10 @@ export class SseParser {
     const is = this.#largeLine;
     this.#largeLine = 'unknown';
     if (is === 'other' || (is === 'data' && tail === '')) return;
-    if (is === 'data') return large.part(tail);
+    if (is === 'data') return large.part(Buffer.from(tail));
     const line = this.#line.join('') + tail;
     this.#line = [];
-    if (DATA.test(line)) return large.part(line.replace(DATA, ' '));
+    if (DATA.test(line)) return large.part(Buffer.from(line.replace(DATA, ' ')));
     if (line !== '') return;
     this.#large = undefined;
     this.#clear();
@@ -207,6 +234,17 @@ export class SseParser {
     this.#retry = undefined;
     this.#seen = false;
   }
+}
+
+/** How many bytes at the end belong to a character that is not complete. */
+function cutLength(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? back : 0;
+  }
+  return 0;
 }
 
 /** The text of one event. Data with line breaks becomes several `data:` lines. */
