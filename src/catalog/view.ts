@@ -53,6 +53,11 @@ export class CatalogView {
     return this.#stale ? undefined : this.#snapshot;
   }
 
+  /** Servers that were added or changed have not answered yet: what is not listed now may be in a moment. */
+  get isSettling(): boolean {
+    return this.#settling !== undefined;
+  }
+
   /** The snapshot, once every server has been asked or has used up its time. What comes later is news. */
   async snapshot(): Promise<Snapshot> {
     for (;;) {

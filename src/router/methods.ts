@@ -2,7 +2,7 @@ import { resourceCandidates, type Snapshot } from '../catalog/snapshot.ts';
 import { isObject, own, type Params, resultText, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Exchange } from './exchange.ts';
-import { relay, relayRenamed, replaced, resourceNotFound, unknown } from './relay.ts';
+import { orWhenSettled, relay, relayRenamed, replaced, resourceNotFound, unknown } from './relay.ts';
 import { readResource } from './resources.ts';
 import { forwardTask, listTasks } from './tasks.ts';
 import { callTool } from './tools.ts';
@@ -39,11 +39,11 @@ function list(kind: keyof Snapshot['pages']): Handler {
   };
 }
 
-function getPrompt(exchange: Exchange, snapshot: Snapshot): void {
+function getPrompt(exchange: Exchange, snapshot: Snapshot): void | Promise<void> {
   const { message } = exchange;
   const name = stringParam(message.params, 'name');
   const route = snapshot.prompts.get(name);
-  if (route === undefined) throw unknown('prompt', name);
+  if (route === undefined) return orWhenSettled(exchange, getPrompt, unknown('prompt', name));
   relayRenamed(exchange, route, ['params', 'name'], name);
 }
 

@@ -1,4 +1,4 @@
-import type { Route } from '../catalog/snapshot.ts';
+import type { Route, Snapshot } from '../catalog/snapshot.ts';
 import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type { AnswerSink, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
 import { type RequestMessage, replaceAt } from '../protocol/envelope.ts';
@@ -20,14 +20,7 @@ export function relay(
   const { conversation, message } = exchange;
   const { session } = conversation;
   const key = JSON.stringify(message.id);
-  if (session.inFlight.has(key)) {
-    return exchange.fail(
-      new GatewayError(
-        Code.InvalidRequest,
-        `Invalid Request: id ${key.slice(0, 64)} is in use by a request under way`,
-      ),
-    );
-  }
+  if (session.inFlight.has(key)) return exchange.fail(idInUse(key));
   const breaker = exchange.options.breakers.of(server);
   const refusal = breaker.refusal();
   if (refusal !== undefined) return exchange.fail(refusal);
@@ -109,6 +102,22 @@ export function replaced(exchange: Exchange, path: readonly string[], value: str
   if (text === undefined)
     throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
   return text;
+}
+
+/** A name that nobody lists: looked for once more where servers that were just added or changed have yet to answer. */
+export function orWhenSettled(
+  exchange: Exchange,
+  handler: (exchange: Exchange, snapshot: Snapshot) => void | Promise<void>,
+  missing: GatewayError,
+): Promise<void> {
+  const { view } = exchange.conversation;
+  if (!view.isSettling) throw missing;
+  return view.snapshot().then((snapshot) => handler(exchange, snapshot));
+}
+
+export function idInUse(key: string): GatewayError {
+  const reason = `id ${key.slice(0, 64)} is in use by a request under way`;
+  return new GatewayError(Code.InvalidRequest, `Invalid Request: ${reason}`);
 }
 
 export function unknown(what: string, name: string): GatewayError {

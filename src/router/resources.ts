@@ -2,10 +2,10 @@ import { resourceCandidates, type Snapshot } from '../catalog/snapshot.ts';
 import { call, DownstreamAnswerError } from '../downstream/call.ts';
 import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
-import { isObject, own, parseMessage, replaceAt, resultText, stringParam } from '../protocol/envelope.ts';
-import { GatewayError } from '../protocol/errors.ts';
+import { isObject, own, parseMessage, replaceAt, stringParam } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Exchange } from './exchange.ts';
-import { relay, replaced, resourceNotFound } from './relay.ts';
+import { idInUse, relay, replaced, resourceNotFound } from './relay.ts';
 import { RewriteSink } from './rewrite-sink.ts';
 
 /** An answer that is taken apart must not nest deeper. */
@@ -23,23 +23,81 @@ export async function readResource(exchange: Exchange, snapshot: Snapshot): Prom
     const sink = first.uri === uri ? exchange.sink : new RewriteSink(exchange.sink, alias);
     return relay(exchange, first.server, text, sink);
   }
-  for (const { server } of candidates) {
-    const result = await tryRead(exchange, server);
-    if (result !== undefined) return exchange.answer(resultText(exchange.message.id, result));
-  }
-  throw resourceNotFound(uri);
+  return readAnywhere(
+    exchange,
+    candidates.map(({ server }) => server),
+    uri,
+  );
 }
 
-/** The result as JSON text, or undefined where this server has no such resource. Reading changes nothing, so asking several is safe. */
+/** Asks all of these servers at once. Reading changes nothing, so asking several is safe. */
+async function readAnywhere(
+  exchange: Exchange,
+  servers: readonly DownstreamServer[],
+  uri: string,
+): Promise<void> {
+  const { session } = exchange.conversation;
+  const key = JSON.stringify(exchange.message.id);
+  if (session.inFlight.has(key)) throw idInUse(key);
+  const enough = new AbortController();
+  let isCancelled = false;
+  session.inFlight.set(key, {
+    cancel: () => {
+      isCancelled = true;
+      enough.abort();
+    },
+  });
+  try {
+    const answer = await firstOf(servers.map((server) => tryRead(exchange, server, enough.signal)));
+    if (isCancelled) throw new GatewayError(Code.Cancelled, 'Cancelled by the client');
+    if (answer === undefined) throw resourceNotFound(uri);
+    exchange.answer(answer);
+  } finally {
+    session.inFlight.delete(key);
+    enough.abort();
+  }
+}
+
+/** How long the servers that come first may keep an answer of a later one waiting, in milliseconds. */
+const PATIENCE_MS = 500;
+
+/** The first in order that has an answer; or, where those before it do not say so in time, the first to have one. */
+async function firstOf(reads: readonly Promise<string | undefined>[]): Promise<string | undefined> {
+  const inOrder = (async () => {
+    for (const read of reads) {
+      const answer = await read;
+      if (answer !== undefined) return answer;
+    }
+    return undefined;
+  })();
+  const { promise: inTime, resolve } = Promise.withResolvers<string>();
+  let patience: NodeJS.Timeout | undefined;
+  for (const read of reads) {
+    read.then(
+      (answer) => {
+        if (answer !== undefined) patience ??= setTimeout(resolve, PATIENCE_MS, answer);
+      },
+      () => {},
+    );
+  }
+  try {
+    return await Promise.race([inOrder, inTime]);
+  } finally {
+    clearTimeout(patience);
+  }
+}
+
+/** The answer as text, or undefined where this server has no such resource. */
 async function tryRead(
   { conversation, message, options }: Exchange,
   server: DownstreamServer,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
     const link = await conversation.links.get(server);
     const deadlines = callDeadlines(options.deadlines, server);
-    const answer = await call(link, message, deadlines, new AbortController().signal);
-    return JSON.stringify(answer.result);
+    const { text } = await call(link, message, deadlines, signal);
+    return text;
   } catch (error) {
     if (error instanceof DownstreamAnswerError || error instanceof GatewayError) return undefined;
     throw error;

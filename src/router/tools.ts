@@ -6,14 +6,14 @@ import { locate, objectMembers } from '../protocol/json-text.ts';
 import { asksForTask } from '../protocol/task-id.ts';
 import { EXEC_TOOL, execToolInput, findSource } from './builtin-tools.ts';
 import type { Exchange } from './exchange.ts';
-import { relay, relayRenamed, unknown } from './relay.ts';
+import { orWhenSettled, relay, relayRenamed, unknown } from './relay.ts';
 import { taskSink } from './tasks.ts';
 
 /** `tools/call`: by its public name to the server that has the tool. */
-export function callTool(exchange: Exchange, snapshot: Snapshot): void {
+export function callTool(exchange: Exchange, snapshot: Snapshot): void | Promise<void> {
   const name = stringParam(exchange.message.params, 'name');
   const route = snapshot.tools.get(name);
-  if (route === undefined) throw absent(snapshot, name);
+  if (route === undefined) return orWhenSettled(exchange, callTool, absent(snapshot, name));
   if (route.server.target.kind === 'builtin' && route.key === EXEC_TOOL) return execTool(exchange, snapshot);
   const { sink, message } = exchange;
   const client = asksForTask(message.params)
