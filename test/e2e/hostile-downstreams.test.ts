@@ -118,6 +118,30 @@ describe('gateway with one bad server', () => {
     assert.deepEqual(messages, [], 'no list has changed');
   });
 
+  it('keeps nobody from a resource that it might have had', async (t) => {
+    bad.behave('hang', 'resources/read');
+    t.after(() => bad.behave('well'));
+    const asked = bad.server.count('resources/read');
+    const seen = () => bad.server.last('resources/read')?.message?.params?.['uri'];
+
+    const cancelled = client.request('resources/read', { uri: 'unlisted://cancelled' }, { id: 'read' });
+    await until(() => seen() === 'unlisted://cancelled', { what: 'the bad server to be asked' });
+    await client.notify('notifications/cancelled', { requestId: 'read' });
+    assert.match((await cancelled).message!.error!.message, /Cancelled/);
+
+    const last = await CountingServer.start({
+      name: 'last',
+      resourceTemplates: [{ uriTemplate: 'last://{x}', name: 'x' }],
+    });
+    t.after(() => last.close());
+    const id = await gateway.addServer({ name: 'last', url: last.url });
+    await until(async () => (await listNames(client)).includes('last__echo'), { what: 'its tools' });
+    const { message } = await client.request('resources/read', { uri: 'unlisted://r' });
+    assert.equal(message!.result.contents[0].text, 'last has unlisted://r');
+    assert.equal(bad.server.count('resources/read'), asked, 'the peer underneath never saw it');
+    await gateway.manage('DeleteMcpServer', { server: { id } });
+  });
+
   it('slows a server down whose client does not read', async (t) => {
     const note = sse({
       jsonrpc: '2.0',

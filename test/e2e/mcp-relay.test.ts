@@ -116,6 +116,9 @@ describe('relay between clients and servers', () => {
       let id = '';
       await heard('added', LISTS_CHANGED, async () => {
         id = await gateway.addServer({ name: 'extra', url: extra.url });
+        // At once: whoever asks for something unknown waits for a server that is only just being asked.
+        const { message } = await client.callTool('extra__echo', { text: 'at once' });
+        assert.equal(textOf(message!), 'at once');
         await has('extra');
       });
       assert.ok((await listNames(client, 'prompts/list')).includes('extra__p'));

@@ -181,9 +181,8 @@ describe('servers that are processes', () => {
       server: { id: server.id },
       changes: { stdio: { ...echoStdio('new'), env } },
     });
-    const colour = () => client.callTool('changing__env', { name: 'DRAGON_TEST_COLOUR' });
-    const changed = await until(async () => (await colour()).message!.result, { what: 'the new process' });
-    assert.equal(changed.content[0].text, 'blue');
+    // At once: the call waits for the new process.
+    assert.equal(await toolText(client, 'changing__env', { name: 'DRAGON_TEST_COLOUR' }), 'blue');
     await untilGone(server.processes);
     assert.ok(!isRunning(before));
     await gateway.manage('UpdateMcpServer', { server: { id: server.id }, changes: { enabled: false } });
