@@ -10,7 +10,7 @@ import type { ListedEntry, ServerCatalog } from './types.ts';
 const MAX_PAGES = 1000;
 const MAX_ENTRIES = 100_000;
 
-export type CatalogList = 'tools' | 'resources' | 'resourceTemplates' | 'prompts';
+type CatalogList = 'tools' | 'resources' | 'resourceTemplates' | 'prompts';
 
 /** How each list is asked for, and by which member its entries are known. */
 const LISTS: Readonly<Record<CatalogList, { method: string; key: string; capability: string }>> = {
