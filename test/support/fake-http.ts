@@ -29,8 +29,14 @@ export function fakeResponse(): FakeResponse {
       else done();
     },
   });
-  const response = new ServerResponse(new IncomingMessage(socket as Socket));
+  const request = Object.assign(new IncomingMessage(socket as Socket), {
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+  });
+  const response = new ServerResponse(request);
   response.assignSocket(socket as Socket);
+  // As the server does for its connections.
+  socket.on('drain', () => response.emit('drain'));
   const raw = () => Buffer.concat(chunks).toString();
   return {
     response,
