@@ -31,7 +31,7 @@ describe('gateway with a bad process', () => {
     good = await CountingServer.start({ name: 'good' });
     gateway = await Gateway.start({
       env: {
-        DRAGON_CALL_TIMEOUT_MS: '1500',
+        DRAGON_CALL_TIMEOUT_MS: '5000',
         DRAGON_LIST_TIMEOUT_MS: '3000',
         DRAGON_STDIO_START_TIMEOUT_MS: '5000',
         DRAGON_MAX_DOWNSTREAM_MESSAGE_BYTES: String(16 * MIB),
@@ -115,8 +115,8 @@ describe('gateway with a bad process', () => {
       'exit-in-call': /exited with code 1/,
       'half-line': /exited with code 1/,
       'endless-line': /a line of more than 16777216 characters/,
-      hang: /did not answer within 1500 ms/,
-      'wrong-id': /did not answer within 1500 ms/,
+      hang: /did not answer within 5000 ms/,
+      'wrong-id': /did not answer within 5000 ms/,
       'close-stdout': /closed its stdout/,
     };
     for (const [behaviour, reason] of Object.entries(FAILED_CALLS)) {
