@@ -59,5 +59,9 @@ function joinInstructions(sources: readonly Source[]): string {
     const text = catalog?.instructions?.trim() ?? '';
     return text === '' ? [] : [`# ${server.name}\n${text}`];
   });
-  return parts.join('\n\n').slice(0, MAX_INSTRUCTIONS);
+  // Half of a surrogate pair is not Unicode, and strict clients refuse the whole answer over it.
+  return parts
+    .join('\n\n')
+    .slice(0, MAX_INSTRUCTIONS)
+    .replace(/[\ud800-\udbff]$/, '');
 }
