@@ -1,6 +1,6 @@
 import type { AnswerSink } from '../downstream/port.ts';
 import type { Message } from '../protocol/envelope.ts';
-import type { GatewayError } from '../protocol/errors.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
 
 /** Changes the answer on its way to the client. The answer is held until it is whole: for kinds of answers that are small. */
 export class RewriteSink implements AnswerSink {
@@ -46,7 +46,15 @@ export class RewriteSink implements AnswerSink {
     this.#client.fail(error);
   }
 
+  /** A large answer was looked at only where it begins, so the rest may be anything. */
   answer(body: string | Buffer): void {
-    this.#client.answer(this.#rewrite(body.toString()));
+    let text: string;
+    try {
+      text = this.#rewrite(body.toString());
+    } catch (cause) {
+      const reason = 'The server answered what is not a JSON-RPC response';
+      return this.#client.fail(new GatewayError(Code.DownstreamProtocol, reason, { cause }));
+    }
+    this.#client.answer(text);
   }
 }
