@@ -1,6 +1,7 @@
 import { startGateway } from './compose.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
 import { Code, GatewayError } from './protocol/errors.ts';
+import { boundReadBuffers } from './read-buffers.ts';
 import { createLogger } from './telemetry/logger.ts';
 import type { Logger } from './telemetry/types.ts';
 
@@ -16,6 +17,7 @@ export async function run(environment: Readonly<Record<string, string | undefine
     if (!(error instanceof ConfigError)) throw error;
     return fail(error.message);
   }
+  boundReadBuffers();
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, node: config.nodeId });
   try {
     const gateway = await startGateway(config, logger);
