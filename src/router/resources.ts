@@ -2,8 +2,9 @@ import { resourceCandidates, type Snapshot } from '../catalog/snapshot.ts';
 import { call, DownstreamAnswerError } from '../downstream/call.ts';
 import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
-import { isObject, own, parseMessage, replaceAt, stringParam } from '../protocol/envelope.ts';
+import { parseJson, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { arrayElements, locate, objectMembers, splice } from '../protocol/json-text.ts';
 import type { Exchange } from './exchange.ts';
 import { idInUse, relay, replaced, resourceNotFound } from './relay.ts';
 import { RewriteSink } from './rewrite-sink.ts';
@@ -47,10 +48,12 @@ async function readAnywhere(
       enough.abort();
     },
   });
+  const failures: GatewayError[] = [];
   try {
-    const answer = await firstOf(servers.map((server) => tryRead(exchange, server, enough.signal)));
+    const answer = await firstOf(servers.map((server) => tryRead(exchange, server, enough.signal, failures)));
     if (isCancelled) throw new GatewayError(Code.Cancelled, 'Cancelled by the client');
-    if (answer === undefined) throw resourceNotFound(uri);
+    // A server that could not be asked may have it.
+    if (answer === undefined) throw failures[0] ?? resourceNotFound(uri);
     exchange.answer(answer);
   } finally {
     session.inFlight.delete(key);
@@ -87,11 +90,12 @@ async function firstOf(reads: readonly Promise<string | undefined>[]): Promise<s
   }
 }
 
-/** The answer as text, or undefined where this server has no such resource. */
+/** The answer as text, or undefined where this server has no such resource, or could not be asked: see `failures`. */
 async function tryRead(
   { conversation, message, options }: Exchange,
   server: DownstreamServer,
   signal: AbortSignal,
+  failures: GatewayError[],
 ): Promise<string | undefined> {
   try {
     const link = await conversation.links.get(server);
@@ -99,19 +103,22 @@ async function tryRead(
     const { text } = await call(link, message, deadlines, signal);
     return text;
   } catch (error) {
-    if (error instanceof DownstreamAnswerError || error instanceof GatewayError) return undefined;
-    throw error;
+    if (error instanceof GatewayError) failures.push(error);
+    else if (!(error instanceof DownstreamAnswerError)) throw error;
+    return undefined;
   }
 }
 
 /** Puts the alias that the client asked for in place of the server's own URI in the contents that come back. */
 function withAlias(text: string, ownUri: string, alias: string): string {
-  const parsed = parseMessage(text, MAX_DEPTH);
-  const contents =
-    parsed.kind === 'response' && isObject(parsed.result) ? own(parsed.result, 'contents') : undefined;
-  if (!Array.isArray(contents)) return text;
-  const aliased = contents.map((each) =>
-    isObject(each) && own(each, 'uri') === ownUri ? { ...each, uri: alias } : each,
-  );
-  return replaceAt(parsed, ['result', 'contents'], JSON.stringify(aliased)) ?? text;
+  // Of a large answer only the beginning has been looked at. Throws for what is not JSON or nests too deeply.
+  parseJson(text, MAX_DEPTH);
+  const { start } = locate(text, ['result', 'contents']) ?? {};
+  if (start === undefined) return text;
+  // From the end to the beginning, so that a splice does not move what is still to be spliced.
+  return arrayElements(text, start).reduceRight((aliased, content) => {
+    const uri = objectMembers(text, content.start)?.get('uri');
+    if (uri === undefined || JSON.parse(text.slice(uri.start, uri.end)) !== ownUri) return aliased;
+    return splice(aliased, uri, JSON.stringify(alias));
+  }, text);
 }
