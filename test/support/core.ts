@@ -1,0 +1,176 @@
+import type { TestContext } from 'node:test';
+import { Catalogs } from '../../src/catalog/catalogs.ts';
+import { ServerRegistry } from '../../src/catalog/registry.ts';
+import { createMemoryCoordination } from '../../src/coordination/memory/index.ts';
+import type { ServerRecord, ServerRepository } from '../../src/db/server-record.ts';
+import { Breakers } from '../../src/downstream/breaker.ts';
+import type { ServerHandshake } from '../../src/downstream/port.ts';
+import type { RequestMessage } from '../../src/protocol/envelope.ts';
+import { BuiltinLink, builtinServer } from '../../src/router/builtin-link.ts';
+import { Router } from '../../src/router/router.ts';
+import { FRESH, Session } from '../../src/session/session.ts';
+import type { Metrics } from '../../src/telemetry/types.ts';
+import {
+  FakeConnector,
+  FakeLink,
+  fakeRecord,
+  listing,
+  OWNER,
+  RecordingSink,
+  type Respond,
+  recordingLogger,
+  request,
+  turnsUntil,
+} from './fakes.ts';
+
+/** A server behind the core: what it lists, and what it does with everything else. */
+export interface CoreServer {
+  readonly tools?: readonly string[];
+  readonly prompts?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceTemplates?: readonly string[];
+  readonly respond?: Respond;
+  readonly handshake?: Partial<ServerHandshake>;
+  readonly record?: Partial<ServerRecord>;
+  /** Thrown in place of opening a link. */
+  readonly down?: Error;
+}
+
+const GATEWAY = { name: 'gateway', version: '1.2.3', nodeId: 'n1' };
+
+/** Router, catalogs and built-in tools as the gateway composes them, over servers that are functions. */
+export async function startCore(t: TestContext, servers: Readonly<Record<string, CoreServer>> = {}) {
+  const coordination = createMemoryCoordination({ nodeId: 'n1' });
+  const logger = recordingLogger();
+  const records = Object.entries(servers).map(([id, { record }], index) =>
+    fakeRecord(id, { ordinal: index + 1, ...record }),
+  );
+  const registry = new ServerRegistry(
+    { all: async () => records } as Partial<ServerRepository> as ServerRepository,
+    coordination.bus,
+  );
+  /** By server: one link for its catalog, one for the session, in the order they were opened. */
+  const links = new Map<string, FakeLink[]>();
+  const connector = new FakeConnector((server) => {
+    if (server.target.kind === 'builtin') {
+      return new BuiltinLink(server, {
+        gateway: GATEWAY,
+        snapshot: (owner) => catalogs.operatorView(owner).snapshot(),
+      });
+    }
+    const known = servers[server.id] ?? {};
+    if (known.down !== undefined) throw known.down;
+    const link = new FakeLink(server, (asked, sink) => respond(known, asked, sink), {
+      capabilities: capabilitiesOf(known),
+      ...known.handshake,
+    });
+    links.set(server.id, [...(links.get(server.id) ?? []), link]);
+    return link;
+  });
+  const catalogs: Catalogs = new Catalogs({
+    registry,
+    connector,
+    logger,
+    builtin: builtinServer,
+    listTimeoutMs: 5000,
+    ttlMs: 60_000,
+    pageSize: 1000,
+  });
+  const counted: { readonly method: string; readonly outcome: string }[] = [];
+  const metrics: Metrics = {
+    request: (method, outcome) => counted.push({ method, outcome }),
+    downstream: () => {},
+    observe: () => {},
+    scrape: async () => '',
+    shutdown: async () => {},
+  };
+  const elsewhere: string[] = [];
+  const router = new Router({
+    catalogs,
+    connector,
+    store: coordination.sessions,
+    logger,
+    breakers: new Breakers({ failures: 1000, pauseMs: 1000 }),
+    metrics,
+    identity: { name: 'gateway', title: 'Gateway', version: '1.2.3' },
+    deadlines: { idleMs: 60_000, totalMs: 600_000 },
+    ownDeadlines: { idleMs: 5000, totalMs: 5000 },
+    maxJsonDepth: 128,
+    cancelElsewhere: (_session, key) => elsewhere.push(key),
+  });
+  const hello = { protocolVersion: '2025-11-25', clientInfo: {}, capabilities: {} } as const;
+  const principal = { ...OWNER, roles: ['user'] } as const;
+  const session = new Session('s1', principal, hello, FRESH, {
+    limits: { maxSize: 10_000, keepMs: 1000 },
+    log: coordination.streams,
+    bus: coordination.bus,
+  });
+  const stored = { id: 's1', ...OWNER, roles: [], ...hello, createdAt: 0 };
+  await coordination.sessions.create(stored, 'n1', 3_600_000);
+  t.after(async () => {
+    router.gone(session, undefined);
+    router.close();
+    await catalogs.close();
+    registry.close();
+    await coordination.close();
+  });
+
+  /** Sends a request and does not wait. */
+  function send(message: RequestMessage): RecordingSink {
+    const sink = new RecordingSink();
+    router.request(session, message, sink);
+    return sink;
+  }
+
+  return {
+    router,
+    session,
+    logger,
+    counted,
+    elsewhere,
+    catalogs,
+    send,
+    /** The session's link to a server. */
+    link: (id: string) => links.get(id)?.at(-1),
+    /** Sends a request and waits for what becomes of it. */
+    async ask(message: RequestMessage): Promise<RecordingSink> {
+      const sink = send(message);
+      await turnsUntil(
+        () => sink.answers.length + sink.failures.length > 0,
+        `an answer to ${message.method}`,
+      );
+      return sink;
+    },
+    async call(name: string, args: unknown = {}, id: string | number = 1): Promise<RecordingSink> {
+      return this.ask(request('tools/call', { name, arguments: args }, id));
+    },
+  };
+}
+
+export type Core = Awaited<ReturnType<typeof startCore>>;
+
+function capabilitiesOf(server: CoreServer): Record<string, unknown> {
+  return {
+    ...(server.tools === undefined ? {} : { tools: {} }),
+    ...(server.prompts === undefined ? {} : { prompts: {} }),
+    ...(server.resources === undefined && server.resourceTemplates === undefined ? {} : { resources: {} }),
+  };
+}
+
+function respond(
+  server: CoreServer,
+  asked: RequestMessage,
+  sink: RecordingSink | Parameters<Respond>[1],
+): string | undefined {
+  const named = (keyName: string, more: object, keys: readonly string[] = []) =>
+    keys.map((key) => JSON.stringify({ name: 'n', ...more, [keyName]: key }));
+  if (asked.method.endsWith('/list') && asked.method !== 'tasks/list') {
+    return listing({
+      tools: () => named('name', { inputSchema: { type: 'object' } }, server.tools),
+      prompts: () => named('name', {}, server.prompts),
+      resources: () => named('uri', {}, server.resources),
+      resourceTemplates: () => named('uriTemplate', {}, server.resourceTemplates),
+    })(asked, sink);
+  }
+  return server.respond?.(asked, sink);
+}
