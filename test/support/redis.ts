@@ -62,6 +62,9 @@ export interface TestRedisCluster extends TestRedis {
   moveSlot(slot: number, to: RedisProcess): Promise<void>;
 }
 
+/** Clusters and masters behind sentinels want it. */
+const PASSWORD = 'sesame';
+
 const SLOTS = 16_384;
 const MASTERS = 3;
 
@@ -76,14 +79,11 @@ export async function startRedisCluster(): Promise<TestRedisCluster> {
     for (let i = 0; i < MASTERS; i++) {
       const busPort = await freePort();
       const args = [
-        '--cluster-enabled',
-        'yes',
-        '--cluster-port',
-        String(busPort),
-        '--cluster-node-timeout',
-        '2000',
+        `--cluster-enabled yes --cluster-port ${busPort} --cluster-node-timeout 2000`,
+        // A master that is down takes its own slots away, and not everybody's.
+        '--cluster-require-full-coverage no',
       ];
-      const master = await startRedisProcess({ launcher, args });
+      const master = await startRedisProcess({ launcher, args, password: PASSWORD });
       masters.push(master);
       const first = Math.ceil((SLOTS / MASTERS) * i);
       await master.call('CLUSTER', 'ADDSLOTSRANGE', first, Math.ceil((SLOTS / MASTERS) * (i + 1)) - 1);
@@ -101,20 +101,24 @@ export async function startRedisCluster(): Promise<TestRedisCluster> {
   }
   const [any] = masters as [RedisProcess];
   const idOf = async (master: RedisProcess) => String(await master.call('CLUSTER', 'MYID'));
+  const ownerOf = async (slot: number) => {
+    const ranges = (await any.call('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
+    const range = ranges.find(([first, last]) => first <= slot && slot <= last);
+    const owner = masters.find(({ port }) => port === range?.[2][1]);
+    if (owner === undefined) throw new Error(`Nobody has slot ${slot}`);
+    return owner;
+  };
   return {
-    url: `redis+cluster://${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
+    url: `redis+cluster://:${PASSWORD}@${masters.map(({ port }) => `127.0.0.1:${port}`).join(',')}`,
     keyPrefix: randomPrefix(),
     masters,
     slotOf: async (key) => Number(await any.call('CLUSTER', 'KEYSLOT', key)),
-    async ownerOf(slot) {
-      const ranges = (await any.call('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
-      const range = ranges.find(([first, last]) => first <= slot && slot <= last);
-      const owner = masters.find(({ port }) => port === range?.[2][1]);
-      if (owner === undefined) throw new Error(`Nobody has slot ${slot}`);
-      return owner;
-    },
+    ownerOf,
     async moveSlot(slot, to) {
+      const from = await ownerOf(slot);
       const id = await idOf(to);
+      await to.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', await idOf(from));
+      await from.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', id);
       for (const master of [to, ...masters.filter((other) => other !== to)]) {
         await master.call('CLUSTER', 'SETSLOT', slot, 'NODE', id);
       }
@@ -124,8 +128,8 @@ export async function startRedisCluster(): Promise<TestRedisCluster> {
 }
 
 export interface TestRedisSentinel extends TestRedis {
-  readonly servers: readonly RedisProcess[];
-  /** The other server becomes the master. */
+  readonly sentinel: RedisProcess;
+  /** The replica becomes the master; once. */
   failover(): Promise<void>;
 }
 
@@ -140,17 +144,21 @@ export async function startRedisSentinel(): Promise<TestRedisSentinel> {
   };
   try {
     // A replica that knows nothing yet need not wait for a second one to share the transfer with.
-    const args = ['--repl-diskless-sync-delay', '0'];
-    const master = await startRedisProcess({ launcher, args });
+    const args = [`--repl-diskless-sync-delay 0 --masterauth ${PASSWORD}`];
+    const master = await startRedisProcess({ launcher, args, password: PASSWORD });
     processes.push(master);
-    const replicaOf = ['--replicaof', '127.0.0.1', String(master.port)];
-    const replica = await startRedisProcess({ launcher, args: [...args, ...replicaOf] });
+    const replica = await startRedisProcess({
+      launcher,
+      args: [...args, `--replicaof 127.0.0.1 ${master.port}`],
+      password: PASSWORD,
+    });
     processes.push(replica);
     const sentinel = await startRedisProcess({
       launcher,
       async prepare(folder) {
         const lines = [
           `sentinel monitor ${MASTER_NAME} 127.0.0.1 ${master.port} 1`,
+          `sentinel auth-pass ${MASTER_NAME} ${PASSWORD}`,
           `sentinel down-after-milliseconds ${MASTER_NAME} 1000`,
           `sentinel failover-timeout ${MASTER_NAME} 10000`,
         ];
@@ -169,11 +177,13 @@ export async function startRedisSentinel(): Promise<TestRedisSentinel> {
       return String((address as string[])[1]);
     };
     return {
-      url: `redis+sentinel://127.0.0.1:${sentinel.port}/${MASTER_NAME}`,
+      url: `redis+sentinel://:${PASSWORD}@127.0.0.1:${sentinel.port}/${MASTER_NAME}`,
       keyPrefix: randomPrefix(),
+      sentinel,
       servers: [master, replica],
       async failover() {
         const before = await addressOfMaster();
+        await until(() => isReplicated(master, replica), { what: 'the replica to be up to date' });
         // The sentinel refuses until it has heard of the replica.
         await until(() => sentinel.call('SENTINEL', 'FAILOVER', MASTER_NAME), {
           what: 'the sentinel to begin',
@@ -201,6 +211,14 @@ async function busPortOf(master: RedisProcess): Promise<number> {
 async function isWhole(master: RedisProcess): Promise<boolean> {
   const info = String(await master.call('CLUSTER', 'INFO'));
   return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${MASTERS}\r`);
+}
+
+/** A replica counts as online before it has all that there is. */
+async function isReplicated(master: RedisProcess, replica: RedisProcess): Promise<boolean> {
+  const written = /master_repl_offset:(\d+)/.exec(String(await master.call('INFO', 'replication')))?.[1];
+  const state = String(await replica.call('INFO', 'replication'));
+  const read = /slave_repl_offset:(\d+)/.exec(state)?.[1];
+  return state.includes('master_link_status:up') && Number(read) >= Number(written);
 }
 
 async function removeKeys(url: string, prefix: string): Promise<void> {

@@ -37,16 +37,20 @@ export class RedisBus implements Bus {
     this.#options = options;
     this.#publish = sharded ? 'SPUBLISH' : 'PUBLISH';
     this.#listeners = new Listeners(logger);
-    const subscribe = (...channels: [string, ...string[]]) =>
-      new Subscription({
+    const subscribe = (...channels: [string, ...string[]]) => {
+      const part = `subscription to ${channels[0]}`;
+      return new Subscription({
         channels,
         sharded,
         dial: () => connection.dial(channels[0]),
         onMessage: (channel, text) => this.#receive(channel, text),
-        onGap: () => this.#listeners.gap(),
-        watch,
-        part: `subscription to ${channels[0]}`,
+        onUp: (again) => {
+          watch.back(part);
+          if (again) this.#listeners.gap();
+        },
+        onDown: (error) => watch.lost(part, error),
       });
+    };
     const own = keys.node(nodeId);
     // Channels of a cluster may belong to two servers.
     this.#subscriptions = sharded

@@ -50,8 +50,17 @@ export class Commands {
     return this.#guard(keys[0], () => this.#evaluate(script, keys, args));
   }
 
+  /** Its connection is gone: looks for when it is back, at the server of this key. */
+  disconnected(key: string): void {
+    this.#lost(key, new Error('Connection lost'));
+  }
+
   close(): void {
     this.#closing.abort();
+  }
+
+  #lost(key: string, error: unknown): void {
+    if (!this.#closing.signal.aborted && this.#watch.lost('commands', error)) void this.#probe(key);
   }
 
   async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
@@ -70,7 +79,7 @@ export class Commands {
       return await inTime(send(), this.#timeoutMs);
     } catch (error) {
       if (error instanceof Error && BUGS.test(error.message)) throw GatewayError.from(error);
-      if (this.#watch.lost('commands', error)) void this.#probe(key);
+      this.#lost(key, error);
       throw unavailable(error);
     }
   }

@@ -4,10 +4,11 @@ import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { backoffMs } from './backoff.ts';
 import type { Client } from './commands.ts';
+import { watchMaster } from './sentinels.ts';
 import type { RedisTarget, RedisTls } from './url.ts';
 
 /** Replies keep the shapes that they have by default. */
-type Options = Omit<RedisOptions, 'replyMapping'>;
+export type ConnectionSettings = Omit<RedisOptions, 'replyMapping'>;
 
 /**
  * Milliseconds without an answer to what was sent after which a connection is given up. Longer than a command waits, so
@@ -25,7 +26,7 @@ export interface Connection {
   dial(channel: string): Promise<Redis>;
   /** Resolves once commands can be sent; does not reject. */
   ready(): Promise<void>;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Opens connections, which reconnect for ever. Nobody has to listen to their errors. */
@@ -34,27 +35,36 @@ export function openConnection(target: RedisTarget, name: string): Connection {
   return target.kind === 'cluster' ? openCluster(target, options) : openSingle(target, options);
 }
 
-function openSingle(target: RedisTarget, common: Options): Connection {
+function openSingle(target: RedisTarget, common: ConnectionSettings): Connection {
   const options = { ...common, ...placeOf(target), db: target.db };
   const client = new Redis({ ...options, enableOfflineQueue: false, retryStrategy: backoffMs });
   client.on('error', ignore);
+  const dialled = new Set<Redis>();
+  const sentinels =
+    target.kind === 'sentinel'
+      ? watchMaster(target, common, () => {
+          client.disconnect(true);
+          for (const redis of dialled) redis.disconnect();
+        })
+      : undefined;
   return {
     client,
     sharded: false,
-    dial: async () =>
-      new Redis({
-        ...options,
-        lazyConnect: true,
-        retryStrategy: null,
-        sentinelRetryStrategy: () => null,
-        autoResubscribe: false,
-      }),
+    async dial() {
+      const once = { retryStrategy: null, sentinelRetryStrategy: () => null, autoResubscribe: false };
+      const redis = new Redis({ ...options, ...once, lazyConnect: true });
+      dialled.add(redis);
+      return redis.once('end', () => dialled.delete(redis));
+    },
     ready: () => becomeReady(client),
-    close: () => client.disconnect(),
+    async close() {
+      client.disconnect();
+      await sentinels?.close();
+    },
   };
 }
 
-function openCluster(target: RedisTarget, common: Options): Connection {
+function openCluster(target: RedisTarget, common: ConnectionSettings): Connection {
   const cluster = new Cluster([...target.addresses], {
     redisOptions: common,
     enableOfflineQueue: false,
@@ -87,12 +97,11 @@ function openCluster(target: RedisTarget, common: Options): Connection {
     client: cluster,
     sharded: true,
     async dial(channel) {
+      // A subscription ends when its slot moves, so what was known of slots may be old. Where it fails it is tried again.
+      await new Promise<void>((resolve) => cluster.refreshSlotsCache(() => resolve()));
       const owner = cluster.slots[await slotOf(channel)]?.[0];
       const node = cluster.nodes('master').find(({ options }) => `${options.host}:${options.port}` === owner);
-      if (node === undefined) {
-        cluster.refreshSlotsCache();
-        throw new Error('The cluster has no server for this channel now');
-      }
+      if (node === undefined) throw new Error('The cluster has no server for this channel now');
       return node.duplicate({ retryStrategy: null, lazyConnect: true, autoResubscribe: false });
     },
     async ready() {
@@ -106,11 +115,11 @@ function openCluster(target: RedisTarget, common: Options): Connection {
         }
       }
     },
-    close: () => cluster.disconnect(),
+    close: async () => cluster.disconnect(),
   };
 }
 
-function commonOptions(target: RedisTarget, name: string): Options {
+function commonOptions(target: RedisTarget, name: string): ConnectionSettings {
   return {
     ...(target.username === undefined ? {} : { username: target.username }),
     ...(target.password === undefined ? {} : { password: target.password }),
@@ -126,7 +135,7 @@ function commonOptions(target: RedisTarget, name: string): Options {
   };
 }
 
-function placeOf(target: RedisTarget): Options {
+function placeOf(target: RedisTarget): ConnectionSettings {
   const [first] = target.addresses;
   if (target.kind !== 'sentinel') return { host: first.host, port: first.port };
   return {
@@ -134,7 +143,6 @@ function placeOf(target: RedisTarget): Options {
     name: target.master,
     sentinelRetryStrategy: backoffMs,
     sentinelCommandTimeout: SILENCE_MS,
-    failoverDetector: true,
     ...(target.sentinelUsername === undefined ? {} : { sentinelUsername: target.sentinelUsername }),
     ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
     ...(target.tls === undefined

@@ -48,7 +48,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     watch.close();
     commands.close();
     await bus.close();
-    connection.close();
+    await connection.close();
   };
   try {
     await started(connection, bus, startTimeoutMs);
@@ -56,6 +56,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     await close();
     throw cannotUse(target, error);
   }
+  connection.client.on('close', () => commands.disconnected(keys.members));
   return {
     nodeId,
     sessions: new RedisSessionStore(commands, keys),

@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { backoffMs } from './backoff.ts';
-import type { Watch } from './watch.ts';
 
 /** A subscriber with nothing to hear would not notice that its connection is dead; this asks. */
 const PING_INTERVAL_MS = 2000;
@@ -12,11 +11,12 @@ export interface SubscriptionOptions {
   readonly sharded: boolean;
   /** A new connection that is not open yet, does not reconnect, and ends itself when Redis does not answer. */
   readonly dial: () => Promise<Redis>;
+  /** Runs what has to come first, on a connection that is open. */
+  readonly prepare?: (connection: Redis) => Promise<void>;
   readonly onMessage: (channel: string, text: string) => void;
-  /** Subscribed again: what was published in between is lost. */
-  readonly onGap: () => void;
-  readonly watch: Watch;
-  readonly part: string;
+  /** Messages are heard from now on; `again`: and what was published since they last were is lost. */
+  readonly onUp: (again: boolean) => void;
+  readonly onDown: (error: unknown) => void;
 }
 
 /** Channels that are listened to for as long as this is open, on one connection at a time. */
@@ -51,7 +51,6 @@ export class Subscription {
   }
 
   async #run(): Promise<void> {
-    const { watch, part } = this.#options;
     const { signal } = this.#closing;
     let attempt = 0;
     while (!signal.aborted) {
@@ -59,14 +58,14 @@ export class Subscription {
       if (signal.aborted) return;
       if (this.#isUp) attempt = 0;
       this.#isUp = false;
-      if (this.#wasUp) watch.lost(part, error);
+      this.#options.onDown(error);
       await delay(backoffMs(attempt++), undefined, { signal }).catch(() => undefined);
     }
   }
 
   /** One connection, from its opening to its end. Resolves with why it ended. */
   async #listen(): Promise<unknown> {
-    const { channels, sharded, dial, onMessage } = this.#options;
+    const { channels, sharded, dial, prepare, onMessage } = this.#options;
     const { signal } = this.#closing;
     let redis: Redis | undefined;
     let ping: NodeJS.Timeout | undefined;
@@ -86,6 +85,7 @@ export class Subscription {
       this.#connection = connection;
       if (signal.aborted) return reason;
       await connection.connect();
+      await prepare?.(connection);
       if (sharded) await connection.ssubscribe(...channels);
       else await connection.subscribe(...channels);
       this.#heard();
@@ -101,11 +101,10 @@ export class Subscription {
   }
 
   #heard(): void {
-    const { onGap, watch, part } = this.#options;
+    const again = this.#wasUp;
     this.#isUp = true;
-    watch.back(part);
-    if (this.#wasUp) onGap();
     this.#wasUp = true;
+    this.#options.onUp(again);
     this.#first.resolve();
   }
 }
