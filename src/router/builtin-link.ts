@@ -125,7 +125,8 @@ function toolResult(value: unknown) {
   return { content: [{ type: 'text', text: JSON.stringify(value, null, 2) }], structuredContent: value };
 }
 
-function toolError(text: string) {
+/** A result that says what is wrong, for a model to read. */
+export function toolError(text: string) {
   return { content: [{ type: 'text', text }], isError: true };
 }
 

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Route, Snapshot } from '../catalog/snapshot.ts';
-import { own, replaceAt, stringParam } from '../protocol/envelope.ts';
+import { own, type RequestMessage, replaceAt, resultText, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { locate, objectMembers } from '../protocol/json-text.ts';
 import { asksForTask } from '../protocol/task-id.ts';
+import { toolError } from './builtin-link.ts';
 import { EXEC_TOOL, execToolInput, findSource } from './builtin-tools.ts';
 import type { Exchange } from './exchange.ts';
 import { orWhenSettled, relay, relayRenamed, unknown } from './relay.ts';
@@ -25,11 +26,12 @@ export function callTool(exchange: Exchange, snapshot: Snapshot): void | Promise
 /** `exec_tool` becomes the call it stands for, with its id, its progress and all that the tool may ask. */
 function execTool(exchange: Exchange, snapshot: Snapshot): void {
   const { message } = exchange;
-  const input = execToolInput.safeParse((message.params && own(message.params, 'arguments')) ?? {});
-  if (!input.success)
-    throw new GatewayError(Code.InvalidParams, `Invalid arguments: ${z.prettifyError(input.error)}`);
-  const { server, tool } = input.data;
-  const { key, server: target } = findTool(snapshot, server, tool);
+  const found = findExecuted(message, snapshot);
+  if (found instanceof GatewayError) {
+    exchange.ended('tool_error');
+    return exchange.sink.answer(resultText(message.id, JSON.stringify(toolError(found.message))));
+  }
+  const { key, server: target } = found;
   const renamed = replaceAt(message, ['params', 'name'], JSON.stringify(key));
   const args = execArguments(message.text);
   const text =
@@ -39,6 +41,19 @@ function execTool(exchange: Exchange, snapshot: Snapshot): void {
   if (text === undefined)
     throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
   relay(exchange, target, text, exchange.sink, key);
+}
+
+/** What is to be called; or what is wrong with the arguments, which is for the model to read, as with the other built-in tools. */
+function findExecuted({ params }: RequestMessage, snapshot: Snapshot): Route | GatewayError {
+  const input = execToolInput.safeParse((params && own(params, 'arguments')) ?? {});
+  if (!input.success)
+    return new GatewayError(Code.InvalidParams, `Invalid arguments: ${z.prettifyError(input.error)}`);
+  try {
+    return findTool(snapshot, input.data.server, input.data.tool);
+  } catch (error) {
+    if (error instanceof GatewayError && error.code === Code.InvalidParams) return error;
+    throw error;
+  }
 }
 
 /** The arguments for the tool, as text; undefined where a key stands twice, so that what was checked is not what is called. */
@@ -53,10 +68,12 @@ function execArguments(text: string): string | undefined {
 function findTool(snapshot: Snapshot, server: string, tool: string): Route {
   const source = findSource(snapshot, server);
   if (source.catalog === undefined) throw unavailable(source.server.name, source.error);
-  for (const [publicName, route] of snapshot.tools) {
-    if (route.server.id === source.server.id && (route.key === tool || publicName === tool)) return route;
-  }
-  throw unknown('tool', tool);
+  // Its own name first: it may be the public name of another tool.
+  const routes = [...snapshot.tools].filter(([, route]) => route.server.id === source.server.id);
+  const found =
+    routes.find(([, route]) => route.key === tool) ?? routes.find(([publicName]) => publicName === tool);
+  if (found === undefined) throw unknown('tool', tool);
+  return found[1];
 }
 
 /** A tool that nobody lists. Where its name has the prefix of a server that is down, that is the reason. */
