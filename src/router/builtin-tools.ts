@@ -156,10 +156,15 @@ function isUsers({ server }: Source): boolean {
   return server.target.kind !== 'builtin';
 }
 
+/** A server that fails keeps its tools for a while. */
 function describeServer({ server, catalog, error }: Source) {
-  const kind = server.target.kind;
-  if (catalog === undefined)
-    return { name: server.name, kind, state: 'failing', ...(error === undefined ? {} : { error }), tools: 0 };
-  const { title, version } = catalog.serverInfo;
-  return { name: server.name, kind, state: 'ok', tools: catalog.tools.length, title, version };
+  const { title, version } = catalog?.serverInfo ?? {};
+  return {
+    name: server.name,
+    kind: server.target.kind,
+    state: error === undefined ? (catalog === undefined ? 'unknown' : 'ok') : 'failing',
+    ...(error === undefined ? {} : { error }),
+    tools: catalog?.tools.length ?? 0,
+    ...(catalog === undefined ? {} : { title, version }),
+  };
 }
