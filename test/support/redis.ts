@@ -180,7 +180,6 @@ export async function startRedisSentinel(): Promise<TestRedisSentinel> {
       url: `redis+sentinel://:${PASSWORD}@127.0.0.1:${sentinel.port}/${MASTER_NAME}`,
       keyPrefix: randomPrefix(),
       sentinel,
-      servers: [master, replica],
       async failover() {
         const before = await addressOfMaster();
         await until(() => isReplicated(master, replica), { what: 'the replica to be up to date' });

@@ -41,7 +41,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
   const keys = createKeys(keyPrefix);
   const scripts = loadScripts();
   const watch = new Watch(logger);
-  const connection = openConnection(target, `dragon:${nodeId}`);
+  const connection = open(target, nodeId);
   const commands = new Commands({ client: connection.client, scripts, watch, timeoutMs: commandTimeoutMs });
   const bus = new RedisBus({ nodeId, connection, commands, keys, watch, logger });
   const close = async () => {
@@ -70,6 +70,15 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     },
     close,
   };
+}
+
+/** Files of certificates may not be there. */
+function open(target: RedisTarget, nodeId: string): Connection {
+  try {
+    return openConnection(target, `dragon:${nodeId}`);
+  } catch (error) {
+    throw cannotUse(target, error);
+  }
 }
 
 /** Rejects with the last thing that went wrong when the time is over. */
