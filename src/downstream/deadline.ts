@@ -1,6 +1,17 @@
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Deadlines } from './port.ts';
 
+/**
+ * Why a request ends whose time went by while its client was to read. It is no fault of the server's, and must not look
+ * like one: its breaker would open for everyone.
+ */
+export function notRead(): GatewayError {
+  return new GatewayError(
+    Code.Unavailable,
+    'The client did not read what it was sent; the call was given up',
+  );
+}
+
 /** The two deadlines of one request: an idle one that signs of life move on, and a hard one. */
 export class Deadline {
   readonly #idle: NodeJS.Timeout;

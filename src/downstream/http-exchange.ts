@@ -62,6 +62,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #parser: SseParser | undefined;
   #lastEventId: string | undefined;
   #isPassing = false;
+  #isPaused = false;
   /** Does not begin like the answer: held to its end, and checked whole. */
   #isHeldWhole = false;
   #retryMs = RESUME_DELAY_MS;
@@ -71,6 +72,11 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
+  }
+
+  /** Whether the client is to read before the server can go on. */
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** Stops reading and tells nobody: the caller has said what there was to say. */
@@ -113,15 +119,15 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#options.onActivity();
     switch (this.#phase) {
       case 'held':
-        return this.#hold(controller, chunk);
+        return this.#hold(chunk);
       case 'passing':
         this.#held += chunk.length;
         if (this.#held > this.#options.maxMessageBytes) return this.#failTooLarge();
-        if (!this.#options.sink.data(chunk)) controller.pause();
+        if (!this.#options.sink.data(chunk)) this.#pause();
         return;
       case 'stream':
         return this.#streamData(chunk);
@@ -182,10 +188,22 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#phase = 'stream';
     const takeLarge = (head: string) => this.#takeLarge(head);
     this.#parser = new SseParser((event) => this.#event(event), this.#options.maxMessageBytes, takeLarge);
-    this.#options.sink.drained = () => this.#controller?.resume();
+    this.#options.sink.drained = () => this.#resume();
   }
 
-  #hold(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  #pause(): void {
+    this.#isPaused = true;
+    this.#controller?.pause();
+  }
+
+  #resume(): void {
+    // The server's time begins again.
+    if (this.#isPaused) this.#options.onActivity();
+    this.#isPaused = false;
+    this.#controller?.resume();
+  }
+
+  #hold(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#held += chunk.length;
     if (this.#held > this.#options.maxMessageBytes) return this.#failTooLarge();
@@ -203,9 +221,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     }
     this.#phase = 'passing';
     this.#chunks = [];
-    this.#options.sink.drained = () => controller.resume();
+    this.#options.sink.drained = () => this.#resume();
     this.#options.sink.begin(this.#length);
-    if (!this.#options.sink.data(first)) controller.pause();
+    if (!this.#options.sink.data(first)) this.#pause();
   }
 
   #streamData(chunk: Buffer): void {
@@ -237,7 +255,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     }
     if (message.kind === 'response') return this.#answerText(event.data);
     if (this.#options.intercept(message)) return;
-    if (!this.#options.sink.message(event.data, message)) this.#controller?.pause();
+    if (!this.#options.sink.message(event.data, message)) this.#pause();
   }
 
   /** A large answer on a stream is passed on as it comes, like a large JSON answer. */
@@ -248,7 +266,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#isPassing = true;
     return {
       part: (bytes) => {
-        if (!sink.data(bytes)) this.#controller?.pause();
+        if (!sink.data(bytes)) this.#pause();
       },
       end: () => {
         this.#finish();
@@ -307,7 +325,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#phase = 'done';
     this.#chunks = [];
     this.#options.sink.drained = undefined;
-    this.#controller?.resume();
+    this.#resume();
     this.#options.onDone();
   }
 

@@ -4,7 +4,7 @@ import { type Message, type RequestMessage, resultText } from '../protocol/envel
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { LATEST_LEGACY } from '../protocol/versions.ts';
 import { CollectingSink, DownstreamAnswerError, ownNotification, ownRefusal } from './call.ts';
-import { Deadline } from './deadline.ts';
+import { Deadline, notRead } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
 import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
@@ -78,7 +78,8 @@ export class HttpLink implements DownstreamLink {
       );
       sink.fail(reason);
     };
-    const deadline = new Deadline(deadlines, cancel, this.server.name);
+    const expired = (error: GatewayError) => cancel(exchange.isPaused ? notRead() : error);
+    const deadline = new Deadline(deadlines, expired, this.server.name);
     const start = () => {
       const sessionId = this.#sessionId;
       exchange = this.#exchange(

@@ -11,7 +11,7 @@ import {
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { call, ownNotification, ownRequest } from './call.ts';
-import { Deadline } from './deadline.ts';
+import { Deadline, notRead } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
 import { protocolError } from './http-errors.ts';
 import type { AnswerSink, CancelRequest, Deadlines, ServerHandshake } from './port.ts';
@@ -65,6 +65,9 @@ export class Multiplexer {
 
   add(share: Share): void {
     this.#shares.add(share);
+    if (this.#paused.size === 0 || this.#shares.size === 1) return;
+    this.#paused.clear();
+    this.#channel?.resume();
   }
 
   /** Ends what a session has under way, and refuses what it was asked. */
@@ -175,7 +178,8 @@ export class Multiplexer {
 
   #enter(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines, owner: Share | undefined): number {
     const number = ++this.#lastNumber;
-    const deadline = new Deadline(deadlines, (error) => this.#cancel(number, error), this.#serverName);
+    const expired = (error: GatewayError) => this.#cancel(number, this.#paused.size > 0 ? notRead() : error);
+    const deadline = new Deadline(deadlines, expired, this.#serverName);
     this.#pending.set(number, { id: request.id, progressToken: undefined, sink, deadline, owner });
     return number;
   }
@@ -218,8 +222,12 @@ export class Multiplexer {
     this.#toSink(channel, pending.sink, message);
   }
 
+  /**
+   * A client that reads slowly slows the server down only where nobody else would wait for it. With others on the channel
+   * it is left to the edge, which cuts a connection that leaves too much unread.
+   */
   #toSink(channel: Channel, sink: AnswerSink, message: Message): void {
-    if (sink.message(message.text, message)) return;
+    if (sink.message(message.text, message) || this.#shares.size > 1) return;
     this.#paused.add(sink);
     channel.pause();
     sink.drained = () => {
