@@ -51,8 +51,9 @@ function subscribe(exchange: Exchange, snapshot: Snapshot, on: boolean): void {
   const uri = stringParam(exchange.message.params, 'uri');
   const [owner] = resourceCandidates(snapshot, uri);
   if (owner === undefined) throw resourceNotFound(uri);
+  const text = replaced(exchange, ['params', 'uri'], owner.uri);
   exchange.conversation.subscribed(owner.server.id, owner.uri, on);
-  relay(exchange, owner.server, replaced(exchange, ['params', 'uri'], owner.uri));
+  relay(exchange, owner.server, text);
 }
 
 function complete(exchange: Exchange, snapshot: Snapshot): void {
