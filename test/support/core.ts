@@ -125,6 +125,7 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
   return {
     router,
     session,
+    store: coordination.sessions,
     logger,
     counted,
     elsewhere,
