@@ -148,8 +148,6 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
   };
 }
 
-export type Core = Awaited<ReturnType<typeof startCore>>;
-
 function capabilitiesOf(server: CoreServer): Record<string, unknown> {
   return {
     ...(server.tools === undefined ? {} : { tools: {} }),

@@ -97,7 +97,7 @@ export interface Hole {
 }
 
 /** An object with other members before and after the one named `key`, whose value is left out. */
-export function objectWithHole(key: string): fc.Arbitrary<Hole> {
+function objectWithHole(key: string): fc.Arbitrary<Hole> {
   const others = members(
     jsonValue,
     keyContent.filter((each) => each !== key),
