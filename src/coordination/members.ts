@@ -1,4 +1,4 @@
-export type MemberState = 'joining' | 'ready' | 'draining' | 'gone';
+type MemberState = 'joining' | 'ready' | 'draining' | 'gone';
 
 /** A node of the cluster as it last described itself. */
 export interface Member {

@@ -46,7 +46,7 @@ export function isSessionGone(error: unknown): boolean {
   return error instanceof GatewayError && error.code === Code.SessionNotFound;
 }
 
-export interface Line {
+interface Line {
   readonly level: string;
   readonly message: string;
   readonly fields: LogFields;

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, constants, mkdtemp, rm } from 'node:fs/promises';
+import { access, constants, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -89,9 +89,13 @@ export async function startRedisProcess(options: RedisProcessOptions): Promise<R
     }).on('error', () => undefined);
   let server: { end(): Promise<void>; pid: number; name: string } | undefined;
 
+  // What is not to be kept is removed by the shell too, when nobody is left to do it.
+  const keep = join(folder, 'keep');
   const start = async () => {
+    await rm(keep, { force: true });
     const name = `dragon-test-${randomBytes(6).toString('hex')}`;
-    const child = supervise(`${launcher.command(folder, name)} ${line}`, launcher.end(name), {});
+    const end = `${launcher.end(name)}; [ -e '${keep}' ] || rm -rf '${folder}'`;
+    const child = supervise(`${launcher.command(folder, name)} ${line}`, end, {});
     let log = '';
     let running = true;
     child.stderr?.on('data', (chunk: Buffer) => {
@@ -103,7 +107,7 @@ export async function startRedisProcess(options: RedisProcessOptions): Promise<R
         resolve();
       });
     });
-    const end = async () => {
+    const stopServer = async () => {
       child.stdin?.end();
       await closed;
     };
@@ -112,14 +116,15 @@ export async function startRedisProcess(options: RedisProcessOptions): Promise<R
       timeoutMs: 60_000,
     }).catch(() => 'silent');
     if (typeof state === 'string') {
-      await end();
+      await stopServer();
       throw new Error(`Redis did not start: ${log.trim()}`);
     }
-    server = { end, pid: state, name };
+    server = { end: stopServer, pid: state, name };
   };
   const kill = async () => {
     const ended = server;
     server = undefined;
+    await writeFile(keep, '');
     await ended?.end();
   };
   const signal = async (which: 'SIGSTOP' | 'SIGCONT') => {

@@ -1,6 +1,6 @@
 import type { StoredLink, StoredSession } from '../session-store.ts';
 
-export interface KeptEvent {
+interface KeptEvent {
   readonly sequence: number;
   readonly data: string;
   readonly bytes: number;

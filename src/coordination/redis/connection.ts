@@ -1,21 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ConnectionOptions } from 'node:tls';
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { backoffMs } from './backoff.ts';
 import type { Client } from './commands.ts';
 import { watchMaster } from './sentinels.ts';
-import type { RedisTarget, RedisTls } from './url.ts';
-
-/** Replies keep the shapes that they have by default. */
-export type ConnectionSettings = Omit<RedisOptions, 'replyMapping'>;
-
-/**
- * Milliseconds without an answer to what was sent after which a connection is given up. Longer than a command waits, so
- * that one slow answer does not cost the connection.
- */
-const SILENCE_MS = 2000;
-const CONNECT_TIMEOUT_MS = 5000;
+import { type ConnectionSettings, commonSettings, SILENCE_MS, tlsSettings } from './settings.ts';
+import type { RedisTarget } from './url.ts';
 
 /** One Redis, however it is reached: the connection that commands take, and further ones for subscriptions. */
 export interface Connection {
@@ -31,7 +20,7 @@ export interface Connection {
 
 /** Opens connections, which reconnect for ever. Nobody has to listen to their errors. */
 export function openConnection(target: RedisTarget, name: string): Connection {
-  const options = commonOptions(target, name);
+  const options = commonSettings(target, name);
   return target.kind === 'cluster' ? openCluster(target, options) : openSingle(target, options);
 }
 
@@ -119,22 +108,6 @@ function openCluster(target: RedisTarget, common: ConnectionSettings): Connectio
   };
 }
 
-function commonOptions(target: RedisTarget, name: string): ConnectionSettings {
-  return {
-    ...(target.username === undefined ? {} : { username: target.username }),
-    ...(target.password === undefined ? {} : { password: target.password }),
-    ...(target.tls === undefined ? {} : { tls: tlsOptions(target.tls) }),
-    connectionName: name,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    socketTimeout: SILENCE_MS,
-    // What was sent when a connection broke may have been done: whoever sent it is told so at once.
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    // A master that is one no longer: another connection finds the one that is.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
-  };
-}
-
 function placeOf(target: RedisTarget): ConnectionSettings {
   const [first] = target.addresses;
   if (target.kind !== 'sentinel') return { host: first.host, port: first.port };
@@ -147,17 +120,7 @@ function placeOf(target: RedisTarget): ConnectionSettings {
     ...(target.sentinelPassword === undefined ? {} : { sentinelPassword: target.sentinelPassword }),
     ...(target.tls === undefined
       ? {}
-      : { enableTLSForSentinelMode: true, sentinelTLS: tlsOptions(target.tls) }),
-  };
-}
-
-function tlsOptions(tls: RedisTls): ConnectionOptions {
-  return {
-    ...(tls.ca === undefined ? {} : { ca: readFileSync(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: readFileSync(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: readFileSync(tls.key) }),
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
-    rejectUnauthorized: tls.verify,
+      : { enableTLSForSentinelMode: true, sentinelTLS: tlsSettings(target.tls) }),
   };
 }
 

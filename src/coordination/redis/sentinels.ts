@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import type { ConnectionSettings } from './connection.ts';
+import type { ConnectionSettings } from './settings.ts';
 import { Subscription } from './subscription.ts';
 import type { RedisTarget } from './url.ts';
 

@@ -1,6 +1,6 @@
 import { Code, GatewayError } from '../../protocol/errors.ts';
 
-export interface RedisAddress {
+interface RedisAddress {
   readonly host: string;
   readonly port: number;
 }
