@@ -28,9 +28,9 @@ export function leaseContract(makeNode: MakeNode): void {
     test('acquiring what one has keeps the token and renews it', async () => {
       const { leases } = await makeNode(uniqueId('node'));
       const [renewed, left] = [uniqueId('resource'), uniqueId('resource')];
-      const lease = await leases.acquire(renewed, 'a', 1000);
+      const lease = await leases.acquire(renewed, 'a', 2000);
       assert.deepEqual(await leases.acquire(renewed, 'a', LONG_MS), lease);
-      await leases.acquire(left, 'a', 1000);
+      await leases.acquire(left, 'a', 2000);
       await until(async () => (await leases.holder(left)) === undefined, {
         what: 'the end of the other lease',
       });
@@ -40,9 +40,9 @@ export function leaseContract(makeNode: MakeNode): void {
     test('a lease that is not renewed ends, and the next token is higher', async () => {
       const { leases } = await makeNode(uniqueId('node'));
       const [resource, renewed] = [uniqueId('resource'), uniqueId('resource')];
-      const kept = await leases.acquire(renewed, 'a', 500);
+      const kept = await leases.acquire(renewed, 'a', 1500);
       assert.equal(await leases.renew(renewed, kept, LONG_MS), true);
-      const old = await leases.acquire(resource, 'a', 500);
+      const old = await leases.acquire(resource, 'a', 1500);
       const next = await until(
         async () => {
           const lease = await leases.acquire(resource, 'b', LONG_MS);

@@ -53,7 +53,7 @@ interface Line {
 }
 
 /** A logger whose lines can be looked at. */
-export function recordingLogger(): Logger & { readonly lines: readonly Line[] } {
+function recordingLogger(): Logger & { readonly lines: readonly Line[] } {
   const lines: Line[] = [];
   const at =
     (level: string) =>
