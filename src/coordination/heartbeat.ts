@@ -1,8 +1,8 @@
 import type { Member, Members } from './members.ts';
 
 /** Between two beats, in milliseconds. A node that misses three is gone: one lost beat moves nothing. */
-export const BEAT_MS = 1000;
-export const GONE_AFTER_MS = 3 * BEAT_MS;
+const BEAT_MS = 1000;
+const GONE_AFTER_MS = 3 * BEAT_MS;
 
 /** Keeps this node in the list of members, with what `describe` says of it at each beat. */
 export class Heartbeat {
