@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Fixture } from '../fixture/server.ts';
 import { startFixture } from '../fixture/server.ts';
-import { requiredScenarios, runSuite } from './suite.ts';
+import { required, requiredScenarios, runSuite, single } from './suite.ts';
 
 describe('conformance fixture', () => {
   let fixture: Fixture;
@@ -13,10 +13,10 @@ describe('conformance fixture', () => {
 
   // What 2025-11-25 requires is run together with the gateway.
   it('passes all that 2026-07-28 requires of a server', async () => {
-    const required = await requiredScenarios('2026-07-28');
-    const results = await runSuite(fixture.url, '2026-07-28');
-    assert.equal(required.length, 37);
-    const failed = required.filter((name) => results.get(name)?.passed !== true);
+    const scenarios = await requiredScenarios('2026-07-28');
+    const results = await runSuite('0.2', fixture.url, required('2026-07-28'));
+    assert.equal(scenarios.length, 37);
+    const failed = scenarios.filter((name) => results.get(name)?.passed !== true);
     assert.deepEqual(
       failed.map((name) => [name, results.get(name)?.failures]),
       [],
@@ -24,7 +24,7 @@ describe('conformance fixture', () => {
   });
 
   it('tells which check failed', async () => {
-    const results = await runSuite(`${fixture.url}/elsewhere`, '2025-11-25', 'tools-list');
+    const results = await runSuite('0.2', `${fixture.url}/elsewhere`, single('tools-list', '2025-11-25'));
     assert.equal(results.get('tools-list')?.passed, false);
     assert.notEqual(results.get('tools-list')?.failures.length, 0);
   });

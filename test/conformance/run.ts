@@ -1,32 +1,37 @@
 /**
- * `npm run conformance [-- --requirements REVISION[,REVISION]] [--only SCENARIO]`: the official suite, directly and
- * through the gateway. Without options it runs every revision of expected.json and writes docs/conformance.md.
+ * `npm run conformance [-- --requirements REVISION[,REVISION]] [--only SCENARIO]`: the official suites, directly and
+ * through the gateway, and with the gateway as client. Without options it runs all of expected.json and writes
+ * docs/conformance.md.
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { runAsClient } from './client.ts';
 import { compare } from './compare.ts';
-import { expectedScenarios } from './expected.ts';
+import { allExpected, type Expected } from './expected.ts';
 import { markdownReport, textReport, unexpected } from './report.ts';
-import { suiteVersion } from './suite.ts';
 
 const { values } = parseArgs({
   options: { requirements: { type: 'string' }, only: { type: 'string' } },
 });
 
-const expected = await expectedScenarios();
-const revisions = values.requirements?.split(',') ?? Object.keys(expected);
+const revisions = values.requirements?.split(',');
+const { only } = values;
+const isWanted = ({ revision, scenarios, forced = [] }: Expected) =>
+  (revisions?.includes(revision) ?? true) &&
+  (only === undefined || scenarios.includes(only) || forced.includes(only));
 
-const runs = await compare(revisions, values.only);
-for (const run of runs) console.log(textReport(run));
+const { server, client } = await allExpected();
+const runs = await compare(server.filter(isWanted), only);
+const clientRuns = await runAsClient(
+  client.filter(isWanted).map((each) => (only === undefined ? each : { ...each, scenarios: [only] })),
+);
+for (const run of [...runs, ...clientRuns]) console.log(textReport(run));
 
-if (values.requirements === undefined && values.only === undefined) {
-  const page = markdownReport(runs, await suiteVersion());
-  await writeFile(new URL('../../docs/conformance.md', import.meta.url), page);
+if (revisions === undefined && only === undefined) {
+  await writeFile(new URL('../../docs/conformance.md', import.meta.url), markdownReport(runs, clientRuns));
 }
 
-const surprises = runs.flatMap((run) => {
-  const names = expected[run.revision] ?? [];
-  return unexpected(run, values.only === undefined ? names : names.filter((name) => name === values.only));
-});
+const surprises = [...runs, ...clientRuns].flatMap(unexpected);
 for (const surprise of surprises) console.error(surprise);
-process.exitCode = surprises.length > 0 ? 1 : 0;
+if (runs.length + clientRuns.length === 0) console.error('expected.json has no such scenarios');
+process.exitCode = surprises.length > 0 || runs.length + clientRuns.length === 0 ? 1 : 0;

@@ -115,15 +115,8 @@ export class Gateway {
   }
 
   /** Calls the management API in its JSON form. Throws with the answer unless it is 200. */
-  async manage(method: string, request: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
-    const response = await fetch(`${this.grpcUrl}/${SERVICE}/${method}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'connect-protocol-version': '1' },
-      body: JSON.stringify(request),
-    });
-    const body = await response.text();
-    if (!response.ok) throw new Error(`${method} answered ${response.status}: ${body}`);
-    return JSON.parse(body);
+  manage(method: string, request: Record<string, unknown> = {}): Promise<Record<string, unknown>> {
+    return manage(this.grpcUrl, method, request);
   }
 
   /** Registers a server and returns its id. */
@@ -135,6 +128,22 @@ export class Gateway {
 
 /** Starts a gateway; see {@link Gateway.start}. */
 export const startGateway = (options?: GatewayOptions): Promise<Gateway> => Gateway.start(options);
+
+/** Calls the management API at a base URL; see {@link Gateway.manage}. */
+export async function manage(
+  grpcUrl: string,
+  method: string,
+  request: Record<string, unknown>,
+): Promise<Record<string, unknown>> {
+  const response = await fetch(`${grpcUrl}/${SERVICE}/${method}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'connect-protocol-version': '1' },
+    body: JSON.stringify(request),
+  });
+  const body = await response.text();
+  if (!response.ok) throw new Error(`${method} answered ${response.status}: ${body}`);
+  return JSON.parse(body);
+}
 
 interface ReadyLine {
   readonly mcp: string;
