@@ -30,6 +30,7 @@ const VENDORS = [
   { name: 'hono', packages: ['hono', '@hono/'], places: ['edge/'] },
   { name: 'undici', packages: ['undici'], places: ['downstream/'] },
   { name: 'database', packages: ['drizzle-orm', 'postgres', '@electric-sql/'], places: ['db/'] },
+  { name: 'redis', packages: ['ioredis'], places: ['coordination/redis/', 'jobs/'] },
   { name: 'connect', packages: ['@connectrpc/'], places: ['admin/', 'edge/', 'cli/'] },
   { name: 'telemetry', packages: ['@opentelemetry/', 'pino', 'pino-pretty'], places: ['telemetry/'] },
   { name: 'cli', packages: ['commander', 'cli-table3', 'string-argv', 'jsonc-parser'], places: ['cli/'] },
