@@ -20,6 +20,9 @@ const MIB = 1024 * 1024;
 /** Far above what a gateway needs here, far below what one without limits would take. */
 const MAX_GROWTH = 400 * MIB;
 
+/** What is waited for in vain, and so not for long; all others get time enough on a busy machine. */
+const NEVER_ANSWER: ReadonlySet<StdioBehaviour> = new Set(['hang', 'wrong-id', 'deaf']);
+
 describe('gateway with a bad process', () => {
   let gateway: Gateway;
   let good: CountingServer;
@@ -31,9 +34,8 @@ describe('gateway with a bad process', () => {
     good = await CountingServer.start({ name: 'good' });
     gateway = await Gateway.start({
       env: {
-        DRAGON_CALL_TIMEOUT_MS: '5000',
-        DRAGON_LIST_TIMEOUT_MS: '3000',
-        DRAGON_STDIO_START_TIMEOUT_MS: '5000',
+        DRAGON_LIST_TIMEOUT_MS: '6000',
+        DRAGON_STDIO_START_TIMEOUT_MS: '8000',
         DRAGON_MAX_DOWNSTREAM_MESSAGE_BYTES: String(16 * MIB),
       },
     });
@@ -56,7 +58,8 @@ describe('gateway with a bad process', () => {
     const mark = randomUUID();
     const stdio = { ...hostileStdio(behaviour, parameter), env: { DRAGON_TEST_MARK: mark } };
     const name = `${behaviour}-${++count}`;
-    const id = await gateway.addServer({ name, stdio });
+    const timeouts = NEVER_ANSWER.has(behaviour) ? { timeouts: { idle: '1s' } } : {};
+    const id = await gateway.addServer({ name, stdio, ...timeouts });
     t.after(async () => {
       await gateway.manage('DeleteMcpServer', { server: { id } });
       await until(() => processesWith(mark).length === 0, { what: `the end of ${name}` });
@@ -82,7 +85,7 @@ describe('gateway with a bad process', () => {
   }
 
   // Side by side: most of the time of a bad server is spent waiting for it.
-  describe('of each kind', { concurrency: 5 }, () => {
+  describe('of each kind', { concurrency: 6 }, () => {
     for (const behaviour of ['garbage', 'duplicate', 'ignore-sigterm'] as const) {
       it(`takes the answer for what it is: ${behaviour}`, async (t) => {
         const { name } = await bad(t, behaviour);
@@ -115,8 +118,8 @@ describe('gateway with a bad process', () => {
       'exit-in-call': /exited with code 1/,
       'half-line': /exited with code 1/,
       'endless-line': /a line of more than 16777216 characters/,
-      hang: /did not answer within 5000 ms/,
-      'wrong-id': /did not answer within 5000 ms/,
+      hang: /did not answer within 1000 ms/,
+      'wrong-id': /did not answer within 1000 ms/,
       'close-stdout': /closed its stdout/,
     };
     for (const [behaviour, reason] of Object.entries(FAILED_CALLS)) {
@@ -135,8 +138,8 @@ describe('gateway with a bad process', () => {
 
     const FAILED_STARTS: Partial<Record<StdioBehaviour, RegExp>> = {
       'crash-at-start': /exited with code 3; its last words: Cannot find my configuration/,
-      'never-initialize': /did not answer within 5000 ms/,
-      deaf: /did not answer within 3000 ms/,
+      'never-initialize': /did not answer within 8000 ms/,
+      deaf: /did not answer within 6000 ms/,
       'list-fails': /tools\/list failed: Out of order/,
     };
     for (const [behaviour, reason] of Object.entries(FAILED_STARTS)) {
