@@ -39,6 +39,7 @@ export class HttpLink implements DownstreamLink {
   #headers: string[];
   #sessionId: string | undefined;
   #listener: HttpListener | undefined;
+  #renewedToListen = false;
   #renewal: Promise<void> | undefined;
   #closed = false;
 
@@ -131,14 +132,19 @@ export class HttpLink implements DownstreamLink {
       maxMessageBytes: this.#options.client.maxMessageBytes,
       connect: (after, handler) => this.#get(after, handler),
       onMessage: (message, eventId) => this.#fromServer(message, eventId),
-      onSessionLost: () => {
-        this.#listener = undefined;
-        this.#renew(this.#sessionId).then(
-          () => this.listen(),
-          () => {},
-        );
-      },
+      onSessionLost: (hadStream) => this.#streamLost(hadStream),
     });
+  }
+
+  /** 404 to a GET may also mean that there is no stream to be had: without a session, or in one just opened because of it. */
+  #streamLost(hadStream: boolean): void {
+    this.#listener = undefined;
+    if (this.#sessionId === undefined || (!hadStream && this.#renewedToListen)) return;
+    this.#renewedToListen = true;
+    this.#renew(this.#sessionId).then(
+      () => this.listen(),
+      () => {},
+    );
   }
 
   unlisten(): void {

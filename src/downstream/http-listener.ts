@@ -17,8 +17,11 @@ export interface ListenerOptions {
   readonly onMessage: (message: Message, eventId: string | undefined) => void;
   /** Where to go on; absent: from now. */
   readonly lastEventId: string | undefined;
-  /** The server does not know our session any more. The listener has stopped; a new session wants a new one. */
-  readonly onSessionLost: () => void;
+  /**
+   * The server answered 404: it does not know our session any more, or, unless it ever gave a stream, has none to give.
+   * The listener has stopped.
+   */
+  readonly onSessionLost: (hadStream: boolean) => void;
 }
 
 /** The GET stream of a downstream session: opened again whenever it ends, until closed or until the server says that it has none. */
@@ -29,6 +32,7 @@ export class HttpListener {
   #timer: NodeJS.Timeout | undefined;
   #lastEventId: string | undefined;
   #retryMs = 0;
+  #hadStream = false;
   #closed = false;
 
   constructor(options: ListenerOptions) {
@@ -62,11 +66,12 @@ export class HttpListener {
         const isStream = (headerOf(headers, 'content-type') ?? '').startsWith('text/event-stream');
         if (status === 200 && isStream) {
           openedAt = Date.now();
+          this.#hadStream = true;
           return;
         }
         over = status < 500 && status !== 429;
         controller.abort(new Error(`HTTP ${status}`));
-        if (status === 404) this.#options.onSessionLost();
+        if (status === 404 && !this.#closed) this.#options.onSessionLost(this.#hadStream);
       },
       onResponseData: (controller, chunk) => {
         try {
