@@ -9,7 +9,8 @@ import { type ClientIdentity, initializeRequest, readHandshake } from './handsha
 import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
 import { HttpListener } from './http-listener.ts';
-import { IGNORE_ANSWER } from './ignore-answer.ts';
+import { IGNORE_ANSWER, whenAnswered } from './ignore-answer.ts';
+import { patiently } from './patience.ts';
 import type {
   AnswerSink,
   CancelRequest,
@@ -110,7 +111,10 @@ export class HttpLink implements DownstreamLink {
           );
         },
       );
-      this.#post(request.text, exchange);
+      const opening = this.#listener?.opening;
+      if (opening === undefined) return this.#post(request.text, exchange);
+      // What the server says outside of the call is for this stream, and would be lost before it is open.
+      void opening.then(() => !settled && this.#post(request.text, exchange));
     };
     start();
     return cancel;
@@ -161,12 +165,7 @@ export class HttpLink implements DownstreamLink {
     if (this.#closed) return;
     await this.release();
     if (this.#sessionId === undefined) return;
-    const ended = Promise.withResolvers<void>();
-    const done = () => ended.resolve();
-    this.#delete({ ...IGNORE_ANSWER, onResponseEnd: done, onResponseError: done });
-    const patience = setTimeout(done, 1000);
-    await ended.promise;
-    clearTimeout(patience);
+    await patiently((answered) => this.#delete(whenAnswered(answered)));
   }
 
   #exchange(
@@ -284,7 +283,10 @@ export class HttpLink implements DownstreamLink {
     }
     this.#sessionId = headerOf(exchange.responseHeaders, 'mcp-session-id');
     this.#headers = this.#buildHeaders(this.handshake.protocolVersion);
-    this.send(ownNotification('notifications/initialized'));
+    // Requests go out on other connections: they must not come before what makes the session ready.
+    await patiently((answered) =>
+      this.#post(ownNotification('notifications/initialized').text, whenAnswered(answered)),
+    );
   }
 
   /** The version header belongs to what follows the handshake, not to the handshake. */

@@ -3,8 +3,12 @@ import { type Message, parseMessage } from '../protocol/envelope.ts';
 import { type SseEvent, SseParser } from '../protocol/sse.ts';
 import { Backoff } from './backoff.ts';
 import { headerOf } from './http-client.ts';
+import { patiently } from './patience.ts';
 
 const MAX_DEPTH = 512;
+
+/** How long requests wait for the stream that is opened before them. */
+const OPENING_MS = 250;
 
 /** A stream that lived this long was a good one: its end is no failure. */
 const HEALTHY_MS = 10_000;
@@ -34,15 +38,24 @@ export class HttpListener {
   #retryMs = 0;
   #hadStream = false;
   #closed = false;
+  /** While the first connection is being made, for a moment at most: some servers answer a GET with their first message. */
+  opening: Promise<void> | undefined;
+  #opened = () => {};
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     this.#lastEventId = options.lastEventId;
-    this.#connect();
+    this.opening = patiently((opened) => {
+      this.#opened = opened;
+      this.#connect();
+    }, OPENING_MS).then(() => {
+      this.opening = undefined;
+    });
   }
 
   close(): void {
     this.#closed = true;
+    this.#opened();
     clearTimeout(this.#timer);
     this.#controller?.abort(new Error('closed'));
   }
@@ -52,6 +65,7 @@ export class HttpListener {
     let openedAt = 0;
     let over = false;
     const ended = () => {
+      this.#opened();
       if (over) return;
       over = true;
       this.#again(openedAt > 0 && Date.now() - openedAt > HEALTHY_MS);
@@ -63,6 +77,7 @@ export class HttpListener {
       },
       onResponseStart: (controller, status, headers) => {
         if (status < 200) return;
+        this.#opened();
         const isStream = (headerOf(headers, 'content-type') ?? '').startsWith('text/event-stream');
         if (status === 200 && isStream) {
           openedAt = Date.now();

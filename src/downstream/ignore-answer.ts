@@ -8,3 +8,14 @@ export const IGNORE_ANSWER: Dispatcher.DispatchHandler = {
   onResponseEnd() {},
   onResponseError() {},
 };
+
+/** The same, and tells when the server has answered, or when no answer will come. */
+export function whenAnswered(onAnswered: () => void): Dispatcher.DispatchHandler {
+  return {
+    ...IGNORE_ANSWER,
+    onResponseStart: (_controller, status) => {
+      if (status >= 200) onAnswered();
+    },
+    onResponseError: onAnswered,
+  };
+}

@@ -33,6 +33,7 @@ async function connected(t: TestContext) {
       const result = JSON.stringify({ protocolVersion: '2025-11-25', capabilities: {}, serverInfo: {} });
       queueMicrotask(() => multiplexer.receive(channel, parseMessage(resultText(message.id, result), 9)));
     },
+    writeFirst: async (text) => channel.write(text),
     pause: () => {
       paused++;
     },

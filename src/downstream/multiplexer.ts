@@ -23,6 +23,8 @@ const MAX_DEPTH = 512;
 /** The pipe to a server on which everything goes both ways: a process's stdin and stdout, or the older HTTP+SSE. */
 export interface Channel {
   write(text: string): void;
+  /** Writes, and resolves when what is written next can't overtake it. */
+  writeFirst(text: string): Promise<void>;
   /** Stops reading while a client is slow. */
   pause(): void;
   resume(): void;
@@ -42,6 +44,8 @@ export class Multiplexer {
   readonly #subscriptions = new Subscriptions<Share>();
   readonly #onIdle: () => void;
   #channel: Channel | undefined;
+  /** How often a channel was lost. */
+  #closings = 0;
   #lastNumber = 0;
 
   /** `onIdle` is called whenever the last request under way has ended. */
@@ -106,7 +110,14 @@ export class Multiplexer {
     };
     const { result } = await call(link, initializeRequest(identity, clientCapabilities), deadlines, signal);
     const handshake = readHandshake(this.#serverName, result);
-    channel.write(ownNotification('notifications/initialized').text);
+    const closings = this.#closings;
+    await channel.writeFirst(ownNotification('notifications/initialized').text);
+    if (this.#closings !== closings) {
+      throw new GatewayError(
+        Code.DownstreamUnavailable,
+        `Server "${this.#serverName}" has gone right after its handshake`,
+      );
+    }
     this.#channel = channel;
     return handshake;
   }
@@ -169,6 +180,7 @@ export class Multiplexer {
 
   /** The channel is gone, and with it every request under way. */
   closed(error: GatewayError): void {
+    this.#closings++;
     this.#channel = undefined;
     this.#asked.clear();
     this.#subscriptions.clear();

@@ -6,8 +6,9 @@ import { type SseEvent, SseParser } from '../protocol/sse.ts';
 import type { ClientIdentity } from './handshake.ts';
 import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
 import { statusError, transportError } from './http-errors.ts';
-import { IGNORE_ANSWER } from './ignore-answer.ts';
+import { IGNORE_ANSWER, whenAnswered } from './ignore-answer.ts';
 import { type Channel, Multiplexer } from './multiplexer.ts';
+import { patiently } from './patience.ts';
 import type {
   AnswerSink,
   CancelRequest,
@@ -166,9 +167,12 @@ class SseChannel implements Channel {
   }
 
   write(text: string): void {
-    if (this.#endpoint === undefined || this.#over) return;
-    const headers = [...this.#headers, 'content-type', 'application/json'];
-    this.#client.dispatch(this.#endpoint, 'POST', headers, text, IGNORE_ANSWER);
+    this.#post(text, IGNORE_ANSWER);
+  }
+
+  /** Each message is a request of its own, on any connection. */
+  writeFirst(text: string): Promise<void> {
+    return patiently((answered) => this.#post(text, whenAnswered(answered)));
   }
 
   pause(): void {
@@ -184,6 +188,12 @@ class SseChannel implements Channel {
       new GatewayError(Code.DownstreamUnavailable, `The stream of server "${this.#serverName}" was closed`),
     );
     this.#controller?.abort(new Error('closed'));
+  }
+
+  #post(text: string, handler: Dispatcher.DispatchHandler): void {
+    if (this.#endpoint === undefined || this.#over) return;
+    const headers = [...this.#headers, 'content-type', 'application/json'];
+    this.#client.dispatch(this.#endpoint, 'POST', headers, text, handler);
   }
 
   #handler(): Dispatcher.DispatchHandler {

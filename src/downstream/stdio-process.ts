@@ -70,6 +70,10 @@ export class StdioProcess {
     this.#child.stdin.write(`${text.includes('\n') ? text.replaceAll(/[\r\n]+/g, ' ') : text}\n`);
   }
 
+  async writeFirst(text: string): Promise<void> {
+    this.write(text);
+  }
+
   pause(): void {
     this.#child.stdout.pause();
   }
