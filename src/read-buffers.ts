@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 
 /** A quarter of the megabytes of dead read buffers that may pile up. */
-const YOUNG_MB = 2;
+const YOUNG_MB = 1;
 
 /**
  * Bounds what dead read buffers take. Each read from a socket makes a buffer outside V8's heap, and only a garbage
