@@ -2,19 +2,15 @@ import { after, before, describe, it, type TestContext } from 'node:test';
 import { Gateway, type NewServer } from '../support/gateway.ts';
 import {
   nothingLeftOut,
-  sameCancellation,
   sameHello,
   sameLists,
-  sameLogging,
   samePrompt,
   sameResource,
-  sameRoots,
-  sameSubscriptions,
-  sameTasks,
   sameTemplate,
   sameTool,
-  startTasks,
 } from './everything.ts';
+import { sameLogging, sameRoots, sameSubscriptions } from './everything-live.ts';
+import { sameCancellation, sameTasks, startTasks } from './everything-tasks.ts';
 import { Pair } from './pair.ts';
 import { ABLE } from './react.ts';
 import { realServer, startEverything } from './real-servers.ts';

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { isRequest, type Message } from '../support/rpc.ts';
-import { until } from '../support/wait.ts';
 import { argumentSets, type Tool, wrongArguments } from './arguments.ts';
-import { type Mark, memberText, type Pair, type Side } from './pair.ts';
+import type { Pair } from './pair.ts';
 import type { Reaction } from './react.ts';
 
 /** Each function here uses one part of server-everything on both sides of a pair, and fails where the two differ. */
@@ -16,9 +15,9 @@ const DURING_CALLS = [
   'notifications/progress',
 ];
 
-const UPDATED = 'notifications/resources/updated';
-const LOGGED = 'notifications/message';
-const TASK_STATUS = 'notifications/tasks/status';
+export const UPDATED = 'notifications/resources/updated';
+export const LOGGED = 'notifications/message';
+export const TASK_STATUS = 'notifications/tasks/status';
 
 /** What a server lists to the clients of a pair. */
 export interface Everything {
@@ -143,159 +142,6 @@ async function sameCompletions(
     for (const each of result.completion.values) offered.add(each);
   }
   return [...offered];
-}
-
-/** The server asks for the roots when it likes, and again when they change. */
-export async function sameRoots(pair: Pair): Promise<void> {
-  const name = 'get-roots-list';
-  const [before] = await pair.same('tools/call', { name });
-  assert.match(before.result.content[0].text, /file:\/\/\/a/);
-  pair.roots = [...pair.roots, { uri: 'file:///b' }];
-  const mark = pair.mark;
-  await pair.both((client) => client.notify('notifications/roots/list_changed'));
-  await pair.untilHeard(mark, 1, ({ method }) => method === 'roots/list', 'roots/list');
-  await pair.both((client, side) =>
-    until(async () => (await client.request('tools/call', { name })).text.includes('file:///b'), {
-      what: `the other root ${side}`,
-    }),
-  );
-  await pair.same('tools/call', { name });
-}
-
-/** The server logs each subscription, and each end of one, as information. */
-const isOfSubscription = ({ method, params }: Message) =>
-  method === LOGGED && /^Received (Uns|S)ubscribe/.test(String(params?.['data']));
-
-export async function sameSubscriptions(pair: Pair, resources: Everything['resources']): Promise<void> {
-  const [first, second] = resources.map(({ uri }) => uri);
-  const toggle = () => pair.same('tools/call', { name: 'toggle-subscriber-updates' });
-  const isUpdate = ({ method }: Message) => method === UPDATED;
-  const before = pair.mark;
-  await pair.same('resources/subscribe', { uri: first });
-  await pair.same('resources/subscribe', { uri: second });
-  const started = pair.mark;
-  await toggle();
-  await pair.untilHeard(started, 2, isUpdate, UPDATED);
-  await toggle();
-  await pair.same('resources/unsubscribe', { uri: first });
-  const again = pair.mark;
-  await toggle();
-  await pair.untilHeard(again, 1, isUpdate, UPDATED);
-  await toggle();
-  await pair.same('resources/unsubscribe', { uri: second });
-  // The server logs each of the four; all of that has to be over before the next test looks at its log.
-  await pair.untilHeard(before, 4, isOfSubscription, LOGGED);
-  for (const side of ['direct', 'through'] as const) {
-    const updated = (mark: Mark) =>
-      pair.heard(side, mark, isUpdate).map(({ message }) => message.params?.['uri']);
-    assert.deepEqual(updated(started).slice(0, 2), [first, second], side);
-    assert.ok(
-      updated(again).every((uri) => uri === second),
-      side,
-    );
-  }
-}
-
-export async function sameLogging(pair: Pair, resources: Everything['resources']): Promise<void> {
-  const [first, second] = resources.map(({ uri }) => uri);
-  const mark = pair.mark;
-  await pair.same('logging/setLevel', { level: 'error' });
-  await pair.same('resources/subscribe', { uri: first });
-  await pair.same('logging/setLevel', { level: 'info' });
-  await pair.same('resources/subscribe', { uri: second });
-  await pair.untilHeard(mark, 1, isOfSubscription, LOGGED);
-  for (const side of ['direct', 'through'] as const) {
-    const [told, ...more] = pair.heard(side, mark, isOfSubscription);
-    assert.match(String(told?.message.params?.['data']), new RegExp(`URI: ${second} `), side);
-    assert.deepEqual(more, []);
-  }
-  pair.sameHeard(mark, [LOGGED]);
-  for (const uri of [first, second]) await pair.same('resources/unsubscribe', { uri });
-  await sameSimulatedLogging(pair);
-}
-
-/** Messages of a level that the server chooses at random: two servers never say the same, so the form is compared. */
-async function sameSimulatedLogging(pair: Pair): Promise<void> {
-  const toggle = () => pair.same('tools/call', { name: 'toggle-simulated-logging' });
-  const isSimulated = ({ method, params }: Message) =>
-    method === LOGGED && /level[- ]message/.test(String(params?.['data']));
-  await pair.same('logging/setLevel', { level: 'debug' });
-  const mark = pair.mark;
-  await toggle();
-  await pair.untilHeard(mark, 1, isSimulated, 'simulated logging');
-  await toggle();
-  for (const side of ['direct', 'through'] as const) {
-    for (const { message } of pair.heard(side, mark, isSimulated)) {
-      const { level, data, ...more } = message.params ?? {};
-      assert.match(String(data), new RegExp(`^${level}[- ]level`, 'i'));
-      assert.deepEqual(more, {});
-    }
-  }
-}
-
-/** Tasks that were started on both sides. */
-export interface Started {
-  readonly mark: Mark;
-  /** One for each set of arguments of each tool that runs as a task. */
-  readonly running: readonly string[];
-  /** One more, to be cancelled. */
-  readonly extra: string;
-}
-
-/** One after the other, since servers list tasks in the order in which they came. */
-export async function startTasks(pair: Pair, tools: readonly Tool[]): Promise<Started> {
-  const mark = pair.mark;
-  const able = tools.filter(({ execution }) => /^(required|optional)$/.test(execution?.taskSupport ?? ''));
-  const running: string[] = [];
-  for (const tool of able) {
-    for (const args of argumentSets(tool)) running.push(await startTask(pair, tool, args));
-  }
-  assert.ok(able[0]);
-  return { mark, running, extra: await startTask(pair, able[0], argumentSets(able[0])[0]) };
-}
-
-async function startTask(pair: Pair, { name }: Tool, args: unknown): Promise<string> {
-  const params = { name, arguments: args, task: { ttl: 60_000 } };
-  const [{ result }] = await pair.same('tools/call', params, { on: `${name} as a task` });
-  return pair.nameOf('direct', result.task.taskId);
-}
-
-export async function sameTasks(pair: Pair, { mark, running, extra }: Started): Promise<void> {
-  const of = (name: string) => (side: Side) => ({ taskId: pair.task(side, name) });
-  // The result of a task that runs is waited for, and brings what the task has to ask on the way.
-  await Promise.all(running.map((name) => pair.same('tasks/result', of(name))));
-  pair.sameHeard(mark, ['elicitation/create']);
-  for (const name of running) {
-    const [{ result }] = await pair.same('tasks/get', of(name));
-    assert.equal(result.status, 'completed');
-    await pair.same('tasks/result', of(name));
-  }
-  await sameStatuses(pair, mark, [...running, extra]);
-  await pair.same('tasks/list');
-}
-
-/** Right after its start, while it certainly runs; and once more, when it does no more. */
-export async function sameCancellation(pair: Pair, { extra }: Started): Promise<void> {
-  const task = (side: Side) => ({ taskId: pair.task(side, extra) });
-  const [{ result }] = await pair.same('tasks/cancel', task);
-  assert.equal(result.status, 'cancelled');
-  const [{ error }] = await pair.same('tasks/cancel', task);
-  assert.ok(error);
-  await pair.same('tasks/get', task);
-}
-
-/** What the server told of each task: tasks run side by side, so only within one is there an order. */
-async function sameStatuses(pair: Pair, mark: Mark, names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    const isOf =
-      (side: Side) =>
-      ({ method, params }: Message) =>
-        method === TASK_STATUS && params?.['taskId'] === pair.task(side, name);
-    const statuses = (side: Side) =>
-      pair.heard(side, mark, isOf(side)).map((heard) => pair.comparable(side, memberText(heard, 'params')));
-    await until(() => statuses('through').length >= statuses('direct').length, { what: `news of ${name}` });
-    assert.deepEqual(statuses('through'), statuses('direct'));
-  }
 }
 
 /** Fails where something that the server lists has not been used, or a way for it to speak has not been taken. */
