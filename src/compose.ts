@@ -249,6 +249,7 @@ function createCore(
   metrics.observe({
     sessions: () => sessions.size,
     streams: () => sessions.streams,
+    inFlight: () => sessions.inFlight,
     stdioProcesses: () => connector.processCount,
     breakers: () => breakers.states(),
   });

@@ -64,6 +64,13 @@ export class Sessions {
     return count;
   }
 
+  /** Requests under way on this node. */
+  get inFlight(): number {
+    let count = 0;
+    for (const session of this.#sessions.values()) count += session.inFlight.size;
+    return count;
+  }
+
   /** Rejects with Unavailable while the store is away: a session that only one node knows would be lost with it. */
   async open(principal: Principal, hello: ClientHello): Promise<Session> {
     const id = randomBytes(24).toString('base64url');

@@ -51,13 +51,14 @@ test('gauges are read when scraped, and left out until there is something to rea
   context.after(() => metrics.shutdown());
   assert.doesNotMatch(await metrics.scrape(), /^dragon_sessions /m);
   let sessions = 3;
-  metrics.observe({ sessions: () => sessions, streams: () => 2 });
+  metrics.observe({ sessions: () => sessions, streams: () => 2, inFlight: () => 7 });
   metrics.observe({ stdioProcesses: () => 1 });
   assert.match(await metrics.scrape(), /^dragon_sessions 3$/m);
   sessions = 5;
   const text = await metrics.scrape();
   assert.match(text, /^dragon_sessions 5$/m);
   assert.match(text, /^dragon_streams 2$/m);
+  assert.match(text, /^dragon_requests_in_flight 7$/m);
   assert.match(text, /^dragon_stdio_processes 1$/m);
 });
 

@@ -53,7 +53,8 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   const serverLabels = createLabels('server', { max: MAX_SERVERS });
 
   const gauges: { -readonly [K in keyof Gauges]?: Gauges[K] } = {};
-  const gauge = (name: string, key: 'sessions' | 'streams' | 'stdioProcesses', description: string) => {
+  type Count = 'sessions' | 'streams' | 'inFlight' | 'stdioProcesses';
+  const gauge = (name: string, key: Count, description: string) => {
     meter.createObservableGauge(name, { description }).addCallback((result) => {
       const value = gauges[key]?.();
       if (value !== undefined) result.observe(value);
@@ -61,6 +62,7 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   };
   gauge('dragon.sessions', 'sessions', 'Sessions of clients');
   gauge('dragon.streams', 'streams', 'Streams open to clients');
+  gauge('dragon.requests.in.flight', 'inFlight', 'Requests of clients that servers have not answered yet');
   gauge('dragon.stdio.processes', 'stdioProcesses', 'Downstream servers running as processes');
   observeBreakers(meter, serverLabels, () => gauges.breakers?.());
   const stopRuntime = observeRuntime(meter);

@@ -24,6 +24,8 @@ export interface Gauges {
   readonly sessions: () => number;
   /** Streams open to clients. */
   readonly streams: () => number;
+  /** Requests of clients that were sent to a server and are not answered. */
+  readonly inFlight: () => number;
   /** Downstream servers running as processes. */
   readonly stdioProcesses: () => number;
   /** The circuit breakers of the servers that were called. */
