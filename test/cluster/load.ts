@@ -6,7 +6,7 @@ import { until } from '../support/wait.ts';
 /** Between two calls of one client, and before it connects again: load that two cores bear. */
 const PAUSE_MS = 40;
 
-export interface Outcome {
+interface Outcome {
   readonly key: string;
   /** What the tool answered is what it should; else what came in its place. */
   readonly ok: boolean;
@@ -16,7 +16,7 @@ export interface Outcome {
 }
 
 /** A client as there are many: it calls one tool after the other, listens all the while, and comes back when it is cut off. */
-export class LoadClient {
+class LoadClient {
   /** Numbers heard, in order. */
   readonly numbers: number[] = [];
   readonly outcomes: Outcome[] = [];

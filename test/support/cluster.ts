@@ -129,7 +129,7 @@ export function clientAt(url: string, client: RawClient): RawClient {
 }
 
 /** How the balancer names a node. */
-export const originOf = (node: Gateway): string => new URL(node.mcpUrl).origin;
+const originOf = (node: Gateway): string => new URL(node.mcpUrl).origin;
 
 interface Parts {
   readonly balancer: Balancer;
