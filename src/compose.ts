@@ -68,7 +68,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     logger.info('stopping');
     core?.sessions.disconnect();
     await Promise.all(running.map((server) => server.close(config.shutdownTimeoutMs)));
-    await core?.sessions.close();
+    // In a cluster other nodes go on with them; alone there is nobody else.
+    await core?.sessions.close(config.redisUrl !== undefined);
     core?.streams.close();
     await core?.close();
     await heartbeat.stop();
@@ -101,7 +102,12 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     const parts = createCore(config, logger, database, coordination, version, readiness, metrics);
     core = parts;
     const guard = createGuard({ boundHost: host, allowedHosts, allowedOrigins });
-    const app = createMcpApp({ endpoint: parts.endpoint, sse: parts.sse, guard, readiness: isReady });
+    const app = createMcpApp({
+      endpoint: parts.endpoint,
+      sse: parts.sse,
+      guard,
+      readiness: () => readiness.checkServing(),
+    });
     const mcp = await startMcpServer({ host, port: config.mcpPort, app });
     running.push(mcp);
     mcpAddress = new URL(urlOf(mcp.port)).host;

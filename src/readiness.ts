@@ -38,11 +38,17 @@ export class NodeReadiness {
     clearInterval(this.#timer);
   }
 
+  /**
+   * Whether a balancer may send MCP requests here. A database or a store that is away is no reason against it: it is away
+   * for every node, and sessions in hand go on.
+   */
+  checkServing(): { readonly ready: boolean; readonly reasons: readonly string[] } {
+    if (this.#phase === 'serving') return { ready: true, reasons: [] };
+    return { ready: false, reasons: [this.#phase === 'starting' ? 'starting' : 'shutting down'] };
+  }
+
   check(): { readonly ready: boolean; readonly reasons: readonly string[] } {
-    const reasons = [
-      ...(this.#phase === 'serving' ? [] : [this.#phase === 'starting' ? 'starting' : 'shutting down']),
-      ...this.#faults,
-    ];
+    const reasons = [...this.checkServing().reasons, ...this.#faults];
     return { ready: reasons.length === 0, reasons };
   }
 }

@@ -63,7 +63,10 @@ export class EventStreams {
     after: number | undefined,
     primed: boolean,
   ): Promise<Readonly<Record<string, string>>> {
-    const writer = new ResponseStreamWriter(response, () => this.start(response));
+    const writer = new ResponseStreamWriter(response, () => {
+      this.start(response);
+      if (primed) response.write(sseRetryText(RETRY_MS));
+    });
     const origins = await stream.attach(writer, after, primed);
     writer.open();
     if (response.destroyed) stream.detach(writer);

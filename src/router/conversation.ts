@@ -35,8 +35,6 @@ export class Conversation {
   /** Lists that have changed and of which the client, not connected here, has not heard. */
   readonly #untold = new Set<(typeof LISTS)[number]>();
   readonly #unsubscribe: () => void;
-  /** Where servers' own streams stood when this node took over the client's. */
-  #origins: Readonly<Record<string, string>> = {};
 
   constructor(options: ConversationOptions) {
     this.#options = options;
@@ -95,7 +93,6 @@ export class Conversation {
    * Sessions that other nodes have opened are gone on with here.
    */
   async listen(origins: Readonly<Record<string, string>>): Promise<void> {
-    this.#origins = origins;
     this.#tellUntold();
     for (const link of this.links.all()) link.listen(origins[link.server.id]);
     await this.links.refresh();
@@ -144,7 +141,8 @@ export class Conversation {
 
   async #prepare(link: DownstreamLink, isNew: boolean): Promise<void> {
     if (isNew) await this.#tellLogLevel(link);
-    if (this.session.stream.isOpen) link.listen(isNew ? undefined : this.#origins[link.server.id]);
+    if (this.session.stream.isOpen)
+      link.listen(isNew ? undefined : this.session.stream.origins[link.server.id]);
   }
 
   #fromServer(server: DownstreamServer, message: Message, eventId: string | undefined): void {

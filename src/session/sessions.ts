@@ -122,11 +122,11 @@ export class Sessions {
     for (const session of this.#sessions.values()) session.stream.disconnect();
   }
 
-  /** Lets go of everything: other nodes go on, or, where there is no other, the sessions end. */
-  async close(): Promise<void> {
+  /** Lets go of everything. `keep`: the sessions go on, on whichever node their clients come to; else those that only this node has end. */
+  async close(keep = false): Promise<void> {
     clearInterval(this.#sweeper);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    await Promise.allSettled([...this.#sessions.values()].map((session) => this.#unload(session)));
+    await Promise.allSettled([...this.#sessions.values()].map((session) => this.#unload(session, keep)));
   }
 
   get #ttlMs(): number {
@@ -187,11 +187,11 @@ export class Sessions {
     session.endStreams();
   }
 
-  async #unload(session: Session): Promise<void> {
+  async #unload(session: Session, keep = false): Promise<void> {
     const { store, bus, onGone } = this.#options;
     const isLast = await store.unload(session.id, bus.nodeId).catch(() => false);
     // Where the store is away by now, its own time-to-live ends the session.
-    if (isLast) return this.end(session).catch(() => {});
+    if (isLast && !keep) return this.end(session).catch(() => {});
     if (!this.#sessions.delete(session.id)) return;
     this.#close(session);
     onGone(session, undefined);

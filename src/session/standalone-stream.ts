@@ -27,6 +27,7 @@ export class StandaloneStream {
   #delivered = 0;
   /** Whether this node is the one to write to the client; its connections may outlast that. */
   #isHolder = false;
+  #origins: Readonly<Record<string, string>> = {};
 
   constructor(options: StandaloneOptions) {
     this.#options = options;
@@ -35,6 +36,11 @@ export class StandaloneStream {
   /** Whether what is sent goes out on a connection of this node. */
   get isOpen(): boolean {
     return this.#isHolder && this.#writers.length > 0;
+  }
+
+  /** Where each server's own stream stood when this node became the one to write: known from the moment that it is. */
+  get origins(): Readonly<Record<string, string>> {
+    return this.#origins;
   }
 
   get count(): number {
@@ -59,6 +65,7 @@ export class StandaloneStream {
       for (const event of taken.events) this.#write(writer, event.sequence, event.data);
       this.#writers.push(writer);
       this.#isHolder = true;
+      this.#origins = taken.origins;
       if (taken.previous !== undefined && taken.previous !== bus.nodeId) {
         // A node that does not hear of it gets nothing more to write either: events go to the holder in the log.
         await bus.send(taken.previous, { kind: STREAM_MOVED, session: sessionId }).catch(() => {});
