@@ -205,6 +205,11 @@ function createCore(
     maxJsonDepth: config.maxJsonDepth,
     breakers,
     metrics,
+    tellLinked: (session) => {
+      sessions.tellLinked(session).catch(() => {
+        // The store is away: the server is listened to when the stream moves or is opened anew.
+      });
+    },
     cancelElsewhere: (session, key) => {
       sessions.cancelElsewhere(session, key).catch(() => {
         // The store is away: the call runs on until its deadline.
@@ -224,6 +229,7 @@ function createCore(
     limits: STREAM_LOG,
     onGone: (session, links) => router.gone(session, links),
     onMoved: (session) => router.unlisten(session),
+    onLinked: (session) => router.linked(session),
   });
   const streams = new EventStreams();
   const takeover = new Takeover({

@@ -18,6 +18,8 @@ export interface ConversationOptions {
   readonly store: SessionStore;
   readonly connector: Connector;
   readonly logger: Logger;
+  /** A server is talked to that no other node has talked to; called where the client's stream is not on this node. */
+  readonly tellLinked: (session: Session) => void;
   /** For what the gateway itself asks a server on the client's behalf. */
   readonly ownDeadlines: Deadlines;
 }
@@ -143,6 +145,7 @@ export class Conversation {
     if (isNew) await this.#tellLogLevel(link);
     if (this.session.stream.isOpen)
       link.listen(isNew ? undefined : this.session.stream.origins[link.server.id]);
+    else if (isNew && link.portable !== undefined) this.#options.tellLinked(this.session);
   }
 
   #fromServer(server: DownstreamServer, message: Message, eventId: string | undefined): void {

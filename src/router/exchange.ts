@@ -20,6 +20,8 @@ export interface RouterOptions {
   readonly ownDeadlines: Deadlines;
   readonly maxJsonDepth: number;
   /** Cancels a request that may run on another node. */
+  /** Another node may hold the stream that a new link's server has something to say on. */
+  readonly tellLinked: (session: Session) => void;
   readonly cancelElsewhere: (session: Session, requestKey: string) => void;
 }
 

@@ -105,6 +105,11 @@ export class Router {
       );
   }
 
+  /** Another node talks to one more server for this session: where the client's stream is here, that server is listened to here. */
+  linked(session: Session): void {
+    if (session.stream.isOpen) this.listen(session, session.stream.origins);
+  }
+
   /** The client's stream is on another node now. */
   unlisten(session: Session): void {
     this.#conversations.get(session)?.unlisten();
@@ -196,9 +201,17 @@ export class Router {
   #conversation(session: Session): Conversation {
     const known = this.#conversations.get(session);
     if (known !== undefined) return known;
-    const { catalogs, store, connector, logger, ownDeadlines } = this.#options;
+    const { catalogs, store, connector, logger, ownDeadlines, tellLinked } = this.#options;
     const view = catalogs.view(session.principal, session.hello.capabilities);
-    const conversation = new Conversation({ session, view, store, connector, logger, ownDeadlines });
+    const conversation = new Conversation({
+      session,
+      view,
+      store,
+      connector,
+      logger,
+      ownDeadlines,
+      tellLinked,
+    });
     this.#conversations.set(session, conversation);
     return conversation;
   }

@@ -41,6 +41,7 @@ function node(t: TestContext, hub: MemoryHub, nodeId: string) {
     bus: coordination.bus,
     onGone: (session, links) => gone.push({ session, links }),
     onMoved: (session) => moved.push(session),
+    onLinked: () => {},
   });
   t.after(async () => {
     await sessions.close();

@@ -15,10 +15,13 @@ export interface SessionsOptions extends SessionParts {
   readonly onGone: (session: Session, links: readonly StoredLink[] | undefined) => void;
   /** The client's stream is on another node now. */
   readonly onMoved: (session: Session) => void;
+  /** Another node has opened a session with a server for this one. */
+  readonly onLinked: (session: Session) => void;
 }
 
 const ENDED = 'session.ended';
 const CANCEL = 'session.cancel';
+const LINKED = 'session.linked';
 
 /** The store forgets a session this much later than nodes do, so that the last node can end it in good order. */
 const STORE_MARGIN_MS = 120_000;
@@ -45,6 +48,7 @@ export class Sessions {
       bus.on(CANCEL, (message) =>
         this.#onSession(message)?.inFlight.get(String(message['request']))?.cancel(),
       ),
+      bus.on(LINKED, (message) => this.#linked(message)),
       bus.on(STREAM_MOVED, (message) => this.#moved(message)),
       bus.on(STREAM_EVENT, (message) => {
         this.#onSession(message)?.stream.receive(Number(message['sequence']), String(message['data']));
@@ -111,10 +115,12 @@ export class Sessions {
 
   /** Cancels a request that runs on another node. */
   async cancelElsewhere(session: Session, requestKey: string): Promise<void> {
-    const { store, bus } = this.#options;
-    const others = (await store.nodesOf(session.id)).filter((node) => node !== bus.nodeId);
-    const message = { kind: CANCEL, session: session.id, request: requestKey };
-    await Promise.allSettled(others.map((node) => bus.send(node, message)));
+    await this.#tellOthers(session, { kind: CANCEL, session: session.id, request: requestKey });
+  }
+
+  /** Tells the other nodes that have the session of a server that it talks to now: one of them may hold its stream. */
+  async tellLinked(session: Session): Promise<void> {
+    await this.#tellOthers(session, { kind: LINKED, session: session.id });
   }
 
   /** Closes the streams that belong to no request, which would never end by themselves. */
@@ -175,6 +181,17 @@ export class Sessions {
     this.#sessions.delete(session.id);
     this.#close(session);
     this.#options.onGone(session, undefined);
+  }
+
+  async #tellOthers(session: Session, message: BusMessage): Promise<void> {
+    const { store, bus } = this.#options;
+    const others = (await store.nodesOf(session.id)).filter((node) => node !== bus.nodeId);
+    await Promise.allSettled(others.map((node) => bus.send(node, message)));
+  }
+
+  #linked(message: BusMessage): void {
+    const session = this.#onSession(message);
+    if (session !== undefined) this.#options.onLinked(session);
   }
 
   #moved(message: BusMessage): void {
