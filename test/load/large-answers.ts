@@ -19,7 +19,7 @@ const BLOCKS = (200 * MIB) / BLOCK.length;
 /** How a server can send a large answer: JSON of a length told before, JSON without, an event on a stream. */
 export const FORMS = ['sized', 'chunked', 'event'] as const;
 
-export type Form = (typeof FORMS)[number];
+type Form = (typeof FORMS)[number];
 
 /** One answer on its way out of the server. */
 export interface LargeAnswer {
