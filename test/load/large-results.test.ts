@@ -39,9 +39,12 @@ describe('results of 200 MB', () => {
   });
 
   after(async () => {
-    await Promise.all(gateways.map((gateway) => gateway.stop()));
-    await large?.close();
-    await postgres?.stop();
+    try {
+      await Promise.all(gateways.map((gateway) => gateway.stop()));
+    } finally {
+      await large?.close();
+      await postgres?.stop();
+    }
   });
 
   async function start(env: Readonly<Record<string, string>> = {}): Promise<Gateway> {
