@@ -3,7 +3,7 @@ import { Gateway } from '../support/gateway.ts';
 import { until } from '../support/wait.ts';
 
 /** What lives in a gateway at one time. */
-interface Census {
+export interface Census {
   /** Bytes of V8's heap after a collection. */
   readonly heapUsed: number;
   /** Handles, requests and timers that keep the process going. */
@@ -55,6 +55,12 @@ export async function assertNothingLeft(gateway: Gateway, before: Census): Promi
   assert.deepEqual(grown(before, now), []);
   assert.doesNotMatch(gateway.output, /MaxListenersExceededWarning/);
   return now;
+}
+
+/** For whoever reads the figures. */
+export function difference(before: Census, now: Census): string {
+  const heap = `${(before.heapUsed / 1e6).toFixed(2)} → ${(now.heapUsed / 1e6).toFixed(2)} MB`;
+  return `heap ${heap}, active resources ${before.resources} → ${now.resources}`;
 }
 
 function grown(before: Census, now: Census): string[] {
