@@ -105,6 +105,8 @@ export class ClientStream {
     this.#ended = true;
     this.#log.end(this.id);
     this.disconnect();
+    // Kept for a while for a client that comes back: its connection must not be kept with it.
+    this.drained = undefined;
   }
 
   /** Closes the connections; the stream goes on. */

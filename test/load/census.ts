@@ -16,7 +16,17 @@ export interface Census {
 const TOLERANCE = 100;
 
 /** The same for what everything is made of. */
-const COMMON = new Set(['(closure)', 'Object', 'Array', 'system / Context', 'Promise', 'Map', 'Set']);
+export const COMMON: ReadonlySet<string> = new Set([
+  '(closure)',
+  'Object',
+  'Array',
+  'system / Context',
+  'Promise',
+  'Map',
+  'Set',
+]);
+const NOTHING: ReadonlySet<string> = new Set();
+
 const COMMON_TOLERANCE = 300;
 
 /** Bytes that the heap may have grown by. */
@@ -48,11 +58,18 @@ async function count(gateway: Gateway): Promise<Census> {
   return gateway.logged('census').at(-1) as unknown as Census;
 }
 
-/** Waits until nothing lives that did not live before. Fails with what there is too much of. */
-export async function assertNothingLeft(gateway: Gateway, before: Census): Promise<Census> {
+/**
+ * Waits until nothing lives that did not live before, but for what is named in `except`. Fails with what there is too
+ * much of.
+ */
+export async function assertNothingLeft(
+  gateway: Gateway,
+  before: Census,
+  except: ReadonlySet<string> = NOTHING,
+): Promise<Census> {
   let now = await count(gateway);
-  for (let again = 0; again < 5 && grown(before, now).length > 0; again++) now = await count(gateway);
-  assert.deepEqual(grown(before, now), []);
+  for (let again = 0; again < 5 && grown(before, now, except).length > 0; again++) now = await count(gateway);
+  assert.deepEqual(grown(before, now, except), []);
   assert.doesNotMatch(gateway.output, /MaxListenersExceededWarning/);
   return now;
 }
@@ -63,9 +80,10 @@ export function difference(before: Census, now: Census): string {
   return `heap ${heap}, active resources ${before.resources} → ${now.resources}`;
 }
 
-function grown(before: Census, now: Census): string[] {
+function grown(before: Census, now: Census, except = NOTHING): string[] {
   const more = Object.entries(now.objects).filter(
     ([name, count]) =>
+      !except.has(name) &&
       count - (before.objects[name] ?? 0) > (COMMON.has(name) ? COMMON_TOLERANCE : TOLERANCE),
   );
   const found = more.map(([name, count]) => `${name}: ${before.objects[name] ?? 0} → ${count}`);
