@@ -21,7 +21,7 @@ const LAYERS = {
   admin: [...SHARED, 'catalog/', 'session/', 'auth/', 'db/', 'gen/'],
   edge: [...SHARED, 'auth/', 'session/', 'router/', 'admin/', 'downstream/port', 'coordination/members'],
   config: ['config', ...SHARED],
-  cli: ['config', 'config/', 'main', 'gen/'],
+  cli: ['config', 'config/', 'main', 'version', 'gen/'],
   gen: [],
 };
 

@@ -37,8 +37,25 @@ export function ensureInstalled(root) {
   return true;
 }
 
+/**
+ * What every command of the checkout begins with: installs what is missing, then runs `start` in this process where its
+ * Node can, else `script` once more with the pinned one.
+ */
+export async function begin(script, root, start) {
+  try {
+    ensureInstalled(root);
+    if (canRunSource()) await start();
+    else
+      runForeground(pinnedNode(root), [script, ...process.argv.slice(2)], { env: pinnedEnvironment(root) });
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
+
 /** A failure that is told in one line. */
-export class SetupError extends Error {}
+class SetupError extends Error {}
 
 function isInstalled(root) {
   const wanted = join(root, 'package-lock.json');

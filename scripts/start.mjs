@@ -3,29 +3,13 @@
 import module from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  canRunSource,
-  ensureInstalled,
-  pinnedEnvironment,
-  pinnedNode,
-  runForeground,
-  SetupError,
-} from './setup.mjs';
+import { begin } from './setup.mjs';
 
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
 
-try {
-  ensureInstalled(root);
-  if (canRunSource()) {
-    module.enableCompileCache?.(join(root, 'node_modules', '.cache', 'compile'));
-    const { serve } = await import('../src/main.ts');
-    await serve(process.env);
-  } else {
-    runForeground(pinnedNode(root), [self], { env: pinnedEnvironment(root) });
-  }
-} catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
-}
+await begin(self, root, async () => {
+  module.enableCompileCache?.(join(root, 'node_modules', '.cache', 'compile'));
+  const { serve } = await import('../src/main.ts');
+  await serve(process.env);
+});

@@ -5,14 +5,7 @@ import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import {
-  canRunSource,
-  ensureInstalled,
-  pinnedEnvironment,
-  pinnedNode,
-  runForeground,
-  SetupError,
-} from './setup.mjs';
+import { begin, pinnedEnvironment } from './setup.mjs';
 
 const self = fileURLToPath(import.meta.url);
 const root = dirname(dirname(self));
@@ -44,15 +37,9 @@ const SUITES = {
   ),
 };
 
-try {
-  ensureInstalled(root);
-  if (canRunSource()) process.exitCode = await main(process.argv.slice(2));
-  else runForeground(pinnedNode(root), [self, ...process.argv.slice(2)], { env: pinnedEnvironment(root) });
-} catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
-}
+await begin(self, root, async () => {
+  process.exitCode = await main(process.argv.slice(2));
+});
 
 async function main(names) {
   const known = [...Object.keys(STEPS), ...Object.keys(SUITES)];

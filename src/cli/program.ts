@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../version.ts';
 import { Context, examples, globals } from './context.ts';
 import { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
@@ -28,7 +28,7 @@ function buildProgram(context: Context): Command {
   const { io } = context;
   const program = new Command('dragon')
     .description('One MCP endpoint for AI applications, many MCP servers behind it.')
-    .version(version(), '-V, --version', 'show the version')
+    .version(packageVersion(), '-V, --version', 'show the version')
     .helpOption('-h, --help', 'show help')
     .option('--json', 'print JSON, for scripts')
     .option('--management-url <url>', 'management API of the gateway (default: http://127.0.0.1:8080)')
@@ -89,10 +89,4 @@ ${examples([
 
 function errorLine(text: string): string {
   return text.replace(/^error: /, 'dragon: ');
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  const known = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
-  return known ? String(manifest.version) : 'unknown';
 }

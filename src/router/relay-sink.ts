@@ -4,10 +4,10 @@ import type { GatewayError } from '../protocol/errors.ts';
 import type { Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
 import { outcomeOf } from './exchange.ts';
+import { ForwardingSink } from './forwarding-sink.ts';
 
 /** Between a server and a client: passes everything on, puts ids into the client's terms, and knows when it is over. */
-export class RelaySink implements AnswerSink {
-  readonly #client: AnswerSink;
+export class RelaySink extends ForwardingSink {
   readonly #conversation: Conversation;
   readonly #server: DownstreamServer;
   readonly #onEnd: (outcome: Outcome, error?: GatewayError) => void;
@@ -18,50 +18,30 @@ export class RelaySink implements AnswerSink {
     server: DownstreamServer,
     onEnd: (outcome: Outcome, error?: GatewayError) => void,
   ) {
-    this.#client = client;
+    super(client);
     this.#conversation = conversation;
     this.#server = server;
     this.#onEnd = onEnd;
   }
 
-  get drained(): (() => void) | undefined {
-    return this.#client.drained;
-  }
-
-  set drained(callback: (() => void) | undefined) {
-    this.#client.drained = callback;
-  }
-
-  openStream(): void {
-    this.#client.openStream();
-  }
-
-  message(_text: string, message: Message): boolean {
+  override message(_text: string, message: Message): boolean {
     const text = this.#conversation.toClient(this.#server, message);
-    return text === undefined || this.#client.message(text, message);
+    return text === undefined || this.client.message(text, message);
   }
 
-  answer(body: string | Buffer): void {
+  override answer(body: string | Buffer): void {
     this.#onEnd(answerOutcome(body));
-    this.#client.answer(body);
+    this.client.answer(body);
   }
 
-  begin(length: number | undefined): void {
-    this.#client.begin(length);
-  }
-
-  data(chunk: Buffer): boolean {
-    return this.#client.data(chunk);
-  }
-
-  end(): void {
+  override end(): void {
     this.#onEnd('ok');
-    this.#client.end();
+    this.client.end();
   }
 
-  fail(error: GatewayError): void {
+  override fail(error: GatewayError): void {
     this.#onEnd(outcomeOf(error), error);
-    this.#client.fail(error);
+    this.client.fail(error);
   }
 }
 

@@ -1,60 +1,39 @@
 import type { AnswerSink } from '../downstream/port.ts';
-import type { Message } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { ForwardingSink } from './forwarding-sink.ts';
 
 /** Changes the answer on its way to the client. The answer is held until it is whole: for kinds of answers that are small. */
-export class RewriteSink implements AnswerSink {
-  readonly #client: AnswerSink;
+export class RewriteSink extends ForwardingSink {
   readonly #rewrite: (text: string) => string;
   #chunks: Buffer[] = [];
 
   constructor(client: AnswerSink, rewrite: (text: string) => string) {
-    this.#client = client;
+    super(client);
     this.#rewrite = rewrite;
   }
 
-  get drained(): (() => void) | undefined {
-    return this.#client.drained;
-  }
+  override begin(): void {}
 
-  set drained(callback: (() => void) | undefined) {
-    this.#client.drained = callback;
-  }
-
-  openStream(): void {
-    this.#client.openStream();
-  }
-
-  message(text: string, message: Message): boolean {
-    return this.#client.message(text, message);
-  }
-
-  begin(): void {}
-
-  data(chunk: Buffer): boolean {
+  override data(chunk: Buffer): boolean {
     this.#chunks.push(chunk);
     return true;
   }
 
-  end(): void {
+  override end(): void {
     const body = Buffer.concat(this.#chunks);
     this.#chunks = [];
     this.answer(body);
   }
 
-  fail(error: GatewayError): void {
-    this.#client.fail(error);
-  }
-
   /** A large answer was looked at only where it begins, so the rest may be anything. */
-  answer(body: string | Buffer): void {
+  override answer(body: string | Buffer): void {
     let text: string;
     try {
       text = this.#rewrite(body.toString());
     } catch (cause) {
       const reason = 'The server answered what is not a JSON-RPC response';
-      return this.#client.fail(new GatewayError(Code.DownstreamProtocol, reason, { cause }));
+      return this.client.fail(new GatewayError(Code.DownstreamProtocol, reason, { cause }));
     }
-    this.#client.answer(text);
+    this.client.answer(text);
   }
 }
