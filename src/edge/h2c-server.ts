@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import {
+  constants,
   createServer as createHttp2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
   type ServerHttp2Session,
+  type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -44,6 +46,8 @@ const MAX_CONCURRENT_STREAMS = 100;
 /** The trailers of an answer have long been sent by then. */
 const HALF_OPEN_MS = 1000;
 const MAX_HEADER_BYTES = 16 * 1024;
+/** For the last frames of a call that is cut to reach its client. */
+const CUT_MS = 500;
 
 /**
  * HTTP/1.1 and HTTP/2 without TLS on one port. The listening server is the HTTP/1.1 one, so that its checks of slow
@@ -52,7 +56,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 export async function startH2cServer(options: H2cServerOptions): Promise<H2cServer> {
   const { timeouts, onRequest } = options;
   const sockets = new Set<Socket>();
-  const sessions = new Set<ServerHttp2Session>();
+  const sessions = new Map<ServerHttp2Session, ReadonlySet<ServerHttp2Stream>>();
   let isClosing = false;
 
   const http1 = createServer(
@@ -86,9 +90,12 @@ export async function startH2cServer(options: H2cServerOptions): Promise<H2cServ
     },
   );
   http2.on('session', (session) => {
-    sessions.add(session);
+    const streams = streamsOf(session);
+    sessions.set(session, streams);
     session.once('close', () => sessions.delete(session));
-    closeWhenIdle(session, timeouts.idleMs);
+    session.setTimeout(timeouts.idleMs, () => {
+      if (streams.size === 0) session.close();
+    });
     if (isClosing) session.close();
   });
 
@@ -112,10 +119,15 @@ export async function startH2cServer(options: H2cServerOptions): Promise<H2cServ
       isClosing = true;
       const closed = once(http1, 'close');
       http1.close();
-      for (const session of sessions) session.close();
+      for (const session of sessions.keys()) session.close();
       const grace = new AbortController();
       const cut = async () => {
         await delay(graceMs, undefined, { signal: grace.signal });
+        // A client that is told of the end of its call does not depend on noticing that of the connection.
+        for (const streams of sessions.values()) {
+          for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+        }
+        if (sessions.size > 0) await delay(CUT_MS, undefined, { signal: grace.signal });
         for (const socket of sockets) socket.destroy();
       };
       await Promise.race([closed, cut().then(() => closed)]);
@@ -124,15 +136,11 @@ export async function startH2cServer(options: H2cServerOptions): Promise<H2cServ
   };
 }
 
-function closeWhenIdle(session: ServerHttp2Session, idleMs: number): void {
-  let open = 0;
+function streamsOf(session: ServerHttp2Session): ReadonlySet<ServerHttp2Stream> {
+  const streams = new Set<ServerHttp2Stream>();
   session.on('stream', (stream) => {
-    open += 1;
-    stream.once('close', () => {
-      open -= 1;
-    });
+    streams.add(stream);
+    stream.once('close', () => streams.delete(stream));
   });
-  session.setTimeout(idleMs, () => {
-    if (open === 0) session.close();
-  });
+  return streams;
 }
