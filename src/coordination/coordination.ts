@@ -1,4 +1,5 @@
 import type { Bus } from './bus.ts';
+import type { CatalogStore } from './catalog-store.ts';
 import type { Leases } from './leases.ts';
 import type { Members } from './members.ts';
 import type { SessionStore } from './session-store.ts';
@@ -10,6 +11,7 @@ export interface Coordination {
   readonly sessions: SessionStore;
   readonly streams: StreamLog;
   readonly bus: Bus;
+  readonly catalogs: CatalogStore;
   readonly leases: Leases;
   readonly members: Members;
   /** Rejects with Unavailable unless the store answers and this node hears what others send it: for readiness. */

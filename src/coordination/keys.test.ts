@@ -16,6 +16,8 @@ test('keys are what the documentation says', () => {
   assert.equal(keys.events('abc'), 'p:events:{abc}');
   assert.equal(keys.lease('a/b:c'), 'p:lease:{a/b:c}');
   assert.equal(keys.fence('a/b:c'), 'p:fence:{a/b:c}');
+  assert.equal(keys.catalog({ serverId: 'a', revision: 3, scope: 'x' }), 'p:catalog:{a}:3:x');
+  assert.equal(keys.check('a'), 'p:check:{a}');
   assert.equal(keys.node('n1'), 'p:node:{n1}');
   assert.equal(keys.everyone, 'p:everyone');
   assert.equal(keys.members, 'p:members:{nodes}');
@@ -26,6 +28,7 @@ test('keys that belong together are hashed alike, whatever the id is', () => {
   for (const id of ['abc', '', '}', '{', '{}', 'a}b', '{a}b', '%', '%7D', 'é', '\n']) {
     assert.equal(hashed(keys.session(id)), hashed(keys.events(id)), id);
     assert.equal(hashed(keys.lease(id)), hashed(keys.fence(id)), id);
+    assert.equal(hashed(keys.catalog({ serverId: id, revision: 1, scope: 'x' })), hashed(keys.check(id)), id);
   }
   assert.equal(hashed(keys.members), hashed(keys.beats));
 });

@@ -1,3 +1,5 @@
+import type { CatalogKey } from './catalog-store.ts';
+
 /** What a deployment's keys and channels begin with, unless it says otherwise. */
 export const DEFAULT_KEY_PREFIX = 'dragon:';
 
@@ -20,6 +22,10 @@ export interface Keys {
   lease(resource: string): string;
   /** String: the last token. TTL: FENCE_TTL_MS. */
   fence(resource: string): string;
+  /** Hash: what a server lists, packed, and how it was got. TTL: CATALOG_KEPT_MS (`catalog/`), anew while it is watched. */
+  catalog(key: CatalogKey): string;
+  /** Hash: the last check of a server. TTL: as above. */
+  check(serverId: string): string;
   /** Hash: node id → how it last described itself, as JSON. TTL: a beat's and MEMBER_GONE_MS. */
   readonly members: string;
   /** Sorted set: node id by the time until which it counts as alive. TTL: as above. */
@@ -37,6 +43,8 @@ export function createKeys(prefix: string): Keys {
     events: (id) => `${prefix}events:${tag(id)}`,
     lease: (resource) => `${prefix}lease:${tag(resource)}`,
     fence: (resource) => `${prefix}fence:${tag(resource)}`,
+    catalog: ({ serverId, revision, scope }) => `${prefix}catalog:${tag(serverId)}:${revision}:${scope}`,
+    check: (serverId) => `${prefix}check:${tag(serverId)}`,
     members: `${prefix}members:{nodes}`,
     beats: `${prefix}beats:{nodes}`,
     node: (nodeId) => `${prefix}node:${tag(nodeId)}`,

@@ -1,6 +1,7 @@
 import type { Coordination } from '../../src/coordination/coordination.ts';
 import type { StreamLogLimits } from '../../src/coordination/stream-log.ts';
 import { busContract } from './coordination-bus-contract.ts';
+import { catalogContract } from './coordination-catalog-contract.ts';
 import { leaseContract } from './coordination-lease-contract.ts';
 import { memberContract } from './coordination-member-contract.ts';
 import { sessionContract } from './coordination-session-contract.ts';
@@ -15,5 +16,6 @@ export function coordinationContract(makeNode: MakeNode): void {
   streamContract(makeNode);
   busContract(makeNode);
   leaseContract(makeNode);
+  catalogContract(makeNode);
   memberContract(makeNode);
 }

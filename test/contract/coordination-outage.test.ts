@@ -38,6 +38,7 @@ describe('when Redis is away', () => {
     await redis.kill();
     const lease = { owner: a.nodeId, token: 1 };
     const session = makeSession();
+    const catalog = { serverId: 's', revision: 1, scope: 'x' };
     const calls: (() => Promise<unknown>)[] = [
       () => a.sessions.create(session, a.nodeId, LONG_MS),
       () => a.sessions.load('s', a.nodeId, LONG_MS),
@@ -61,6 +62,10 @@ describe('when Redis is away', () => {
       () => a.leases.renew('r', lease, LONG_MS),
       () => a.leases.release('r', lease),
       () => a.leases.holder('r'),
+      () => a.catalogs.read(catalog, undefined),
+      () => a.catalogs.write(catalog, { token: 1, check: { checkedAt: 1 }, capabilities: {} }, LONG_MS),
+      () => a.catalogs.keep(catalog, LONG_MS),
+      () => a.catalogs.lastCheck('s'),
       () => a.members.list(),
       () => a.members.isAlive('a'),
       () => a.members.leave('a'),

@@ -1,4 +1,6 @@
-import type { LeaseRecord, MemberRecord } from './records.ts';
+import type { StoredCheck } from '../catalog-store.ts';
+import { ExpiringMap } from './expiring.ts';
+import type { CatalogRecord, LeaseRecord, MemberRecord } from './records.ts';
 import type { SessionRecord } from './session-record.ts';
 
 /** Takes what is on a node's channel: JSON, as on a wire. */
@@ -9,6 +11,9 @@ export class MemoryHub {
   readonly receivers = new Map<string, Receiver>();
   readonly leases = new Map<string, LeaseRecord>();
   readonly members = new Map<string, MemberRecord>();
+  readonly catalogs = new ExpiringMap<CatalogRecord>();
+  /** The last check of each server. */
+  readonly checks = new ExpiringMap<StoredCheck>();
   readonly #sessions = new Map<string, SessionRecord>();
   #sweptAt = 0;
 

@@ -2,6 +2,7 @@ import type { Logger } from '../../telemetry/types.ts';
 import type { Coordination } from '../coordination.ts';
 import { STREAM_LOG_LIMITS, type StreamLogLimits } from '../stream-log.ts';
 import { MemoryBus } from './bus.ts';
+import { MemoryCatalogStore } from './catalog-store.ts';
 import { MemoryHub } from './hub.ts';
 import { MemoryLeases } from './leases.ts';
 import { MemoryMembers } from './members.ts';
@@ -28,6 +29,7 @@ export function createMemoryCoordination(options: MemoryCoordinationOptions): Co
     sessions: new MemorySessionStore(hub),
     streams: new MemoryStreamLog(hub, streamLimits),
     bus,
+    catalogs: new MemoryCatalogStore(hub),
     leases: new MemoryLeases(hub),
     members: new MemoryMembers(hub),
     ping: async () => undefined,

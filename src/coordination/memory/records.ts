@@ -1,3 +1,4 @@
+import type { CatalogBody, ServerCheck } from '../catalog-store.ts';
 import type { Member } from '../members.ts';
 
 /** Kept after the lease is over: the next token has to be higher. */
@@ -12,4 +13,11 @@ export interface MemberRecord {
   readonly member: Member;
   /** Milliseconds since the epoch. */
   readonly aliveUntil: number;
+}
+
+export interface CatalogRecord {
+  readonly token: number;
+  readonly version: number;
+  readonly check: ServerCheck;
+  readonly body: CatalogBody | 'private' | undefined;
 }

@@ -7,7 +7,9 @@ import type { Script, ScriptFile } from './scripts.ts';
 import type { Watch } from './watch.ts';
 
 export type Client = Redis | Cluster;
-type Argument = string | number;
+type Argument = string | number | Buffer;
+type ScriptKeys = readonly [string, ...string[]];
+type Call = (command: string, ...args: Argument[]) => Promise<unknown>;
 
 /** Errors of Redis that mean a bug of ours, and not that it is away, full, starting, or somebody else's by now. */
 const BUGS = /^(ERR|WRONGTYPE|CROSSSLOT|BUSYGROUP)\b/;
@@ -44,10 +46,13 @@ export class Commands {
   }
 
   /** The script's file says how many keys it takes. Keys of one script have the same hash tag. */
-  run(file: ScriptFile, keys: readonly [string, ...string[]], args: readonly Argument[]): Promise<unknown> {
-    const script = this.#scripts.get(file);
-    if (script === undefined || !file.endsWith(`-${keys.length}`)) throw new TypeError(`No script ${file}`);
-    return this.#guard(keys[0], () => this.#evaluate(script, keys, args));
+  run(file: ScriptFile, keys: ScriptKeys, args: readonly Argument[]): Promise<unknown> {
+    return this.#run((...call) => this.#client.call(...call), file, keys, args);
+  }
+
+  /** As `run`, with every string of the reply as bytes. */
+  runBinary(file: ScriptFile, keys: ScriptKeys, args: readonly Argument[]): Promise<unknown> {
+    return this.#run((...call) => this.#client.callBuffer(...call), file, keys, args);
   }
 
   /** Its connection is gone: looks for when it is back, at the server of this key. */
@@ -63,14 +68,10 @@ export class Commands {
     if (!this.#closing.signal.aborted && this.#watch.lost('commands', error)) void this.#probe(key);
   }
 
-  async #evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    try {
-      return await this.#client.call('EVALSHA', script.sha1, keys.length, ...keys, ...args);
-    } catch (error) {
-      // A server that was restarted, or that is new, has not heard of it; this tells it.
-      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      return await this.#client.call('EVAL', script.source, keys.length, ...keys, ...args);
-    }
+  #run(call: Call, file: ScriptFile, keys: ScriptKeys, args: readonly Argument[]): Promise<unknown> {
+    const script = this.#scripts.get(file);
+    if (script === undefined || !file.endsWith(`-${keys.length}`)) throw new TypeError(`No script ${file}`);
+    return this.#guard(keys[0], () => evaluate(call, script, keys, args));
   }
 
   async #guard(key: string, send: () => Promise<unknown>): Promise<unknown> {
@@ -96,6 +97,21 @@ export class Commands {
         // Not yet.
       }
     }
+  }
+}
+
+async function evaluate(
+  call: Call,
+  script: Script,
+  keys: ScriptKeys,
+  args: readonly Argument[],
+): Promise<unknown> {
+  try {
+    return await call('EVALSHA', script.sha1, keys.length, ...keys, ...args);
+  } catch (error) {
+    // A server that was restarted, or that is new, has not heard of it; this tells it.
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return await call('EVAL', script.source, keys.length, ...keys, ...args);
   }
 }
 

@@ -5,6 +5,7 @@ import { createKeys, DEFAULT_KEY_PREFIX } from '../keys.ts';
 import { STREAM_LOG_LIMITS, type StreamLogLimits } from '../stream-log.ts';
 import { unavailable } from '../unavailable.ts';
 import { RedisBus } from './bus.ts';
+import { RedisCatalogStore } from './catalog-store.ts';
 import { Commands } from './commands.ts';
 import { type Connection, openConnection } from './connection.ts';
 import { RedisLeases } from './leases.ts';
@@ -62,6 +63,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     sessions: new RedisSessionStore(commands, keys),
     streams: new RedisStreamLog(commands, keys, streamLimits),
     bus,
+    catalogs: new RedisCatalogStore(commands, keys),
     leases: new RedisLeases(commands, keys),
     members: new RedisMembers(commands, keys),
     async ping() {

@@ -16,6 +16,11 @@ export function asOptionalString(reply: unknown): string | undefined {
   return reply === null || reply === undefined ? undefined : asString(reply);
 }
 
+export function asBuffer(reply: unknown): Buffer {
+  if (!Buffer.isBuffer(reply)) throw unexpected('bytes', reply);
+  return reply;
+}
+
 export function asArray(reply: unknown): readonly unknown[] {
   if (!Array.isArray(reply)) throw unexpected('an array', reply);
   return reply;

@@ -10,16 +10,19 @@ const FILES = [
   'createSession-1',
   'deleteSession-2',
   'isAlive-1',
+  'keepCatalog-2',
   'leave-1',
   'leaveStream-1',
   'listMembers-2',
   'loadSession-1',
   'markDelivered-1',
+  'readCatalog-1',
   'releaseLease-1',
   'renewLease-1',
   'setSessionField-1',
   'takeStream-2',
   'unloadSession-1',
+  'writeCatalog-2',
 ] as const;
 
 export type ScriptFile = (typeof FILES)[number];
