@@ -1,4 +1,6 @@
+import { networkInterfaces } from 'node:os';
 import { createManagementRoutes } from './admin/routes.ts';
+import { advertisedAddress } from './advertised-address.ts';
 import { LOCAL_PRINCIPAL, type Owner } from './auth/principal.ts';
 import { Catalogs } from './catalog/catalogs.ts';
 import { CatalogServerManager } from './catalog/manager.ts';
@@ -110,7 +112,12 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     });
     const mcp = await startMcpServer({ host, port: config.mcpPort, app });
     running.push(mcp);
-    mcpAddress = new URL(urlOf(mcp.port)).host;
+    mcpAddress = advertisedAddress({
+      advertised: config.advertiseAddress,
+      host,
+      port: mcp.port,
+      interfaces: networkInterfaces(),
+    });
     const management = await startManagementServer({
       host,
       port: config.grpcPort,

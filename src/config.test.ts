@@ -43,6 +43,7 @@ describe('defaults', () => {
       deploymentName: 'default',
       configDir: folder,
       host: '127.0.0.1',
+      advertiseAddress: undefined,
       mcpPort: 8081,
       grpcPort: 8080,
       managementPort: 8558,
@@ -72,6 +73,7 @@ describe('defaults', () => {
       stdioStartTimeoutMs: 60_000,
       stdioIdleMs: 600_000,
       sessionIdleMs: 3_600_000,
+      drainDelayMs: 0,
       shutdownTimeoutMs: 10_000,
       logLevel: 'info',
       logFormat: 'auto',
@@ -123,6 +125,26 @@ describe('values', () => {
     assert.equal(load({ DRAGON_DATA_DIR: 'data' }).dataDir, resolve('data'));
   });
 
+  it('give the address that others are told, with a port or without', () => {
+    for (const [text, address] of [
+      ['gateway-1.internal', 'gateway-1.internal'],
+      ['Gateway-1:9000', 'gateway-1:9000'],
+      ['10.0.0.5:9000', '10.0.0.5:9000'],
+      ['2001:DB8::7', '[2001:db8::7]'],
+      ['[2001:db8::7]', '[2001:db8::7]'],
+      ['[2001:db8::7]:9000', '[2001:db8::7]:9000'],
+    ] as const) {
+      assert.equal(load({ DRAGON_ADVERTISE_ADDRESS: text }).advertiseAddress, address);
+    }
+  });
+
+  it('wait for a balancer to notice a stop where there can be one', () => {
+    const cluster = { REDIS_URL: 'redis://host', DATABASE_URL: 'postgres://host/db' };
+    assert.equal(load(cluster).drainDelayMs, 5000);
+    assert.equal(load({ ...cluster, DRAGON_DRAIN_DELAY_MS: '0' }).drainDelayMs, 0);
+    assert.equal(load({ DRAGON_DRAIN_DELAY_MS: '300' }).drainDelayMs, 300);
+  });
+
   it('are frozen, lists included', () => {
     const config = load({ DRAGON_ALLOWED_HOSTS: 'a' });
     assert.ok(Object.isFrozen(config));
@@ -160,6 +182,12 @@ describe('values', () => {
     ['DRAGON_PAGE_SIZE', '0', 'a whole number from 1 to 10000'],
     ['DRAGON_MAX_BODY_BYTES', '1e6', 'a whole number of bytes'],
     ['DRAGON_MAX_JSON_DEPTH', '100000', 'a whole number from 8 to 1024'],
+    ['DRAGON_ADVERTISE_ADDRESS', 'host:', 'a port'],
+    ['DRAGON_ADVERTISE_ADDRESS', 'host:0', 'a port'],
+    ['DRAGON_ADVERTISE_ADDRESS', 'host:65536', 'a port'],
+    ['DRAGON_ADVERTISE_ADDRESS', 'http://host', 'a host name'],
+    ['DRAGON_ADVERTISE_ADDRESS', '1:2:3', 'a host name'],
+    ['DRAGON_DRAIN_DELAY_MS', '-1', 'from 0'],
   ] as const) {
     it(`refuse ${name}=${value}`, () => {
       const [problem = '', ...others] = problems({ [name]: value });

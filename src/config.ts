@@ -7,7 +7,8 @@ import { type Environment, readSources, type Sources } from './config/sources.ts
 export { ConfigError } from './config/error.ts';
 
 /** Every setting with its value, read once at the start. Frozen, lists included. */
-export type Config = Readonly<z.output<typeof settings>> & {
+export type Config = Readonly<Omit<z.output<typeof settings>, 'drainDelayMs'>> & {
+  readonly drainDelayMs: number;
   /** `stdio` resolved: whether the gateway may start processes. */
   readonly stdioAllowed: boolean;
 };
@@ -34,10 +35,13 @@ export function loadConfig(env: Environment, options: LoadOptions = {}): Config 
     problems.push(...contradictions(parsed.data));
   }
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
-  const { stdio, host } = parsed.data;
+  const { stdio, host, redisUrl, drainDelayMs = redisUrl === undefined ? 0 : CLUSTER_DRAIN_MS } = parsed.data;
   const stdioAllowed = stdio === 'on' || (stdio === 'auto' && isLoopback(host));
-  return Object.freeze({ ...parsed.data, stdioAllowed });
+  return Object.freeze({ ...parsed.data, drainDelayMs, stdioAllowed });
 }
+
+/** For a balancer that asks every second or two, and for the parts of Kubernetes to tell each other. */
+const CLUSTER_DRAIN_MS = 5000;
 
 /** A value of {@link maskedConfig}: fit for JSON. */
 export type ShownValue = string | number | boolean | readonly string[] | null;

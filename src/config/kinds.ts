@@ -36,6 +36,9 @@ export function integer(min: number, max: number, unit = ''): Kind<number> {
 
 export const milliseconds = integer(1, LONGEST_TIMER_MS, ' of milliseconds');
 
+/** Milliseconds to wait, where none at all is a choice. */
+export const delay = integer(0, LONGEST_TIMER_MS, ' of milliseconds');
+
 export const port = kind('a port from 0 to 65535 (0: any free one)', (text) => {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   return value <= 65_535 ? value : undefined;
@@ -77,6 +80,18 @@ function homeFolder(): string | undefined {
 }
 
 export const address = kind('an IP address or a host name, without port', hostName);
+
+/** `host`, `host:port`, `[v6]:port`: as text, an IPv6 address in brackets. */
+export const reachableAddress = kind(
+  'an IP address or a host name, with a port or without; an IPv6 address with a port in brackets',
+  (text) => {
+    const [, host = text, digits] = /^(\[[^\]]*\]|[^:]*):(\d{1,5})$/.exec(text) ?? [];
+    const name = hostName(host);
+    if (name === undefined || (digits !== undefined && (Number(digits) === 0 || Number(digits) > 65_535)))
+      return undefined;
+    return `${isIP(name) === 6 ? `[${name}]` : name}${digits === undefined ? '' : `:${Number(digits)}`}`;
+  },
+);
 
 function hostName(text: string): string | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text;

@@ -23,7 +23,7 @@ export interface About {
   readonly accepts: string;
   /** The default as it would be written in the environment; absent: none. */
   readonly default?: string;
-  /** Shown in place of a default that differs from one start to the next. */
+  /** Shown in place of a default that differs from one start to the next, or depends on other settings. */
   readonly defaultNote?: string;
   /** The value is never printed. */
   readonly secret: boolean;
@@ -47,15 +47,16 @@ export function setting<T>(
   return schema;
 }
 
-/** A setting that may be left out. */
+/** A setting that may be left out. `defaultNote`: what is done without it. */
 export function optionalSetting<T>(
   env: string,
   kind: Kind<T>,
-  about: Told,
+  about: Told & { readonly defaultNote?: string },
 ): z.ZodPipe<z.ZodOptional<z.ZodType<T, string>>, z.ZodTransform<T | undefined, T | undefined>> {
   // The transform keeps the key in the output although it is absent from the input: configuration is complete.
   const schema = z.optional(kind.schema).transform((value) => value);
-  registry.add(schema, { env, accepts: kind.accepts, ...told(about) });
+  const shown = about.defaultNote === undefined ? {} : { defaultNote: about.defaultNote };
+  registry.add(schema, { env, accepts: kind.accepts, ...told(about), ...shown });
   return schema;
 }
 

@@ -42,6 +42,13 @@ export const settings = z.object({
     default: '8558',
     description: 'Port for operations: `/alive`, `/ready`, `/cluster/members`, `/metrics`.',
   }),
+  advertiseAddress: optionalSetting('DRAGON_ADVERTISE_ADDRESS', kinds.reachableAddress, {
+    group: 'Addresses',
+    defaultNote:
+      '`DRAGON_HOST`; where that stands for all addresses, the first one of this machine that others can reach',
+    description:
+      'Where others reach the MCP endpoint of this node, for `/cluster/members`. Without a port, that of `DRAGON_MCP_PORT`.',
+  }),
   nodeId: setting('DRAGON_NODE_ID', kinds.plainName, {
     group: 'Addresses',
     makeDefault: randomNodeId,
@@ -195,10 +202,17 @@ export const settings = z.object({
     default: '3600000',
     description: 'A session without requests and without an open stream for so long is ended.',
   }),
+  drainDelayMs: optionalSetting('DRAGON_DRAIN_DELAY_MS', kinds.delay, {
+    group: 'Time limits',
+    defaultNote: '`5000` with `REDIS_URL`, else `0`',
+    description:
+      'How long a gateway that gets SIGTERM goes on taking requests while it already says that it is not ready: longer than a balancer needs to notice. Not waited for after Ctrl-C.',
+  }),
   shutdownTimeoutMs: setting('DRAGON_SHUTDOWN_TIMEOUT_MS', kinds.milliseconds, {
     group: 'Time limits',
     default: '10000',
-    description: 'For calls in flight when the gateway is asked to stop; then they are cut.',
+    description:
+      'For calls in flight when the gateway is asked to stop, counted from the end of `DRAGON_DRAIN_DELAY_MS`; then they are cut.',
   }),
 
   logLevel: setting('DRAGON_LOG_LEVEL', kinds.oneOf('debug', 'info', 'warn', 'error', 'silent'), {
