@@ -14,6 +14,7 @@ function hashed(key: string): string {
 test('keys are what the documentation says', () => {
   assert.equal(keys.session('abc'), 'p:session:{abc}');
   assert.equal(keys.events('abc'), 'p:events:{abc}');
+  assert.equal(keys.sessionIndex, 'p:sessions:{index}');
   assert.equal(keys.lease('a/b:c'), 'p:lease:{a/b:c}');
   assert.equal(keys.fence('a/b:c'), 'p:fence:{a/b:c}');
   assert.equal(keys.catalog({ serverId: 'a', revision: 3, scope: 'x' }), 'p:catalog:{a}:3:x');

@@ -18,6 +18,11 @@ export interface Keys {
   session(id: string): string;
   /** Stream: a session's events. TTL: the maximal age of an event, anew with each. */
   events(id: string): string;
+  /**
+   * Sorted set: ids of sessions by the time at which each is forgotten unless it is used meanwhile. A hint: sessions are on
+   * other servers of a Redis Cluster. TTL: that of the session that was added last.
+   */
+  readonly sessionIndex: string;
   /** Hash: owner and token. TTL: the lease's. */
   lease(resource: string): string;
   /** String: the last token. TTL: FENCE_TTL_MS. */
@@ -41,6 +46,7 @@ export function createKeys(prefix: string): Keys {
   return {
     session: (id) => `${prefix}session:${tag(id)}`,
     events: (id) => `${prefix}events:${tag(id)}`,
+    sessionIndex: `${prefix}sessions:{index}`,
     lease: (resource) => `${prefix}lease:${tag(resource)}`,
     fence: (resource) => `${prefix}fence:${tag(resource)}`,
     catalog: ({ serverId, revision, scope }) => `${prefix}catalog:${tag(serverId)}:${revision}:${scope}`,

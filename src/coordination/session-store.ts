@@ -31,6 +31,12 @@ export interface LoadedSession {
   readonly subscriptions: Readonly<Record<string, readonly string[]>>;
 }
 
+/** A session that has just ended: what it was, and the nodes that had loaded it. */
+export interface EndedSession {
+  readonly nodes: readonly string[];
+  readonly loaded: LoadedSession;
+}
+
 /**
  * Sessions of all nodes. A session lives until it is deleted or nobody has touched it for `ttlMs`. Every method rejects
  * with Unavailable while the store is away. A record of an unknown future version is treated as unknown.
@@ -53,10 +59,14 @@ export interface SessionStore {
    */
   claimLink(id: string, link: StoredLink, replaces: StoredLink | undefined): Promise<StoredLink | undefined>;
   dropLink(id: string, serverId: string): Promise<void>;
-  /** Nodes that have loaded the session, and what it was. Undefined where it was gone already. */
-  delete(
-    id: string,
-  ): Promise<{ readonly nodes: readonly string[]; readonly loaded: LoadedSession } | undefined>;
+  /** Undefined where it was gone already. */
+  delete(id: string): Promise<EndedSession | undefined>;
+  /**
+   * Deletes sessions that nobody has touched for so long that they would be forgotten within `withinMs`: about `limit` at
+   * most, those first that would be forgotten first. Each is told to one caller only. One that is missed here is
+   * forgotten in its time.
+   */
+  retire(withinMs: number, limit: number): Promise<readonly EndedSession[]>;
   /** Nodes that have loaded the session. */
   nodesOf(id: string): Promise<readonly string[]>;
 }

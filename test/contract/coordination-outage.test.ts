@@ -50,6 +50,7 @@ describe('when Redis is away', () => {
       () => a.sessions.setSubscription('s', 'x', 'y', false),
       () => a.sessions.dropLink('s', 'x'),
       () => a.sessions.delete('s'),
+      () => a.sessions.retire(60_000, 10),
       () => a.sessions.nodesOf('s'),
       () => a.streams.append('s', 'x'),
       () => a.streams.take('s', a.nodeId, 0),

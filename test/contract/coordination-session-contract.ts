@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { EndedSession } from '../../src/coordination/session-store.ts';
 import { isSessionGone, LONG_MS, makeLink, makeSession, uniqueId } from '../support/coordination.ts';
 import { until } from '../support/wait.ts';
 import type { MakeNode } from './coordination-contract.ts';
@@ -203,6 +204,53 @@ export function sessionContract(makeNode: MakeNode): void {
       assert.deepEqual(await a.streams.read(session.id, 0), []);
       await assert.rejects(a.streams.append(session.id, 'x'), isSessionGone);
       assert.deepEqual(await a.sessions.nodesOf(session.id), []);
+    });
+
+    test('sessions that nobody has used for long are retired, each for one of those who do it', async () => {
+      const [a, b] = [await makeNode(uniqueId('a')), await makeNode(uniqueId('b'))];
+      const old = Array.from({ length: 60 }, () => makeSession());
+      for (const session of old) await a.sessions.create(session, a.nodeId, 30_000);
+      const { id } = old[0]!;
+      const link = makeLink();
+      await a.sessions.claimLink(id, link, undefined);
+      await a.streams.append(id, 'news');
+      const [fresh, used, loaded] = [await create(a), makeSession(), makeSession()];
+      for (const session of [used, loaded]) await a.sessions.create(session, a.nodeId, 30_000);
+      await a.sessions.touch([used.id], LONG_MS);
+      await b.sessions.load(loaded.id, b.nodeId, LONG_MS);
+
+      const ended: EndedSession[] = [];
+      const ids = () => ended.map(({ loaded: { session } }) => session.id);
+      // What is noted of when sessions end comes after them.
+      const retire = async () => {
+        const both = await Promise.all([a.sessions.retire(60_000, 25), b.sessions.retire(60_000, 25)]);
+        assert.ok(both.every((one) => one.length < 50));
+        ended.push(...both.flat());
+        return old.every((session) => ids().includes(session.id));
+      };
+      await until(retire, { what: 'all of them to be retired' });
+      assert.equal(new Set(ids()).size, ids().length, 'a session was retired twice');
+      const first = ended.find(({ loaded: { session } }) => session.id === id);
+      assert.deepEqual(first, {
+        nodes: [a.nodeId],
+        loaded: { session: old[0], logLevel: undefined, links: [link], subscriptions: {} },
+      });
+      for (const session of old) assert.equal(await b.sessions.peek(session.id), undefined);
+      assert.deepEqual(await a.streams.read(id, 0), []);
+      for (const session of [fresh, used, loaded]) {
+        assert.ok(!ids().includes(session.id));
+        assert.ok(await a.sessions.peek(session.id));
+        await a.sessions.delete(session.id);
+      }
+    });
+
+    test('what has ended already is not retired', async () => {
+      const { sessions, nodeId } = await makeNode(uniqueId('a'));
+      const session = makeSession();
+      await sessions.create(session, nodeId, 30_000);
+      await sessions.delete(session.id);
+      const ended = await sessions.retire(60_000, 10);
+      assert.ok(ended.every(({ loaded }) => loaded.session.id !== session.id));
     });
 
     test('the last node that has no use for it is told that it was the last', async () => {

@@ -34,6 +34,14 @@ export class MemoryHub {
     this.#sessions.delete(id);
   }
 
+  /** Sessions whose time has run out but for so many milliseconds, and not altogether; the first to end first. */
+  overdueSessions(withinMs: number): SessionRecord[] {
+    const now = Date.now();
+    return [...this.#sessions.values()]
+      .filter(({ expiresAt }) => expiresAt > now && expiresAt <= now + withinMs)
+      .sort((a, b) => a.expiresAt - b.expiresAt);
+  }
+
   /** New sessions pay for old ones, so nothing has to run while nothing happens. */
   #sweep(): void {
     const now = Date.now();

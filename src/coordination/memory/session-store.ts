@@ -1,4 +1,10 @@
-import type { LoadedSession, SessionStore, StoredLink, StoredSession } from '../session-store.ts';
+import type {
+  EndedSession,
+  LoadedSession,
+  SessionStore,
+  StoredLink,
+  StoredSession,
+} from '../session-store.ts';
 import type { MemoryHub } from './hub.ts';
 import type { SessionRecord } from './session-record.ts';
 
@@ -88,17 +94,25 @@ export class MemorySessionStore implements SessionStore {
     this.#hub.session(id)?.links.delete(serverId);
   }
 
-  async delete(
-    id: string,
-  ): Promise<{ readonly nodes: readonly string[]; readonly loaded: LoadedSession } | undefined> {
+  async delete(id: string): Promise<EndedSession | undefined> {
     const record = this.#hub.session(id);
-    if (record === undefined) return undefined;
-    this.#hub.deleteSession(id);
-    return { nodes: [...record.nodes], loaded: toLoaded(record) };
+    return record && this.#end(record);
+  }
+
+  async retire(withinMs: number, limit: number): Promise<readonly EndedSession[]> {
+    return this.#hub
+      .overdueSessions(withinMs)
+      .slice(0, limit)
+      .map((record) => this.#end(record));
   }
 
   async nodesOf(id: string): Promise<readonly string[]> {
     return [...(this.#hub.session(id)?.nodes ?? [])];
+  }
+
+  #end(record: SessionRecord): EndedSession {
+    this.#hub.deleteSession(record.id);
+    return { nodes: [...record.nodes], loaded: toLoaded(record) };
   }
 }
 

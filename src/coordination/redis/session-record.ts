@@ -4,6 +4,9 @@ import type { LoadedSession, StoredLink, StoredSession } from '../session-store.
 /** Rises when older nodes could not make sense of a record; they then take the session for unknown. */
 const RECORD_VERSION = 1;
 
+/** What a record begins with that can be read here, for the script that looks at it. */
+export const READABLE = `{"v":${RECORD_VERSION},`;
+
 const Json = z.record(z.string(), z.unknown());
 
 const SessionRecord = z.object({
@@ -52,6 +55,7 @@ export function subscriptionField(serverId: string, uri: string): string {
   return FIELD.subscription + JSON.stringify([serverId, uri]);
 }
 
+/** The version comes first: it is part of {@link READABLE}. */
 export function writeSession(session: StoredSession): string {
   return JSON.stringify({ v: RECORD_VERSION, ...session });
 }

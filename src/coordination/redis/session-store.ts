@@ -1,12 +1,20 @@
 import type { Keys } from '../keys.ts';
-import type { LoadedSession, SessionStore, StoredLink, StoredSession } from '../session-store.ts';
+import type {
+  EndedSession,
+  LoadedSession,
+  SessionStore,
+  StoredLink,
+  StoredSession,
+} from '../session-store.ts';
 import type { Commands } from './commands.ts';
 import { asArray, asOptionalString, asPairs, asString } from './replies.ts';
+import { type Outcome, SessionIndex } from './session-index.ts';
 import {
   FIELD,
   linkField,
   linkLine,
   nodeField,
+  READABLE,
   readLink,
   readNodes,
   readSession,
@@ -22,15 +30,18 @@ const TOUCH_BATCH = 200;
 export class RedisSessionStore implements SessionStore {
   readonly #commands: Commands;
   readonly #keys: Keys;
+  readonly #index: SessionIndex;
 
   constructor(commands: Commands, keys: Keys) {
     this.#commands = commands;
     this.#keys = keys;
+    this.#index = new SessionIndex(commands, keys);
   }
 
   async create(session: StoredSession, nodeId: string, ttlMs: number): Promise<void> {
     const args = [writeSession(session), nodeField(nodeId), ttlMs];
     await this.#commands.run('createSession-1', [this.#keys.session(session.id)], args);
+    void this.#index.note([session.id], ttlMs);
   }
 
   async load(id: string, nodeId: string, ttlMs: number): Promise<LoadedSession | undefined> {
@@ -39,7 +50,9 @@ export class RedisSessionStore implements SessionStore {
       [this.#keys.session(id)],
       [nodeField(nodeId), ttlMs],
     );
-    return reply === null ? undefined : readSession(asPairs(reply));
+    if (reply === null) return undefined;
+    void this.#index.note([id], ttlMs);
+    return readSession(asPairs(reply));
   }
 
   async peek(id: string): Promise<LoadedSession | undefined> {
@@ -54,7 +67,7 @@ export class RedisSessionStore implements SessionStore {
         const reply = await this.#commands.command('PEXPIRE', this.#keys.session(id), ttlMs);
         if (reply === 0) gone.push(id);
       });
-      await Promise.all(touches);
+      await Promise.all([...touches, this.#index.note(batch, ttlMs)]);
     }
     return gone;
   }
@@ -93,18 +106,20 @@ export class RedisSessionStore implements SessionStore {
     await this.#commands.command('HDEL', this.#keys.session(id), linkField(serverId));
   }
 
-  async delete(
-    id: string,
-  ): Promise<{ readonly nodes: readonly string[]; readonly loaded: LoadedSession } | undefined> {
-    const reply = await this.#commands.run(
-      'deleteSession-2',
-      [this.#keys.session(id), this.#keys.events(id)],
-      [],
-    );
+  async delete(id: string): Promise<EndedSession | undefined> {
+    const reply = await this.#commands.run('deleteSession-2', this.#keysOf(id), []);
     if (reply === null) return undefined;
-    const fields = asPairs(reply);
-    const loaded = readSession(fields);
-    return loaded && { nodes: readNodes(fields.map(([field]) => field)), loaded };
+    void this.#index.drop([id]);
+    return readEnded(reply);
+  }
+
+  retire(withinMs: number, limit: number): Promise<readonly EndedSession[]> {
+    return this.#index.sweep(withinMs, limit, async (id): Promise<Outcome<EndedSession>> => {
+      const reply = await this.#commands.run('retireSession-2', this.#keysOf(id), [withinMs, READABLE]);
+      if (typeof reply === 'number') return { leftMs: reply };
+      const ended = reply === null ? undefined : readEnded(reply);
+      return ended === undefined ? 'gone' : { ended };
+    });
   }
 
   async nodesOf(id: string): Promise<readonly string[]> {
@@ -112,7 +127,17 @@ export class RedisSessionStore implements SessionStore {
     return readNodes(fields.map(asString));
   }
 
+  #keysOf(id: string): [string, string] {
+    return [this.#keys.session(id), this.#keys.events(id)];
+  }
+
   async #setField(id: string, field: string, value: string): Promise<void> {
     await this.#commands.run('setSessionField-1', [this.#keys.session(id)], [field, value]);
   }
+}
+
+function readEnded(reply: unknown): EndedSession | undefined {
+  const fields = asPairs(reply);
+  const loaded = readSession(fields);
+  return loaded && { nodes: readNodes(fields.map(([field]) => field)), loaded };
 }
