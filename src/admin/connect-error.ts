@@ -22,6 +22,7 @@ function connectCode(code: Code): ConnectCode {
     case Code.InvalidParams:
     case Code.InvalidArgument:
     case Code.UnsupportedVersion:
+    case Code.HeaderMismatch:
     case Code.NotAcceptable:
     case Code.UnsupportedMediaType:
       return ConnectCode.InvalidArgument;
@@ -43,6 +44,7 @@ function connectCode(code: Code): ConnectCode {
     // UNAVAILABLE would invite a retry, and the same server answers the same.
     case Code.DownstreamProtocol:
     case Code.SessionRequired:
+    case Code.MissingCapability:
     case Code.FailedPrecondition:
       return ConnectCode.FailedPrecondition;
     case Code.DownstreamTimeout:

@@ -17,6 +17,8 @@ const WIRE: Readonly<Record<Code, WireError>> = {
   [Code.SessionNotFound]: { status: 404, rpcCode: -32001 },
   [Code.SessionRequired]: { status: 400, rpcCode: -32000 },
   [Code.UnsupportedVersion]: { status: 400, rpcCode: -32000 },
+  [Code.HeaderMismatch]: { status: 400, rpcCode: -32600 },
+  [Code.MissingCapability]: { status: 400, rpcCode: -32600 },
   [Code.Forbidden]: { status: 403, rpcCode: -32000 },
   [Code.TooLarge]: { status: 413, rpcCode: -32000 },
   [Code.NotAcceptable]: { status: 406, rpcCode: -32000 },

@@ -18,8 +18,12 @@ export const Code = {
   SessionNotFound: 'session_not_found',
   /** The request needs a session id and has none. */
   SessionRequired: 'session_required',
-  /** The `MCP-Protocol-Version` header names a version that is not spoken here. */
+  /** The request names a version that is not spoken here. */
   UnsupportedVersion: 'unsupported_version',
+  /** The headers of a modern request do not say what its body says. */
+  HeaderMismatch: 'header_mismatch',
+  /** The request cannot be served without something that its sender has not declared it can do; `data` names it. */
+  MissingCapability: 'missing_capability',
   /** The Origin or Host header is not allowed. */
   Forbidden: 'forbidden',
   /** The body is larger than the limit. */
