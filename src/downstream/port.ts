@@ -1,6 +1,6 @@
 import type { Owner } from '../auth/principal.ts';
 import type { CallTimeouts, ServerRecord, ServerTarget, ToolTimeouts } from '../db/server-record.ts';
-import type { Message, RequestMessage } from '../protocol/envelope.ts';
+import type { Id, Message, RequestMessage } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 
 /**
@@ -10,8 +10,13 @@ import type { GatewayError } from '../protocol/errors.ts';
 export interface AnswerSink {
   /** The downstream chose to answer with a stream. */
   openStream(): void;
-  /** JSON-RPC text that belongs to the request and comes before its answer. False: the reader is slow, wait for `drained`. */
-  message(text: string, message: Message): boolean;
+  /**
+   * JSON-RPC text that belongs to the request and comes before its answer. `position`: what {@link DownstreamLink.resume}
+   * takes to go on after it, where the downstream gives such. False: the reader is slow, wait for `drained`.
+   */
+  message(text: string, message: Message, position?: string): boolean;
+  /** The downstream says nothing, and that it can be come back to from here. */
+  moveTo?(position: string): void;
   /** The whole answer, JSON-RPC text. */
   answer(body: string | Buffer): void;
   /** An answer too large to hold: its bytes follow. `length` in bytes, where known. */
@@ -56,6 +61,11 @@ export interface DownstreamLink {
   readonly server: DownstreamServer;
   readonly handshake: ServerHandshake;
   request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest;
+  /**
+   * Asks for what comes after a position of the answer to a request that another node has sent in this session. Absent
+   * where a link can't. Fails with {@link ConnectionLost} where the server does not go on.
+   */
+  resume?(id: Id, position: string, sink: AnswerSink, deadlines: Deadlines): CancelRequest;
   /** Sends a notification, or the answer to a request of the server's. Lost in silence when the server is away. */
   send(message: Message): void;
   /**

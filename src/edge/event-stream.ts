@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { SSE_COMMENT, SSE_EVENT_END, sseEventHead, sseEventText, sseRetryText } from '../protocol/sse.ts';
 import type { ClientStream, StreamWriter } from '../session/client-stream.ts';
-import { eventId } from '../session/event-id.ts';
 import type { StandaloneStream } from '../session/standalone-stream.ts';
 
 /** Proxies drop connections that are silent for a minute or so. */
@@ -40,13 +39,22 @@ export class EventStreams {
 
   /**
    * Connects a response to a stream until one of the two ends. `after`: the last event that the client has seen.
-   * `primed`: it first gets an event id, so that it can come back even if it never sees a message.
+   * `primed`: its client is asked to wait a little before it comes back.
    */
   connect(response: ServerResponse, stream: ClientStream, after: number | undefined, primed: boolean): void {
     this.start(response);
-    if (primed)
-      response.write(`${sseRetryText(RETRY_MS)}${sseEventText('', eventId(stream.id, after ?? 0))}`);
-    const writer = new ResponseStreamWriter(response, () => {});
+    if (primed) response.write(sseRetryText(RETRY_MS));
+    this.join(response, new ResponseStreamWriter(response, () => {}), stream, after);
+  }
+
+  /** The same for a response that is a stream already, under its writer. */
+  join(
+    response: ServerResponse,
+    writer: StreamWriter,
+    stream: ClientStream,
+    after: number | undefined,
+  ): void {
+    if (response.destroyed) return;
     const drained = () => stream.drained?.();
     response.on('drain', drained);
     response.on('close', () => {
@@ -74,9 +82,12 @@ export class EventStreams {
     return origins;
   }
 
-  /** A writer to a response that is a stream from now on. */
-  writer(response: ServerResponse): StreamWriter {
-    const writer = new ResponseStreamWriter(response, () => this.start(response));
+  /** A writer to a response that is a stream from now on; `primed` as in {@link connect}. */
+  writer(response: ServerResponse, primed: boolean): StreamWriter {
+    const writer = new ResponseStreamWriter(response, () => {
+      this.start(response);
+      if (primed) response.write(sseRetryText(RETRY_MS));
+    });
     writer.open();
     return writer;
   }

@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http';
-import type { AnswerSink } from '../downstream/port.ts';
-import type { Id } from '../protocol/envelope.ts';
-import { Code, GatewayError } from '../protocol/errors.ts';
+import type { Id, Message } from '../protocol/envelope.ts';
+import type { GatewayError } from '../protocol/errors.ts';
 import { hasPriming } from '../protocol/versions.ts';
-import type { ClientStream } from '../session/client-stream.ts';
+import type { ClientSink } from '../router/exchange.ts';
 import type { Session } from '../session/session.ts';
 import { errorResponse } from './error-response.ts';
 import type { EventStreams } from './event-stream.ts';
+import { StreamAnswer } from './stream-answer.ts';
 
 /** A JSON answer leaves in one write, head and body together. */
 export function writeJson(
@@ -29,23 +29,18 @@ export function writeFailure(response: ServerResponse, id: Id, error: GatewayErr
   writeJson(response, 200, errorResponse(error, id), retry);
 }
 
-const NOT_KEPT = new GatewayError(
-  Code.Unavailable,
-  'The answer was too large to be kept when its connection was lost; the call has run',
-);
-
 /**
  * The answer to one POST with one request: JSON, or an event stream where the server streams or has something to say
  * first. A client that goes away does not stop the server (2025-11-25, transports: a disconnection is not a
  * cancellation); of a stream it can come back for the rest.
  */
-export class HttpAnswer implements AnswerSink {
+export class HttpAnswer implements ClientSink {
   drained: (() => void) | undefined;
   readonly #response: ServerResponse;
   readonly #streams: EventStreams;
   readonly #session: Session;
   readonly #id: Id;
-  #stream: ClientStream | undefined;
+  #stream: StreamAnswer | undefined;
 
   constructor(response: ServerResponse, streams: EventStreams, session: Session, id: Id) {
     this.#response = response;
@@ -54,25 +49,32 @@ export class HttpAnswer implements AnswerSink {
     this.#id = id;
   }
 
+  comeBack(): string | undefined {
+    if (this.#stream !== undefined) return this.#stream.comeBack();
+    // Without an event before its answer a client has no id to come back with.
+    if (this.#response.destroyed || this.#response.headersSent || !this.#isPrimed) return undefined;
+    return this.#open().comeBack();
+  }
+
   openStream(): void {
     this.#open();
   }
 
-  message(text: string): boolean {
-    return this.#open().send(text);
+  message(text: string, message?: Message, position?: string): boolean {
+    return this.#open().message(text, message, position);
+  }
+
+  moveTo(position: string): void {
+    this.#open().moveTo(position);
   }
 
   answer(body: string | Buffer): void {
-    if (this.#stream !== undefined) {
-      this.#stream.send(body.toString(), errorResponse(NOT_KEPT, this.#id));
-      this.#stream.end();
-    } else if (!this.#response.destroyed) {
-      writeJson(this.#response, 200, body);
-    }
+    if (this.#stream !== undefined) this.#stream.answer(body);
+    else if (!this.#response.destroyed) writeJson(this.#response, 200, body);
   }
 
   begin(length: number | undefined): void {
-    if (this.#stream !== undefined) return this.#stream.begin(errorResponse(NOT_KEPT, this.#id));
+    if (this.#stream !== undefined) return this.#stream.begin();
     const response = this.#response;
     const resume = () => this.drained?.();
     response.on('drain', resume);
@@ -83,46 +85,42 @@ export class HttpAnswer implements AnswerSink {
   }
 
   data(chunk: Buffer): boolean {
-    if (this.#stream !== undefined) return this.#stream.part(chunk);
+    if (this.#stream !== undefined) return this.#stream.data(chunk);
     return this.#response.destroyed || this.#response.write(chunk);
   }
 
   end(): void {
-    if (this.#stream === undefined) {
-      this.#response.end();
-    } else {
-      this.#stream.finish();
-      this.#stream.end();
-    }
+    if (this.#stream !== undefined) this.#stream.end();
+    else this.#response.end();
   }
 
   fail(error: GatewayError): void {
-    if (this.#stream?.isHalfSent) {
-      this.#response.destroy();
-      this.#stream.end();
-    } else if (this.#stream !== undefined) {
-      // A cancelled request gets no answer (2025-11-25, cancellation); its stream just ends.
-      if (error.code !== Code.Cancelled) this.#stream.send(errorResponse(error, this.#id));
-      this.#stream.end();
-    } else if (this.#response.headersSent) {
+    if (this.#stream !== undefined) {
       // Half an answer is out: cutting the connection is the only way left to say that it is not whole.
+      if (this.#stream.isHalfSent) this.#response.destroy();
+      this.#stream.fail(error);
+    } else if (this.#response.headersSent) {
       this.#response.destroy();
     } else if (!this.#response.destroyed) {
       writeFailure(this.#response, this.#id, error);
     }
   }
 
-  #open(): ClientStream {
+  get #isPrimed(): boolean {
+    return hasPriming(this.#session.hello.protocolVersion);
+  }
+
+  #open(): StreamAnswer {
     if (this.#stream !== undefined) return this.#stream;
     const stream = this.#session.openRequestStream(this.#id);
-    this.#stream = stream;
+    this.#stream = new StreamAnswer(stream, this.#id);
     stream.drained = () => this.drained?.();
-    if (this.#response.destroyed) return stream;
-    this.#streams.connect(this.#response, stream, undefined, hasPriming(this.#session.hello.protocolVersion));
+    if (this.#response.destroyed) return this.#stream;
+    this.#streams.connect(this.#response, stream, undefined, this.#isPrimed);
     // With luck the first message is in the same packet; without, the client must not wait for the head.
     setImmediate(() => {
       if (!this.#response.destroyed && !this.#response.writableEnded) this.#response.flushHeaders();
     });
-    return stream;
+    return this.#stream;
   }
 }

@@ -109,7 +109,7 @@ export class McpEndpoint {
     last: { readonly streamId: string; readonly sequence: number },
     origin: { readonly nodeId: string; readonly requestId: Id | null },
   ): Promise<void> {
-    const writer = this.#options.streams.writer(response);
+    const writer = this.#options.streams.writer(response, hasPriming(session.hello.protocolVersion));
     const over = (lost: boolean) => {
       if (lost) writer.write(errorResponse(NODE_GONE, origin.requestId), undefined);
       writer.end();

@@ -25,16 +25,25 @@ export interface RouterOptions {
   readonly cancelElsewhere: (session: Session, requestKey: string) => void;
 }
 
+/** Where everything goes that a client gets for one request. */
+export interface ClientSink extends AnswerSink {
+  /**
+   * Makes the answer a stream that the client can come back for, unless it is one. Returns the stream's id, or undefined
+   * where that can't be, or is too late.
+   */
+  comeBack?(): string | undefined;
+}
+
 /** One request of a client on its way to an answer. */
 export class Exchange {
   readonly conversation: Conversation;
   readonly message: RequestMessage;
   /** Where the answer goes; whoever uses it directly reports with {@link ended}. */
-  readonly sink: AnswerSink;
+  readonly sink: ClientSink;
   readonly options: RouterOptions;
   readonly #startedAt = performance.now();
 
-  constructor(conversation: Conversation, message: RequestMessage, sink: AnswerSink, options: RouterOptions) {
+  constructor(conversation: Conversation, message: RequestMessage, sink: ClientSink, options: RouterOptions) {
     this.conversation = conversation;
     this.message = message;
     this.sink = sink;

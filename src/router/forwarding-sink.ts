@@ -22,8 +22,12 @@ export class ForwardingSink implements AnswerSink {
     this.client.openStream();
   }
 
-  message(text: string, message: Message): boolean {
-    return this.client.message(text, message);
+  message(text: string, message: Message, position?: string): boolean {
+    return this.client.message(text, message, position);
+  }
+
+  moveTo(position: string): void {
+    this.client.moveTo?.(position);
   }
 
   answer(body: string | Buffer): void {

@@ -1,4 +1,5 @@
 import type { AnswerSink } from '../downstream/port.ts';
+import type { Message } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { ForwardingSink } from './forwarding-sink.ts';
 
@@ -11,6 +12,13 @@ export class RewriteSink extends ForwardingSink {
     super(client);
     this.#rewrite = rewrite;
   }
+
+  /** Without positions: another node would go on with an answer that it does not know to change. */
+  override message(text: string, message: Message): boolean {
+    return this.client.message(text, message);
+  }
+
+  override moveTo(): void {}
 
   override begin(): void {}
 

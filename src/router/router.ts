@@ -1,6 +1,6 @@
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
-import type { AnswerSink, DownstreamLink } from '../downstream/port.ts';
+import type { DownstreamLink } from '../downstream/port.ts';
 import {
   isId,
   isObject,
@@ -16,7 +16,7 @@ import { decodeHomeId } from '../protocol/home-id.ts';
 import type { Session } from '../session/session.ts';
 import { inServerTerms } from './client-terms.ts';
 import { Conversation } from './conversation.ts';
-import { Exchange, type RouterOptions } from './exchange.ts';
+import { type ClientSink, Exchange, type RouterOptions } from './exchange.ts';
 import { offer } from './initialize.ts';
 import { METHODS } from './methods.ts';
 
@@ -43,7 +43,7 @@ export class Router {
   }
 
   /** Answers through the sink, always: what is thrown on the way becomes its failure. */
-  request(session: Session, message: RequestMessage, sink: AnswerSink): void {
+  request(session: Session, message: RequestMessage, sink: ClientSink): void {
     const exchange = new Exchange(this.#conversation(session), message, sink, this.#options);
     const handler = METHODS.get(message.method);
     if (handler === undefined) {

@@ -40,7 +40,8 @@ class Connection implements StreamWriter {
 
 const dataOf = ({ events }: Connection) => events.map(({ data }) => data);
 const STREAM = requestStreamId(1, 'q', 'node');
-const newStream = (limits = LIMITS) => new ClientStream(STREAM, new EventLog(limits));
+const newStream = (limits = LIMITS, options = {}) =>
+  new ClientStream(STREAM, new EventLog(limits), { after: 0, primes: false, ...options });
 
 test('a client that comes back with its last event id sees everything once and in order, however often it goes', () => {
   const step = fc.constantFrom('send', 'send', 'break', 'close', 'connect');
@@ -172,11 +173,67 @@ test('what is too large to keep is sent, and has a substitute for whoever comes 
   const stream = newStream({ maxSize: 10, keepMs: 1000 });
   const [first, second] = [new Connection(), new Connection()];
   stream.attach(first, undefined);
-  stream.send('x'.repeat(10), 'not kept');
-  stream.send('x'.repeat(11), 'not kept');
+  stream.answer('x'.repeat(10), 'not kept');
+  stream.answer('x'.repeat(11), 'not kept');
   assert.deepEqual(dataOf(first), ['x'.repeat(10), 'x'.repeat(11)]);
   stream.attach(second, 1);
   assert.deepEqual(second.events, [{ id: eventId(stream.id, 2), data: 'not kept' }]);
+});
+
+test('a stream that goes on where a node has stopped counts from there', () => {
+  const stream = newStream(LIMITS, { after: 7 });
+  const connection = new Connection();
+  stream.attach(connection, 7);
+  stream.send('8', 'p8');
+  stream.send('9');
+  const back = new Connection();
+  stream.attach(back, 8);
+  assert.deepEqual(
+    [connection.events, back.events],
+    [
+      [
+        { id: eventId(STREAM, 8, 'p8'), data: '8' },
+        { id: eventId(STREAM, 9), data: '9' },
+      ],
+      [{ id: eventId(STREAM, 9), data: '9' }],
+    ],
+  );
+});
+
+test('a client that gets nothing yet gets an id to come back with, and a new one where the server moves on', () => {
+  const stream = newStream(LIMITS, { primes: true });
+  const [first, second, third] = [new Connection(), new Connection(), new Connection()];
+  stream.attach(first, undefined);
+  stream.moveTo('p0');
+  stream.moveTo('p0');
+  stream.send('1', 'p1');
+  stream.moveTo('q1');
+  stream.detach(first);
+  stream.attach(second, 0);
+  stream.attach(third, 1);
+  const [p1, q1] = [eventId(STREAM, 1, 'p1'), eventId(STREAM, 1, 'q1')];
+  assert.deepEqual(first.events, [
+    { id: eventId(STREAM, 0), data: '' },
+    { id: eventId(STREAM, 0, 'p0'), data: '' },
+    { id: p1, data: '1' },
+    { id: q1, data: '' },
+  ]);
+  assert.deepEqual(second.events, [{ id: p1, data: '1' }]);
+  assert.deepEqual(third.events, [{ id: q1, data: '' }]);
+  stream.end();
+  const late = new Connection();
+  stream.attach(late, 1);
+  // With an id it would come back for more, again and again.
+  assert.deepEqual([late.events, late.ended], [[], 1]);
+});
+
+test('a client that takes no events without data gets none', () => {
+  const stream = newStream();
+  const connection = new Connection();
+  stream.attach(connection, undefined);
+  stream.moveTo('p');
+  assert.deepEqual(connection.events, []);
+  stream.detach(connection);
 });
 
 test('an event id names its stream and its place in it; what is no id of ours is none', () => {
@@ -186,14 +243,19 @@ test('an event id names its stream and its place in it; what is no id of ours is
       fc.oneof(fc.string(), fc.integer()),
       fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,20}$/),
       fc.nat(),
-      (count, requestId, nodeId, sequence) => {
+      fc.option(fc.stringMatching(/^[A-Za-z0-9_-]{1,40}$/), { nil: undefined }),
+      (count, requestId, nodeId, sequence, position) => {
         const streamId = requestStreamId(count, requestId, nodeId);
-        assert.deepEqual(parseEventId(eventId(streamId, sequence)), { streamId, sequence });
+        assert.deepEqual(parseEventId(eventId(streamId, sequence, position)), {
+          streamId,
+          sequence,
+          position,
+        });
         assert.deepEqual(parseRequestStreamId(streamId), { nodeId, requestId });
       },
     ),
   );
-  assert.deepEqual(parseEventId('g_7'), { streamId: 'g', sequence: 7 });
+  assert.deepEqual(parseEventId('g_7'), { streamId: 'g', sequence: 7, position: undefined });
   assert.equal(parseRequestStreamId('g'), undefined);
   assert.equal(parseRequestStreamId(requestStreamId(1, 'x'.repeat(1000), 'n'))?.requestId, null);
   for (const text of [
@@ -209,6 +271,10 @@ test('an event id names its stream and its place in it; what is no id of ours is
     'G_1',
     'g_1_2',
     'g-1',
+    'g_1~p',
+    `${STREAM}_1~`,
+    `${STREAM}_1~p~q`,
+    `${STREAM}_1~${'p'.repeat(1025)}`,
     `g_${'9'.repeat(16)}`,
   ]) {
     assert.equal(parseEventId(text), undefined, JSON.stringify(text));

@@ -1,6 +1,13 @@
 import { eventId } from './event-id.ts';
 import type { EventLog } from './event-log.ts';
 
+export interface ClientStreamOptions {
+  /** Sequence up to which a node that is gone has written. */
+  readonly after: number;
+  /** Whether its client takes events that have an id and no data. */
+  readonly primes: boolean;
+}
+
 /** One connection of a client that a stream can be written to, as the edge gives it. */
 export interface StreamWriter {
   /** Sends one JSON-RPC message, under an event id where it can be asked for again. False: the client reads slowly. */
@@ -22,16 +29,22 @@ export class ClientStream {
   /** Set by whoever sends: called when a slow client can take more, or is gone. */
   drained: (() => void) | undefined;
   readonly #log: EventLog;
+  readonly #primes: boolean;
   readonly #writers: StreamWriter[] = [];
   /** Sequence of the last event that some connection was given. */
-  #written = 0;
+  #written: number;
+  /** Of the last event; see {@link EventPlace}. */
+  #position: string | undefined;
   /** The connection that gets a large message now; another must not get its second half. */
   #large: StreamWriter | undefined;
   #ended = false;
 
-  constructor(id: string, log: EventLog) {
+  constructor(id: string, log: EventLog, { after, primes }: ClientStreamOptions) {
     this.id = id;
     this.#log = log;
+    this.#primes = primes;
+    this.#written = after;
+    if (after > 0) log.goOn(id, after);
   }
 
   get isOpen(): boolean {
@@ -52,14 +65,27 @@ export class ClientStream {
     return this.#ended;
   }
 
-  /** Connects. `after`: the last event that the client has seen; undefined for one that is new and gets what nobody got. */
+  /**
+   * Connects. `after`: the last event that the client has seen; undefined for one that is new and gets what nobody got. A
+   * client that gets nothing yet gets an id to come back with, if it takes events that have nothing else.
+   */
   attach(writer: StreamWriter, after: number | undefined): void {
-    for (const event of this.#log.after(this.id, after ?? this.#written) ?? []) {
-      writer.write(event.data, eventId(this.id, event.sequence));
+    const events = this.#log.after(this.id, after ?? this.#written) ?? [];
+    for (const event of events) {
+      writer.write(event.data, eventId(this.id, event.sequence, event.position));
       this.#written = Math.max(this.#written, event.sequence);
     }
+    // One that has everything must not be made to come back for more.
     if (this.#ended) return writer.end();
     this.#writers.push(writer);
+    if (events.length === 0) this.#prime(after ?? this.#written);
+  }
+
+  /** The server's stream stands here, with nothing to say: the client is to come back from here, whatever node it comes to. */
+  moveTo(position: string): void {
+    if (position === this.#position) return;
+    this.#position = position;
+    this.#prime(this.#written);
   }
 
   detach(writer: StreamWriter): void {
@@ -68,14 +94,14 @@ export class ClientStream {
     if (this.#large === writer) this.#large = undefined;
   }
 
-  /** `substitute` is what a client that comes back gets where the data is too large to keep. False: the client reads slowly. */
-  send(data: string, substitute?: string): boolean {
-    const writer = this.#writers.at(-1);
-    const kept = substitute === undefined || this.#log.fits(data) ? data : substitute;
-    const sequence = this.#log.append(this.id, kept);
-    if (writer === undefined) return true;
-    this.#written = sequence;
-    return writer.write(data, eventId(this.id, sequence));
+  /** Sends a message. `position`: where the server's stream stands with it. False: the client reads slowly. */
+  send(data: string, position?: string): boolean {
+    return this.#send(data, data, position);
+  }
+
+  /** Sends the answer. `substitute` is what a client that comes back gets where the answer is too large to keep. */
+  answer(data: string, substitute: string): void {
+    this.#send(data, this.#log.fits(data) ? data : substitute, undefined);
   }
 
   /**
@@ -84,6 +110,7 @@ export class ClientStream {
    */
   begin(substitute: string): void {
     const sequence = this.#log.append(this.id, substitute);
+    this.#position = undefined;
     this.#large = this.#writers.at(-1);
     if (this.#large === undefined) return;
     this.#written = sequence;
@@ -112,5 +139,18 @@ export class ClientStream {
   /** Closes the connections; the stream goes on. */
   disconnect(): void {
     for (const writer of this.#writers.splice(0)) writer.end();
+  }
+
+  #prime(sequence: number): void {
+    if (this.#primes) this.#writers.at(-1)?.write('', eventId(this.id, sequence, this.#position));
+  }
+
+  #send(data: string, kept: string, position: string | undefined): boolean {
+    const writer = this.#writers.at(-1);
+    this.#position = position;
+    const sequence = this.#log.append(this.id, kept, position);
+    if (writer === undefined) return true;
+    this.#written = sequence;
+    return writer.write(data, eventId(this.id, sequence, position));
   }
 }

@@ -6,17 +6,30 @@ export const STANDALONE = 'g';
 /** A longer request id is not worth carrying in each event. */
 const LONGEST_ID = 200;
 
-/** Names the stream as well as the event: ids are unique in a session, and say what to replay. */
-export function eventId(streamId: string, sequence: number): string {
-  return `${streamId}_${sequence}`;
+/** What an event id says. */
+export interface EventPlace {
+  readonly streamId: string;
+  readonly sequence: number;
+  /** On a request's stream: where the server's own stream stood, for a node that has to go on without the one that ran it. */
+  readonly position: string | undefined;
+}
+
+/**
+ * Names the stream as well as the event: ids are unique in a session, and say what to replay. `position` is made of
+ * letters, digits, `-` and `_`.
+ */
+export function eventId(streamId: string, sequence: number, position?: string): string {
+  const id = `${streamId}_${sequence}`;
+  return position === undefined ? id : `${id}~${position}`;
 }
 
 /** Undefined for an id that isn't one of ours. */
-export function parseEventId(
-  value: string,
-): { readonly streamId: string; readonly sequence: number } | undefined {
-  const parts = /^(g|r\d+\.[\w-]*\.[\w.-]+)_(\d{1,15})$/.exec(value);
-  return parts?.[1] === undefined ? undefined : { streamId: parts[1], sequence: Number(parts[2]) };
+export function parseEventId(value: string): EventPlace | undefined {
+  const parts = /^(?:(g)|(r\d+\.[\w-]*\.[\w.-]+))_(\d{1,15})(?:~([\w-]{1,1024}))?$/.exec(value);
+  const streamId = parts?.[1] ?? parts?.[2];
+  const position = parts?.[4];
+  if (streamId === undefined || (streamId === STANDALONE && position !== undefined)) return undefined;
+  return { streamId, sequence: Number(parts?.[3]), position };
 }
 
 /**

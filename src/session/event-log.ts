@@ -3,6 +3,8 @@ export interface LoggedEvent {
   /** Rises by one with each event of its stream, from 1. */
   readonly sequence: number;
   readonly data: string;
+  /** Goes out in the event's id; see {@link EventPlace}. */
+  readonly position?: string;
 }
 
 interface StreamLog {
@@ -40,15 +42,21 @@ export class EventLog {
     return data.length <= this.#limits.maxSize;
   }
 
+  /** Begins a stream that another node has written up to this sequence. */
+  goOn(streamId: string, last: number): void {
+    this.#streams.set(streamId, { id: streamId, events: [], last, endedAt: undefined });
+  }
+
   /** Returns the event's sequence. What does not fit is not kept. */
-  append(streamId: string, data: string): number {
+  append(streamId: string, data: string, position?: string): number {
     const stream = this.#streams.get(streamId) ?? { id: streamId, events: [], last: 0, endedAt: undefined };
     this.#streams.set(streamId, stream);
     const sequence = ++stream.last;
     if (!this.fits(data)) return sequence;
-    stream.events.push({ sequence, data });
+    const event = position === undefined ? { sequence, data } : { sequence, data, position };
+    stream.events.push(event);
     this.#order.push(stream);
-    this.#size += data.length;
+    this.#size += sizeOf(event);
     this.#shrink();
     return sequence;
   }
@@ -67,7 +75,7 @@ export class EventLog {
   sweep(now: number): void {
     for (const [id, stream] of this.#streams) {
       if (stream.endedAt === undefined || now - stream.endedAt <= this.#limits.keepMs) continue;
-      for (const event of stream.events) this.#size -= event.data.length;
+      for (const event of stream.events) this.#size -= sizeOf(event);
       stream.events = [];
       this.#streams.delete(id);
     }
@@ -80,8 +88,12 @@ export class EventLog {
       const stream = this.#order.shift();
       const event = stream?.events.shift();
       if (stream === undefined || event === undefined) return;
-      this.#size -= event.data.length;
+      this.#size -= sizeOf(event);
       if (stream.events.length === 0 && stream.endedAt !== undefined) this.#streams.delete(stream.id);
     }
   }
+}
+
+function sizeOf({ data, position = '' }: LoggedEvent): number {
+  return data.length + position.length;
 }

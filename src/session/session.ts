@@ -1,7 +1,7 @@
 import type { Principal } from '../auth/principal.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
 import type { Id } from '../protocol/envelope.ts';
-import type { SessionVersion } from '../protocol/versions.ts';
+import { hasPriming, type SessionVersion } from '../protocol/versions.ts';
 import { ClientStream } from './client-stream.ts';
 import { requestStreamId } from './event-id.ts';
 import { EventLog, type EventLogLimits } from './event-log.ts';
@@ -76,10 +76,12 @@ export class Session {
     return count;
   }
 
-  /** A stream for the answer to one request. */
-  openRequestStream(requestId: Id): ClientStream {
-    const stream = new ClientStream(requestStreamId(++this.#lastStream, requestId, this.#nodeId), this.#log);
-    this.#requestStreams.set(stream.id, stream);
+  /** A stream for the answer to one request. `after`: sequence up to which a node that is gone has written to the client. */
+  openRequestStream(requestId: Id, after = 0): ClientStream {
+    const id = requestStreamId(++this.#lastStream, requestId, this.#nodeId);
+    const primes = hasPriming(this.hello.protocolVersion);
+    const stream = new ClientStream(id, this.#log, { after, primes });
+    this.#requestStreams.set(id, stream);
     return stream;
   }
 
