@@ -1,5 +1,6 @@
 import { preview } from '../protocol/answer.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { ConnectionLost } from './connection-lost.ts';
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refused the connection',
@@ -25,7 +26,11 @@ export function transportError(serverName: string, error: unknown): GatewayError
       cause: error,
     });
   }
-  const reason = REASONS[code] ?? 'closed the connection before its answer was complete';
+  const reason = REASONS[code];
+  if (reason === undefined) {
+    const problem = `Server "${serverName}" closed the connection before its answer was complete`;
+    return new ConnectionLost(Code.DownstreamUnavailable, problem, { cause: error });
+  }
   return new GatewayError(Code.DownstreamUnavailable, `Server "${serverName}" ${reason}`, { cause: error });
 }
 

@@ -1,18 +1,13 @@
 import type { Dispatcher } from 'undici';
 import { answerProblem, beginsAnswer, preview } from '../protocol/answer.ts';
-import {
-  errorText,
-  isObject,
-  type Message,
-  own,
-  parseMessage,
-  type RequestMessage,
-} from '../protocol/envelope.ts';
+import { errorText, type Id, isObject, type Message, own, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type LargeData, type SseEvent, SseParser, SseTooLarge } from '../protocol/sse.ts';
+import { ConnectionLost } from './connection-lost.ts';
 import { headerOf } from './http-client.ts';
 import { protocolError, statusError, transportError } from './http-errors.ts';
 import type { AnswerSink } from './port.ts';
+import { Resumption } from './resumption.ts';
 
 /** An answer up to this size is held until it is complete and checked whole; a larger one is passed on as it comes. */
 const HOLD_BYTES = 64 * 1024;
@@ -28,18 +23,23 @@ const MAX_DEPTH = 512;
 /** A server that leaves a stream open after the answer has had its time; the connection is worth more than its manners. */
 const LINGER_MS = 1000;
 
-/** Before asking for the rest of a broken stream, where the server named no `retry`. */
-const RESUME_DELAY_MS = 500;
+/** The stream has a connection still, as far as the server knows; it is starting, or too busy. */
+const COME_AGAIN: ReadonlySet<number> = new Set([409, 429, 500, 502, 503, 504]);
 
 export interface ExchangeOptions {
   readonly serverName: string;
-  readonly request: RequestMessage;
+  /** Of the request. */
+  readonly id: Id;
   readonly sink: AnswerSink;
+  /** The answer has begun elsewhere, up to this event: what comes is asked for by it. */
+  readonly lastEventId?: string;
   readonly maxMessageBytes: number;
   /** The server does not know our session any more; nothing of the request has had an effect. */
   readonly onSessionLost: () => void;
-  /** The stream broke before the answer, after an event with this id: ask for the rest, after `delayMs` milliseconds. */
-  readonly resume: (lastEventId: string, delayMs: number) => void;
+  /** The stream broke before the answer, after an event with this id: ask for the rest. */
+  readonly resume: (lastEventId: string) => void;
+  /** An event id as any node can go on from; undefined for one that none can. */
+  readonly positionOf: (eventId: string) => string | undefined;
   /** Bytes arrived. */
   readonly onActivity: () => void;
   /** A request of the server's that it asked on this stream and that is not for the client. True: taken care of. */
@@ -48,7 +48,7 @@ export interface ExchangeOptions {
   readonly hasSession: boolean;
 }
 
-type Phase = 'head' | 'held' | 'passing' | 'stream' | 'refused' | 'done';
+type Phase = 'head' | 'held' | 'passing' | 'stream' | 'refused' | 'not-yet' | 'done';
 
 /** One POST and what comes back: an undici handler that turns bytes into calls of an {@link AnswerSink}. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
@@ -60,18 +60,18 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #held = 0;
   #parser: SseParser | undefined;
-  #lastEventId: string | undefined;
   #isPassing = false;
   #isPaused = false;
   /** Does not begin like the answer: held to its end, and checked whole. */
   #isHeldWhole = false;
-  #retryMs = RESUME_DELAY_MS;
-  #linger: NodeJS.Timeout | undefined;
+  readonly #resumption: Resumption;
+  #timer: NodeJS.Timeout | undefined;
   /** Response headers, for the session id of an initialize. */
   responseHeaders: Readonly<Record<string, string | string[] | undefined>> = {};
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
+    this.#resumption = new Resumption(options.lastEventId);
   }
 
   /** Whether the client is to read before the server can go on. */
@@ -100,7 +100,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#options.onActivity();
     this.#status = status;
     const type = headerOf(headers, 'content-type') ?? '';
-    if (this.#lastEventId !== undefined) return this.#resumed(status, type);
+    if (this.#resumption.lastEventId !== undefined) return this.#resumed(status, type);
     this.responseHeaders = headers;
     if (status === 404 && this.#options.hasSession) return this.#sessionLost();
     if (status >= 300) {
@@ -136,6 +136,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
         this.#held += chunk.length;
         return;
       case 'head':
+      case 'not-yet':
       case 'done':
         return;
     }
@@ -152,36 +153,49 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
         return this.#refused(this.#body().toString('utf8', 0, ERROR_BODY_BYTES));
       case 'stream':
       case 'head':
-        return this.#broken(protocolError(this.#options.serverName, 'a stream that ended before the answer'));
+      case 'not-yet': {
+        const { code, message } = protocolError(
+          this.#options.serverName,
+          'a stream that ended before the answer',
+        );
+        return this.#broken(new ConnectionLost(code, message));
+      }
       case 'done':
-        clearTimeout(this.#linger);
+        clearTimeout(this.#timer);
         return;
     }
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    clearTimeout(this.#linger);
+    clearTimeout(this.#timer);
     if (this.#phase !== 'done') this.#broken(transportError(this.#options.serverName, error));
   }
 
   /** With an event id in hand the rest can be asked for (2025-11-25, transports: Resumability). */
   #broken(error: GatewayError): void {
+    const isStream = this.#phase === 'stream' || this.#phase === 'head' || this.#phase === 'not-yet';
+    const { lastEventId } = this.#resumption;
     // What has been passed on can't be taken back: a half answer is not resumed.
-    if (this.#phase !== 'stream' || this.#lastEventId === undefined || this.#isPassing)
-      return this.#fail(error);
+    if (!isStream || lastEventId === undefined || this.#isPassing) return this.#fail(error);
+    const delayMs = this.#resumption.next(this.#phase !== 'stream');
+    if (delayMs === undefined) return this.#notResumed(error);
     this.#phase = 'head';
-    this.#options.resume(this.#lastEventId, this.#retryMs);
+    this.#timer = setTimeout(() => this.#options.resume(lastEventId), delayMs);
+    this.#timer.unref();
   }
 
   #resumed(status: number, type: string): void {
-    if (status === 200 && type.startsWith('text/event-stream')) return this.#startStream();
-    const name = this.#options.serverName;
-    this.#fail(
-      new GatewayError(
-        Code.DownstreamUnavailable,
-        `Server "${name}" broke its stream and did not resume it; the outcome of the call is unknown`,
-      ),
-    );
+    if (status === 200 && type.startsWith('text/event-stream')) {
+      this.#resumption.granted();
+      return this.#startStream();
+    }
+    if (COME_AGAIN.has(status)) this.#phase = 'not-yet';
+    else this.#notResumed(undefined);
+  }
+
+  #notResumed(cause: GatewayError | undefined): void {
+    const problem = `Server "${this.#options.serverName}" broke its stream and did not resume it`;
+    this.#fail(new ConnectionLost(Code.DownstreamUnavailable, problem, { cause }));
   }
 
   #startStream(): void {
@@ -215,7 +229,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       const problem = `something that is not JSON-RPC, beginning with ${preview(head)}`;
       return this.#fail(protocolError(this.#options.serverName, problem));
     }
-    if (!beginsAnswer(head, this.#options.request.id)) {
+    if (!beginsAnswer(head, this.#options.id)) {
       this.#isHeldWhole = true;
       return;
     }
@@ -224,6 +238,11 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#options.sink.drained = () => this.#resume();
     this.#options.sink.begin(this.#length);
     if (!this.#options.sink.data(first)) this.#pause();
+  }
+
+  get #position(): string | undefined {
+    const { lastEventId } = this.#resumption;
+    return lastEventId === undefined ? undefined : this.#options.positionOf(lastEventId);
   }
 
   #streamData(chunk: Buffer): void {
@@ -237,9 +256,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   #event(event: SseEvent): void {
     if (this.#phase !== 'stream') return;
-    if (event.id !== undefined && event.id !== '') this.#lastEventId = event.id;
-    if (event.retry !== undefined) this.#retryMs = event.retry;
-    if (event.data === '' || event.event !== 'message') return;
+    const hasMoved = this.#resumption.note(event);
+    if (event.data === '' || event.event !== 'message') {
+      const position = hasMoved ? this.#position : undefined;
+      if (position !== undefined) this.#options.sink.moveTo?.(position);
+      return;
+    }
     // A response has no method. Looking for the word is cheaper than parsing every result.
     if (!event.data.includes('"method"')) return this.#answerText(event.data);
     let message: Message;
@@ -255,13 +277,13 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     }
     if (message.kind === 'response') return this.#answerText(event.data);
     if (this.#options.intercept(message)) return;
-    if (!this.#options.sink.message(event.data, message)) this.#pause();
+    if (!this.#options.sink.message(event.data, message, this.#position)) this.#pause();
   }
 
   /** A large answer on a stream is passed on as it comes, like a large JSON answer. */
   #takeLarge(head: string): LargeData | undefined {
-    const { sink, request } = this.#options;
-    if (this.#phase !== 'stream' || !beginsAnswer(head, request.id)) return undefined;
+    const { sink, id } = this.#options;
+    if (this.#phase !== 'stream' || !beginsAnswer(head, id)) return undefined;
     sink.begin(undefined);
     this.#isPassing = true;
     return {
@@ -280,7 +302,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   #answer(body: Buffer): void {
-    const problem = answerProblem(body, this.#options.request.id);
+    const problem = answerProblem(body, this.#options.id);
     if (problem !== undefined) return this.#fail(protocolError(this.#options.serverName, problem));
     this.#finish();
     this.#options.sink.answer(body);
@@ -293,7 +315,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     if (this.#status === 400 && this.#options.hasSession && /session/i.test(error.message))
       return this.#sessionLost();
     this.#finish();
-    this.#options.sink.answer(errorText(this.#options.request.id, error.code, error.message, error.data));
+    this.#options.sink.answer(errorText(this.#options.id, error.code, error.message, error.data));
   }
 
   /** Not the end of the request: its owner starts it again in a new session. */
@@ -315,12 +337,13 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   #finish(): void {
+    clearTimeout(this.#timer);
     if (this.#phase === 'stream') {
-      this.#linger = setTimeout(
+      this.#timer = setTimeout(
         () => this.#controller?.abort(new GatewayError(Code.Cancelled, 'Answered')),
         LINGER_MS,
       );
-      this.#linger.unref();
+      this.#timer.unref();
     }
     this.#phase = 'done';
     this.#chunks = [];

@@ -1,13 +1,16 @@
+import { createHash } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import type { HttpTarget } from '../db/server-record.ts';
-import { type Message, type RequestMessage, resultText } from '../protocol/envelope.ts';
+import { type Id, type Message, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { LATEST_LEGACY } from '../protocol/versions.ts';
 import { CollectingSink, DownstreamAnswerError, ownNotification, ownRefusal } from './call.ts';
-import { Deadline, notRead } from './deadline.ts';
+import { ConnectionLost } from './connection-lost.ts';
+import { Deadline } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
+import { type CallLink, HttpCall } from './http-call.ts';
 import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
-import { HttpExchange } from './http-exchange.ts';
+import { type ExchangeOptions, HttpExchange } from './http-exchange.ts';
 import { HttpListener } from './http-listener.ts';
 import { IGNORE_ANSWER, whenAnswered } from './ignore-answer.ts';
 import { patiently } from './patience.ts';
@@ -28,6 +31,13 @@ export interface HttpLinkOptions extends OpenOptions {
   readonly handshakeDeadlines: Deadlines;
 }
 
+/** Event ids that are carried to clients and back: short, and such as a header takes. */
+const PORTABLE_ID = /^[\x21-\x7e](?:[\x20-\x7e]{0,254}[\x21-\x7e])?$/;
+
+const TAG_LENGTH = 8;
+
+const NO_SESSION = '-';
+
 const NO_HANDSHAKE: ServerHandshake = { protocolVersion: LATEST_LEGACY, capabilities: {}, serverInfo: {} };
 
 /** One session with a Streamable HTTP server of the legacy era. */
@@ -37,8 +47,11 @@ export class HttpLink implements DownstreamLink {
   readonly #options: HttpLinkOptions;
   readonly #endpoint: HttpEndpoint;
   readonly #ownHeaders: readonly string[];
+  readonly #calls: CallLink;
   #headers: string[];
   #sessionId: string | undefined;
+  /** Names the session in positions, without giving it away. */
+  #sessionTag = NO_SESSION;
   #listener: HttpListener | undefined;
   #renewedToListen = false;
   #renewal: Promise<void> | undefined;
@@ -50,6 +63,7 @@ export class HttpLink implements DownstreamLink {
     this.#endpoint = endpointOf(target.url);
     this.#ownHeaders = Object.entries(target.headers).flat();
     this.#headers = this.#buildHeaders(undefined);
+    this.#calls = this.#callLink();
   }
 
   static async open(
@@ -64,60 +78,21 @@ export class HttpLink implements DownstreamLink {
   }
 
   request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest {
-    let healed = false;
-    let exchange: HttpExchange;
-    let settled = false;
-    const settle = () => {
-      settled = true;
-      deadline.clear();
-    };
-    const cancel: CancelRequest = (reason) => {
-      if (settled) return;
-      exchange.abandon();
-      settle();
-      this.send(
-        ownNotification('notifications/cancelled', { requestId: request.id, reason: reason.message }),
-      );
-      sink.fail(reason);
-    };
-    const expired = (error: GatewayError) => cancel(exchange.isPaused ? notRead() : error);
-    const deadline = new Deadline(deadlines, expired, this.server.name);
-    const start = () => {
-      const sessionId = this.#sessionId;
-      exchange = this.#exchange(
-        request,
-        sink,
-        () => deadline.refresh(),
-        settle,
-        () => {
-          if (healed) {
-            settle();
-            sink.fail(
-              new GatewayError(
-                Code.DownstreamSessionLost,
-                `Server "${this.server.name}" keeps losing its session`,
-              ),
-            );
-            return;
-          }
-          // A server that does not know the session has not run the call: trying once more is safe (row B7).
-          healed = true;
-          this.#renew(sessionId).then(
-            () => !settled && start(),
-            (error) => {
-              settle();
-              sink.fail(GatewayError.from(error));
-            },
-          );
-        },
-      );
-      const opening = this.#listener?.opening;
-      if (opening === undefined) return this.#post(request.text, exchange);
-      // What the server says outside of the call is for this stream, and would be lost before it is open.
-      void opening.then(() => !settled && this.#post(request.text, exchange));
-    };
-    start();
-    return cancel;
+    const call = new HttpCall(this.#calls, request.id, sink, deadlines);
+    call.post(request.text);
+    return (reason) => call.cancel(reason);
+  }
+
+  resume(id: Id, position: string, sink: AnswerSink, deadlines: Deadlines): CancelRequest {
+    const lastEventId = this.#eventIdOf(position);
+    if (lastEventId === undefined) {
+      const problem = `Server "${this.server.name}" has another session than the one that the answer began in`;
+      sink.fail(new ConnectionLost(Code.DownstreamUnavailable, problem));
+      return () => {};
+    }
+    const call = new HttpCall(this.#calls, id, sink, deadlines);
+    call.resume(lastEventId);
+    return (reason) => call.cancel(reason);
   }
 
   send(message: Message): void {
@@ -168,28 +143,62 @@ export class HttpLink implements DownstreamLink {
     await patiently((answered) => this.#delete(whenAnswered(answered)));
   }
 
+  /** What the calls of this link use of it. */
+  #callLink(): CallLink {
+    const link = this;
+    return {
+      serverName: this.server.name,
+      get opening() {
+        return link.#listener?.opening;
+      },
+      exchange: (call, lastEventId) => {
+        const { id, sink } = call;
+        return this.#exchange({
+          id,
+          sink,
+          ...(lastEventId === undefined ? {} : { lastEventId }),
+          onActivity: () => call.alive(),
+          onDone: () => call.settle(),
+          onSessionLost: () => call.sessionLost(),
+        });
+      },
+      post: (text, exchange) => this.#post(text, exchange),
+      get: (lastEventId, exchange) => this.#get(lastEventId, exchange),
+      renew: () => {
+        const lost = this.#sessionId;
+        return () => this.#renew(lost);
+      },
+      cancelled: (requestId, reason) =>
+        this.send(ownNotification('notifications/cancelled', { requestId, reason })),
+    };
+  }
+
   #exchange(
-    request: RequestMessage,
-    sink: AnswerSink,
-    onActivity: () => void,
-    onDone: () => void,
-    onSessionLost: () => void,
+    own: Pick<ExchangeOptions, 'id' | 'sink' | 'lastEventId' | 'onActivity' | 'onDone' | 'onSessionLost'>,
   ): HttpExchange {
     const exchange: HttpExchange = new HttpExchange({
+      ...own,
       serverName: this.server.name,
-      request,
-      sink,
       maxMessageBytes: this.#options.client.maxMessageBytes,
       hasSession: this.#sessionId !== undefined,
-      onActivity,
-      onDone,
-      onSessionLost,
       intercept: (message) => this.#answerPing(message),
-      resume: (lastEventId, delayMs) => {
-        setTimeout(() => this.#get(lastEventId, exchange), delayMs);
-      },
+      resume: (lastEventId) => this.#get(lastEventId, exchange),
+      positionOf: (eventId) => this.#positionOf(eventId),
     });
     return exchange;
+  }
+
+  /** An event id means something in its own session only, so a position names that, too. */
+  #positionOf(eventId: string): string | undefined {
+    return this.#sessionTag !== '' && PORTABLE_ID.test(eventId)
+      ? `${this.#sessionTag}.${eventId}`
+      : undefined;
+  }
+
+  #eventIdOf(position: string): string | undefined {
+    const isOfSession = position.startsWith(`${this.#sessionTag}.`);
+    const eventId = position.slice(this.#sessionTag.length + 1);
+    return isOfSession && PORTABLE_ID.test(eventId) ? eventId : undefined;
   }
 
   #delete(handler: Dispatcher.DispatchHandler): void {
@@ -241,15 +250,13 @@ export class HttpLink implements DownstreamLink {
 
   #adopt(session: PortableLink): void {
     this.handshake = session.handshake;
-    this.#sessionId = session.sessionId;
-    this.#headers = this.#buildHeaders(session.handshake.protocolVersion);
+    this.#enter(session.sessionId, session.handshake.protocolVersion);
   }
 
   async #initialize(signal: AbortSignal): Promise<void> {
     if (this.#closed)
       throw new GatewayError(Code.DownstreamUnavailable, `Server "${this.server.name}" is closed`);
-    this.#sessionId = undefined;
-    this.#headers = this.#buildHeaders(undefined);
+    this.#enter(undefined, undefined);
     const request = initializeRequest(this.#options.identity, this.#options.clientCapabilities);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const sink = new CollectingSink(
@@ -263,13 +270,13 @@ export class HttpLink implements DownstreamLink {
     };
     const deadline = new Deadline(this.#options.handshakeDeadlines, abort, this.server.name);
     const onAbort = () => abort(new GatewayError(Code.Cancelled, 'Cancelled', { cause: signal.reason }));
-    const exchange = this.#exchange(
-      request,
+    const exchange = this.#exchange({
+      id: request.id,
       sink,
-      () => {},
-      () => deadline.clear(),
-      onAbort,
-    );
+      onActivity: () => {},
+      onDone: () => deadline.clear(),
+      onSessionLost: onAbort,
+    });
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       signal.throwIfAborted();
@@ -281,12 +288,18 @@ export class HttpLink implements DownstreamLink {
       deadline.clear();
       signal.removeEventListener('abort', onAbort);
     }
-    this.#sessionId = headerOf(exchange.responseHeaders, 'mcp-session-id');
-    this.#headers = this.#buildHeaders(this.handshake.protocolVersion);
+    const sessionId = headerOf(exchange.responseHeaders, 'mcp-session-id');
+    this.#enter(sessionId, this.handshake.protocolVersion);
     // Requests go out on other connections: they must not come before what makes the session ready.
     await patiently((answered) =>
       this.#post(ownNotification('notifications/initialized').text, whenAnswered(answered)),
     );
+  }
+
+  #enter(sessionId: string | undefined, version: string | undefined): void {
+    this.#sessionId = sessionId;
+    this.#sessionTag = sessionId === undefined ? NO_SESSION : tagOf(sessionId);
+    this.#headers = this.#buildHeaders(version);
   }
 
   /** The version header belongs to what follows the handshake, not to the handshake. */
@@ -302,6 +315,10 @@ export class HttpLink implements DownstreamLink {
     if (this.#sessionId !== undefined) headers.push('mcp-session-id', this.#sessionId);
     return headers;
   }
+}
+
+function tagOf(sessionId: string): string {
+  return createHash('sha256').update(sessionId).digest('base64url').slice(0, TAG_LENGTH);
 }
 
 function initializeError(serverName: string, error: unknown): Error {

@@ -11,6 +11,7 @@ import {
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { call, ownNotification, ownRequest } from './call.ts';
+import { ConnectionLost } from './connection-lost.ts';
 import { Deadline, notRead } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
 import { protocolError } from './http-errors.ts';
@@ -145,12 +146,10 @@ export class Multiplexer {
       this.#settle(number)?.sink.fail(GatewayError.from(error));
       return () => {};
     }
-    if (this.#channel !== undefined) this.#channel.write(text);
+    if (this.#channel !== undefined) this.#send(number, text);
     else {
       ready().then(
-        () => {
-          if (this.#pending.has(number)) this.#channel?.write(text);
-        },
+        () => this.#send(number, text),
         (error) => this.#settle(number)?.sink.fail(GatewayError.from(error)),
       );
     }
@@ -185,15 +184,27 @@ export class Multiplexer {
     this.#asked.clear();
     this.#subscriptions.clear();
     this.#paused.clear();
-    for (const number of [...this.#pending.keys()]) this.#settle(number)?.sink.fail(error);
+    const lost = new ConnectionLost(error.code, error.message, { cause: error });
+    for (const number of [...this.#pending.keys()]) {
+      const pending = this.#settle(number);
+      pending?.sink.fail(pending.isSent ? lost : error);
+    }
   }
 
   #enter(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines, owner: Share | undefined): number {
     const number = ++this.#lastNumber;
     const expired = (error: GatewayError) => this.#cancel(number, this.#paused.size > 0 ? notRead() : error);
     const deadline = new Deadline(deadlines, expired, this.#serverName);
-    this.#pending.set(number, { id: request.id, progressToken: undefined, sink, deadline, owner });
+    const { id } = request;
+    this.#pending.set(number, { id, progressToken: undefined, sink, deadline, owner, isSent: false });
     return number;
+  }
+
+  #send(number: number, text: string): void {
+    const pending = this.#pending.get(number);
+    if (pending === undefined || this.#channel === undefined) return;
+    pending.isSent = true;
+    this.#channel.write(text);
   }
 
   #response(id: Id, message: ResponseMessage): void {

@@ -18,6 +18,8 @@ export interface Pending {
   readonly deadline: Deadline;
   /** Whose request it is: server requests that arrive meanwhile go there. Undefined for a handshake. */
   readonly owner: Share | undefined;
+  /** The server may have begun with it. */
+  isSent: boolean;
 }
 
 /**
