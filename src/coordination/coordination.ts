@@ -1,4 +1,5 @@
 import type { Bus } from './bus.ts';
+import type { CallJournal } from './call-journal.ts';
 import type { CatalogStore } from './catalog-store.ts';
 import type { Leases } from './leases.ts';
 import type { Members } from './members.ts';
@@ -10,6 +11,7 @@ export interface Coordination {
   readonly nodeId: string;
   readonly sessions: SessionStore;
   readonly streams: StreamLog;
+  readonly calls: CallJournal;
   readonly bus: Bus;
   readonly catalogs: CatalogStore;
   readonly leases: Leases;

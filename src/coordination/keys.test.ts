@@ -14,6 +14,7 @@ function hashed(key: string): string {
 test('keys are what the documentation says', () => {
   assert.equal(keys.session('abc'), 'p:session:{abc}');
   assert.equal(keys.events('abc'), 'p:events:{abc}');
+  assert.equal(keys.calls('abc'), 'p:calls:{abc}');
   assert.equal(keys.sessionIndex, 'p:sessions:{index}');
   assert.equal(keys.lease('a/b:c'), 'p:lease:{a/b:c}');
   assert.equal(keys.fence('a/b:c'), 'p:fence:{a/b:c}');
@@ -28,6 +29,7 @@ test('keys are what the documentation says', () => {
 test('keys that belong together are hashed alike, whatever the id is', () => {
   for (const id of ['abc', '', '}', '{', '{}', 'a}b', '{a}b', '%', '%7D', 'é', '\n']) {
     assert.equal(hashed(keys.session(id)), hashed(keys.events(id)), id);
+    assert.equal(hashed(keys.session(id)), hashed(keys.calls(id)), id);
     assert.equal(hashed(keys.lease(id)), hashed(keys.fence(id)), id);
     assert.equal(hashed(keys.catalog({ serverId: id, revision: 1, scope: 'x' })), hashed(keys.check(id)), id);
   }

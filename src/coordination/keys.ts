@@ -18,6 +18,8 @@ export interface Keys {
   session(id: string): string;
   /** Stream: a session's events. TTL: the maximal age of an event, anew with each. */
   events(id: string): string;
+  /** Hash: a session's calls that can be run again, and who goes on with streams. TTL: the longest that one of them may take. */
+  calls(id: string): string;
   /**
    * Sorted set: ids of sessions by the time at which each is forgotten unless it is used meanwhile. A hint: sessions are on
    * other servers of a Redis Cluster. TTL: that of the session that was added last.
@@ -46,6 +48,7 @@ export function createKeys(prefix: string): Keys {
   return {
     session: (id) => `${prefix}session:${tag(id)}`,
     events: (id) => `${prefix}events:${tag(id)}`,
+    calls: (id) => `${prefix}calls:${tag(id)}`,
     sessionIndex: `${prefix}sessions:{index}`,
     lease: (resource) => `${prefix}lease:${tag(resource)}`,
     fence: (resource) => `${prefix}fence:${tag(resource)}`,

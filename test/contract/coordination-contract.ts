@@ -1,6 +1,7 @@
 import type { Coordination } from '../../src/coordination/coordination.ts';
 import type { StreamLogLimits } from '../../src/coordination/stream-log.ts';
 import { busContract } from './coordination-bus-contract.ts';
+import { callContract } from './coordination-call-contract.ts';
 import { catalogContract } from './coordination-catalog-contract.ts';
 import { leaseContract } from './coordination-lease-contract.ts';
 import { memberContract } from './coordination-member-contract.ts';
@@ -14,6 +15,7 @@ export type MakeNode = (nodeId: string, streamLimits?: StreamLogLimits) => Promi
 export function coordinationContract(makeNode: MakeNode): void {
   sessionContract(makeNode);
   streamContract(makeNode);
+  callContract(makeNode);
   busContract(makeNode);
   leaseContract(makeNode);
   catalogContract(makeNode);

@@ -38,6 +38,15 @@ describe('what a later version has written', () => {
     assert.deepEqual(loaded, { session, logLevel: undefined, links: [link], subscriptions: {} });
   });
 
+  test('a call of a form that is not known is not run again, and is taken over all the same', async () => {
+    const session = makeSession();
+    await node.sessions.create(session, 'a', LONG_MS);
+    const key = createKeys(redis.keyPrefix).calls(session.id);
+    await redis.call('HSET', key, 'call:x', '{"v":2,"later":true}');
+    const taken = await node.calls.takeOver(session.id, 'x', 'y', false, LONG_MS);
+    assert.deepEqual(taken, { successor: 'y', call: undefined });
+  });
+
   test('members that cannot be read are left out', async () => {
     const member = { id: 'a', address: 'x', version: '1', started: 'x', sessions: 0, streams: 0 } as const;
     await node.members.beat({ ...member, state: 'ready' }, LONG_MS);

@@ -2,6 +2,7 @@ import type { Logger } from '../../telemetry/types.ts';
 import type { Coordination } from '../coordination.ts';
 import { STREAM_LOG_LIMITS, type StreamLogLimits } from '../stream-log.ts';
 import { MemoryBus } from './bus.ts';
+import { MemoryCallJournal } from './call-journal.ts';
 import { MemoryCatalogStore } from './catalog-store.ts';
 import { MemoryHub } from './hub.ts';
 import { MemoryLeases } from './leases.ts';
@@ -28,6 +29,7 @@ export function createMemoryCoordination(options: MemoryCoordinationOptions): Co
     nodeId,
     sessions: new MemorySessionStore(hub),
     streams: new MemoryStreamLog(hub, streamLimits),
+    calls: new MemoryCallJournal(hub),
     bus,
     catalogs: new MemoryCatalogStore(hub),
     leases: new MemoryLeases(hub),

@@ -1,4 +1,5 @@
 import type { StoredLink, StoredSession } from '../session-store.ts';
+import type { CallRecords } from './call-journal.ts';
 
 interface KeptEvent {
   readonly sequence: number;
@@ -17,6 +18,7 @@ export interface SessionRecord {
   /** The last origin of an event, by server id. */
   readonly origins: Map<string, string>;
   readonly events: KeptEvent[];
+  calls: CallRecords;
   logLevel: string | undefined;
   /** Milliseconds since the epoch. */
   expiresAt: number;

@@ -5,6 +5,7 @@ import type {
   StoredLink,
   StoredSession,
 } from '../session-store.ts';
+import { noCalls } from './call-journal.ts';
 import type { MemoryHub } from './hub.ts';
 import type { SessionRecord } from './session-record.ts';
 
@@ -24,6 +25,7 @@ export class MemorySessionStore implements SessionStore {
       subscriptions: new Map(),
       origins: new Map(),
       events: [],
+      calls: noCalls(),
       logLevel: undefined,
       expiresAt: Date.now() + ttlMs,
       sequence: 0,

@@ -5,6 +5,7 @@ import { createKeys, DEFAULT_KEY_PREFIX } from '../keys.ts';
 import { STREAM_LOG_LIMITS, type StreamLogLimits } from '../stream-log.ts';
 import { unavailable } from '../unavailable.ts';
 import { RedisBus } from './bus.ts';
+import { RedisCallJournal } from './call-journal.ts';
 import { RedisCatalogStore } from './catalog-store.ts';
 import { Commands } from './commands.ts';
 import { type Connection, openConnection } from './connection.ts';
@@ -62,6 +63,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     nodeId,
     sessions: new RedisSessionStore(commands, keys),
     streams: new RedisStreamLog(commands, keys, streamLimits),
+    calls: new RedisCallJournal(commands, keys),
     bus,
     catalogs: new RedisCatalogStore(commands, keys),
     leases: new RedisLeases(commands, keys),

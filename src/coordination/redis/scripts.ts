@@ -8,7 +8,7 @@ const FILES = [
   'beat-2',
   'claimLink-1',
   'createSession-1',
-  'deleteSession-2',
+  'deleteSession-3',
   'indexSessions-1',
   'isAlive-1',
   'keepCatalog-2',
@@ -21,10 +21,12 @@ const FILES = [
   'readCatalog-1',
   'releaseLease-1',
   'renewLease-1',
-  'retireSession-2',
+  'retireSession-3',
   'setSessionField-1',
+  'takeOverCall-2',
   'takeStream-2',
   'unloadSession-1',
+  'writeCalls-2',
   'writeCatalog-2',
 ] as const;
 

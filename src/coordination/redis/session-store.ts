@@ -107,7 +107,7 @@ export class RedisSessionStore implements SessionStore {
   }
 
   async delete(id: string): Promise<EndedSession | undefined> {
-    const reply = await this.#commands.run('deleteSession-2', this.#keysOf(id), []);
+    const reply = await this.#commands.run('deleteSession-3', this.#keysOf(id), []);
     if (reply === null) return undefined;
     void this.#index.drop([id]);
     return readEnded(reply);
@@ -115,7 +115,7 @@ export class RedisSessionStore implements SessionStore {
 
   retire(withinMs: number, limit: number): Promise<readonly EndedSession[]> {
     return this.#index.sweep(withinMs, limit, async (id): Promise<Outcome<EndedSession>> => {
-      const reply = await this.#commands.run('retireSession-2', this.#keysOf(id), [withinMs, READABLE]);
+      const reply = await this.#commands.run('retireSession-3', this.#keysOf(id), [withinMs, READABLE]);
       if (typeof reply === 'number') return { leftMs: reply };
       const ended = reply === null ? undefined : readEnded(reply);
       return ended === undefined ? 'gone' : { ended };
@@ -127,8 +127,8 @@ export class RedisSessionStore implements SessionStore {
     return readNodes(fields.map(asString));
   }
 
-  #keysOf(id: string): [string, string] {
-    return [this.#keys.session(id), this.#keys.events(id)];
+  #keysOf(id: string): [string, string, string] {
+    return [this.#keys.session(id), this.#keys.events(id), this.#keys.calls(id)];
   }
 
   async #setField(id: string, field: string, value: string): Promise<void> {

@@ -3,6 +3,7 @@
 
   KEYS[1]  session
   KEYS[2]  events
+  KEYS[3]  calls
 
   ARGV[1]  milliseconds that it has left at most, else it was used
   ARGV[2]  what a record begins with that this node can read
@@ -19,5 +20,5 @@ if left > tonumber(ARGV[1]) then
   return left
 end
 local fields = redis.call('HGETALL', KEYS[1])
-redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3])
 return fields
