@@ -8,9 +8,11 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Connections } from './connections.ts';
 import { sniffHttp2 } from './h2c-sniff.ts';
+import type { RunningServer } from './mcp-server.ts';
 
 export type H2cRequest = IncomingMessage | Http2ServerRequest;
 export type H2cResponse = ServerResponse | Http2ServerResponse;
@@ -35,17 +37,13 @@ export interface H2cServerOptions {
   readonly onError: (error: Error) => void;
 }
 
-export interface H2cServer {
-  readonly port: number;
-  /** Takes no more connections, lets what runs finish for `graceMs`, and then cuts it. */
-  close(graceMs: number): Promise<void>;
-}
-
 /** Calls under way on one connection. More wait for their turn. */
 const MAX_CONCURRENT_STREAMS = 100;
 /** The trailers of an answer have long been sent by then. */
 const HALF_OPEN_MS = 1000;
 const MAX_HEADER_BYTES = 16 * 1024;
+/** For the first call on a connection that is made while the port closes. */
+const FIRST_CALL_MS = 1000;
 /** For the last frames of a call that is cut to reach its client. */
 const CUT_MS = 500;
 
@@ -53,9 +51,8 @@ const CUT_MS = 500;
  * HTTP/1.1 and HTTP/2 without TLS on one port. The listening server is the HTTP/1.1 one, so that its checks of slow
  * and idle connections run; a connection that opens with the HTTP/2 preface is handed to the other.
  */
-export async function startH2cServer(options: H2cServerOptions): Promise<H2cServer> {
+export async function startH2cServer(options: H2cServerOptions): Promise<RunningServer> {
   const { timeouts, onRequest } = options;
-  const sockets = new Set<Socket>();
   const sessions = new Map<ServerHttp2Session, ReadonlySet<ServerHttp2Stream>>();
   let isClosing = false;
 
@@ -70,11 +67,7 @@ export async function startH2cServer(options: H2cServerOptions): Promise<H2cServ
       keepAlive: true,
       keepAliveInitialDelay: 60_000,
     },
-    (request, response) => {
-      // A connection kept alive would hold up closing.
-      response.once('finish', () => isClosing && setImmediate(() => http1.closeIdleConnections()));
-      onRequest(request, response);
-    },
+    onRequest,
   );
 
   const http2 = createHttp2Server(
@@ -96,17 +89,18 @@ export async function startH2cServer(options: H2cServerOptions): Promise<H2cServ
     session.setTimeout(timeouts.idleMs, () => {
       if (streams.size === 0) session.close();
     });
-    if (isClosing) session.close();
+    if (isClosing) closeAfterFirst(session);
   });
 
   const serveHttp1 = http1.listeners('connection');
   http1.removeAllListeners('connection');
+  const connections = new Connections(http1);
   http1.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
     sniffHttp2(socket, timeouts.headersMs, (isHttp2) => {
-      if (isHttp2) http2.emit('connection', socket);
-      else for (const serve of serveHttp1) serve.call(http1, socket);
+      if (isHttp2) {
+        connections.release(socket);
+        http2.emit('connection', socket);
+      } else for (const serve of serveHttp1) serve.call(http1, socket);
     });
   });
 
@@ -115,10 +109,11 @@ export async function startH2cServer(options: H2cServerOptions): Promise<H2cServ
   http1.on('error', options.onError);
   return {
     port: (http1.address() as AddressInfo).port,
+    drain: () => connections.drain(),
     async close(graceMs) {
+      const closed = connections.close(graceMs);
       isClosing = true;
-      const closed = once(http1, 'close');
-      http1.close();
+      // Says which calls it has taken: a client knows of any other that it was not run.
       for (const session of sessions.keys()) session.close();
       const grace = new AbortController();
       const cut = async () => {
@@ -128,12 +123,20 @@ export async function startH2cServer(options: H2cServerOptions): Promise<H2cServ
           for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
         }
         if (sessions.size > 0) await delay(CUT_MS, undefined, { signal: grace.signal });
-        for (const socket of sockets) socket.destroy();
+        for (const session of sessions.keys()) session.destroy();
       };
       await Promise.race([closed, cut().then(() => closed)]);
       grace.abort();
     },
   };
+}
+
+/** A connection that was made just before the port closed: its client has something to say. */
+function closeAfterFirst(session: ServerHttp2Session): void {
+  const close = () => session.close();
+  session.once('stream', close);
+  const enough = setTimeout(close, FIRST_CALL_MS).unref();
+  session.once('close', () => clearTimeout(enough));
 }
 
 function streamsOf(session: ServerHttp2Session): ReadonlySet<ServerHttp2Stream> {

@@ -8,12 +8,12 @@ import {
   DEFAULT_TIMEOUTS,
   type H2cRequest,
   type H2cResponse,
-  type H2cServer,
   type H2cTimeouts,
   startH2cServer,
 } from './h2c-server.ts';
 import { createHealthApp } from './health-app.ts';
 import { createRpcHandler } from './management-rpc.ts';
+import type { RunningServer } from './mcp-server.ts';
 
 export interface ManagementServerOptions {
   readonly host: string;
@@ -35,7 +35,7 @@ export interface ManagementServerOptions {
  * The management port: gRPC, gRPC-Web and Connect over HTTP/1.1 and h2c, and `/healthz` and `/readyz` for whoever
  * checks the port that it sends to. Rejects where the port cannot be listened on.
  */
-export async function startManagementServer(options: ManagementServerOptions): Promise<H2cServer> {
+export async function startManagementServer(options: ManagementServerOptions): Promise<RunningServer> {
   const { allowedHosts = [], allowedOrigins = [] } = options;
   const closing = new AbortController();
   const shutdown = new AbortController();
@@ -72,6 +72,7 @@ export async function startManagementServer(options: ManagementServerOptions): P
   });
   return {
     port: server.port,
+    drain: () => server.drain(),
     async close(graceMs) {
       closing.abort();
       await server.close(graceMs);

@@ -1,6 +1,7 @@
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
+import { Connections } from './connections.ts';
 import type { createMcpApp } from './mcp-app.ts';
 
 export interface McpServerOptions {
@@ -12,6 +13,8 @@ export interface McpServerOptions {
 
 export interface RunningServer {
   readonly port: number;
+  /** Goes on serving, with a connection for each request from now on. */
+  drain(): void;
   /** Takes no new connections, lets requests end for `graceMs`, then cuts what is left. */
   close(graceMs: number): Promise<void>;
 }
@@ -24,28 +27,21 @@ const REQUEST_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 75_000;
 
 export async function startMcpServer({ host, port, app }: McpServerOptions): Promise<RunningServer> {
-  const server = createServer(
-    {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      noDelay: true,
-    },
-    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
-  );
+  const server = createServer({
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    noDelay: true,
+  });
+  const connections = new Connections(server);
+  server.on('request', getRequestListener(app.fetch, { overrideGlobalObjects: false }));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port, backlog: 4096 }, resolve);
   });
-  return { port: (server.address() as AddressInfo).port, close: (graceMs) => closeServer(server, graceMs) };
-}
-
-async function closeServer(server: Server, graceMs: number): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve));
-  // A connection whose last answer is out is idle, and would otherwise be kept for its client's next request.
-  const idle = setInterval(() => server.closeIdleConnections(), 50);
-  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-  await closed;
-  clearInterval(idle);
-  clearTimeout(cut);
+  return {
+    port: (server.address() as AddressInfo).port,
+    drain: () => connections.drain(),
+    close: (graceMs) => connections.close(graceMs),
+  };
 }

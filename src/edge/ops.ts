@@ -5,7 +5,9 @@ import { Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
 import type { Member } from '../coordination/members.ts';
 import type { Logger, Metrics } from '../telemetry/types.ts';
+import { Connections } from './connections.ts';
 import { createGuard } from './guard.ts';
+import type { RunningServer } from './mcp-server.ts';
 
 export interface OpsServerOptions {
   readonly host: string;
@@ -19,22 +21,19 @@ export interface OpsServerOptions {
   readonly allowedHosts?: readonly string[];
 }
 
-export interface OpsServer {
-  readonly port: number;
-  /** Takes no more connections, lets what runs finish for `graceMs`, and then cuts it. */
-  close(graceMs: number): Promise<void>;
-}
-
 /** Requests here have no body and few headers. */
 const TIMEOUT_MS = 10_000;
 
 /** Liveness, readiness, members and metrics, for probes, scrapers and operators. Rejects where it cannot listen. */
-export async function startOpsServer(options: OpsServerOptions): Promise<OpsServer> {
+export async function startOpsServer(options: OpsServerOptions): Promise<RunningServer> {
   const { host, port, logger } = options;
-  const server = createServer(
-    { headersTimeout: TIMEOUT_MS, requestTimeout: TIMEOUT_MS, keepAliveTimeout: 75_000 },
-    getRequestListener(createOpsApp(options).fetch, { overrideGlobalObjects: false }),
-  );
+  const server = createServer({
+    headersTimeout: TIMEOUT_MS,
+    requestTimeout: TIMEOUT_MS,
+    keepAliveTimeout: 75_000,
+  });
+  const connections = new Connections(server);
+  server.on('request', getRequestListener(createOpsApp(options).fetch, { overrideGlobalObjects: false }));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => {
@@ -45,12 +44,8 @@ export async function startOpsServer(options: OpsServerOptions): Promise<OpsServ
   server.on('error', (err) => logger.error('The ops port could not accept a connection', { err }));
   return {
     port: (server.address() as AddressInfo).port,
-    async close(graceMs) {
-      const closed = new Promise((resolve) => server.close(resolve));
-      const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-      await closed;
-      clearTimeout(cut);
-    },
+    drain: () => connections.drain(),
+    close: (graceMs) => connections.close(graceMs),
   };
 }
 

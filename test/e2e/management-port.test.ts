@@ -15,6 +15,7 @@ import {
   HealthCheckResponse_ServingStatus as Status,
 } from '../../src/gen/grpc/health/v1/health_pb.ts';
 import { ServerReflectionRequestSchema } from '../../src/gen/grpc/reflection/v1/reflection_pb.ts';
+import { untilRefused } from '../support/raw-socket.ts';
 import { until } from '../support/wait.ts';
 import { startManagement } from './management-start.ts';
 
@@ -324,14 +325,39 @@ for (const [name, transportTo] of [
     const call = client.testMcpServer({ server: { ref: { case: 'name', value: 'a' } } });
     await servers.untilTestUnderWay();
     const closed = close(60_000);
-    const late = connect(port, '127.0.0.1');
-    const [error] = await once(late, 'error');
-    assert.equal(error.code, 'ECONNREFUSED');
+    await untilRefused(port);
     gate.resolve();
     assert.equal((await call).outcome.case, 'failure');
     await closed;
   });
 }
+
+test('closing tells HTTP/2 clients which of their calls were taken, and ends those', async (context) => {
+  const { url, close } = await startManagement(context);
+  const session = connectHttp2(url);
+  context.after(() => session.destroy());
+  session.on('error', () => undefined);
+  // A watch ends by itself when the port closes; until then it is a call under way.
+  const watch = session.request({
+    ':path': '/grpc.health.v1.Health/Watch',
+    ':method': 'POST',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  watch.end(Buffer.alloc(5));
+  await once(watch, 'data');
+  const [goaway, trailers, gone] = [
+    once(session, 'goaway'),
+    once(watch.resume(), 'trailers'),
+    once(session, 'close'),
+  ];
+  await close(60_000);
+  const [code, lastStream] = await goaway;
+  assert.equal(code, 0);
+  assert.equal(lastStream, watch.id);
+  assert.notEqual((await trailers)[0]['grpc-status'], undefined);
+  await gone;
+});
 
 test('closing cuts what does not finish in time', async (context) => {
   const { url, servers, close } = await startManagement(context);

@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { type OpsServerOptions, startOpsServer } from '../../src/edge/ops.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
+import { untilRefused } from '../support/raw-socket.ts';
 
 async function startOps(context: TestContext, options: Partial<OpsServerOptions> = {}) {
   const metrics = createMetrics({ version: '1.0.0', nodeId: 'n1' });
@@ -132,8 +133,7 @@ test('closing lets an answer finish and takes no new connection', async (context
   const scraping = fetch(`${url}/metrics`, { headers: { connection: 'close' } });
   await asked.promise;
   const closed = close(60_000);
-  const [error] = await once(connect(port, '127.0.0.1'), 'error');
-  assert.equal(error.code, 'ECONNREFUSED');
+  await untilRefused(port);
   gate.resolve('x 1\n');
   assert.equal(await (await scraping).text(), 'x 1\n');
   await closed;

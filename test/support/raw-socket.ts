@@ -49,3 +49,18 @@ export class RawSocket {
     this.socket.destroy();
   }
 }
+
+/** Waits until nobody listens on a port any more. */
+export async function untilRefused(port: number): Promise<void> {
+  await until(() => isRefused(port), { what: `port ${port} to be closed` });
+}
+
+function isRefused(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      resolve(false);
+      socket.destroy();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+  });
+}

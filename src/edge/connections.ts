@@ -1,0 +1,127 @@
+import type { Server, ServerResponse } from 'node:http';
+import { Server as NetServer, type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+/** How long a connection has to be silent, once its server stops, before nothing more is expected on it. */
+const SILENT_MS = 100;
+/** The same for one that was just made or has just carried something: its client may be about to go on. */
+const EXPECTED_MS = 1000;
+const SWEEP_MS = 25;
+const QUIET_TURN_MS = 0.3;
+/** A loop that is never quiet is not waited for. */
+const QUIET_WITHIN_MS = 1000;
+
+interface Connection {
+  /** When it was made, or was seen to bring something while the server stopped; milliseconds of `performance.now()`. */
+  since: number;
+  /** How much it had brought then. */
+  bytesRead: number;
+  /** To its last request. */
+  response: ServerResponse | undefined;
+}
+
+/**
+ * The connections of an HTTP/1.1 server, so that it can stop without breaking one that is of use. Node's own way closes
+ * a connection whose answer has been written by us and not yet read by a slow client, and resets those that wait to be
+ * accepted.
+ */
+export class Connections {
+  readonly #server: Server;
+  readonly #open = new Map<Socket, Connection>();
+  #isDraining = false;
+  /** How many there have ever been. */
+  #accepted = 0;
+
+  /** Before the server is given its listener of requests, or it cannot speak to those that are answered at once. */
+  constructor(server: Server) {
+    this.#server = server;
+    server.on('connection', (socket: Socket) => this.#add(socket));
+    server.prependListener('request', (request, response: ServerResponse) => {
+      const connection = this.#open.get(request.socket);
+      if (connection !== undefined) connection.response = response;
+      if (this.#isDraining) response.setHeader('connection', 'close');
+    });
+  }
+
+  /** Somebody else looks after this connection from now on. */
+  release(socket: Socket): void {
+    this.#open.delete(socket);
+  }
+
+  /** Each answer from now on is the last on its connection; new connections are taken as before. */
+  drain(): void {
+    this.#isDraining = true;
+    for (const { response } of this.#open.values()) {
+      if (response !== undefined && !response.headersSent) response.setHeader('connection', 'close');
+    }
+  }
+
+  /**
+   * Takes no more connections, answers what arrives on those that are open, and cuts what is left after `graceMs`.
+   * Resolves when there is no connection.
+   */
+  async close(graceMs: number): Promise<void> {
+    this.drain();
+    await this.#quietTurn();
+    const from = performance.now();
+    for (const [socket, connection] of this.#open) {
+      if (connection.response !== undefined) connection.bytesRead = socket.bytesRead;
+    }
+    const closed = new Promise<void>((resolve) => stopListening(this.#server, resolve));
+    const sweeps = setInterval(() => {
+      // What has arrived by now is read before this runs.
+      setImmediate(() => this.#closeSilent(from));
+    }, SWEEP_MS);
+    const cut = setTimeout(() => {
+      for (const socket of this.#open.keys()) socket.destroy();
+    }, graceMs);
+    await closed;
+    clearInterval(sweeps);
+    clearTimeout(cut);
+  }
+
+  /**
+   * Waits for a turn of the loop in which nobody came, and which took next to no time. One connection is accepted in each
+   * turn, and the system resets those that still wait when nobody listens any more.
+   */
+  async #quietTurn(): Promise<void> {
+    const latest = performance.now() + QUIET_WITHIN_MS;
+    // The turn under way may have had its look for connections.
+    await nextTurn();
+    for (let before = performance.now(); before < latest; ) {
+      const accepted = this.#accepted;
+      await nextTurn();
+      const now = performance.now();
+      if (accepted === this.#accepted && now - before < QUIET_TURN_MS) return;
+      before = now;
+    }
+  }
+
+  #add(socket: Socket): void {
+    this.#accepted++;
+    this.#open.set(socket, { since: performance.now(), bytesRead: 0, response: undefined });
+    socket.once('close', () => this.#open.delete(socket));
+  }
+
+  #closeSilent(from: number): void {
+    const now = performance.now();
+    for (const [socket, connection] of this.#open) {
+      const { response, bytesRead } = connection;
+      if (response !== undefined && !response.writableFinished && !response.destroyed) continue;
+      if (socket.bytesRead !== bytesRead) {
+        connection.bytesRead = socket.bytesRead;
+        connection.since = now;
+      }
+      if (now - from > SILENT_MS && now - connection.since > EXPECTED_MS) socket.destroy();
+    }
+  }
+}
+
+/** Without what an HTTP server does besides: it closes every connection that it takes for idle. */
+function stopListening(server: Server, done: () => void): void {
+  NetServer.prototype.close.call(server, () => {
+    // By now there is none, and this ends the server's own look at its connections.
+    server.close(() => {});
+    done();
+  });
+}
