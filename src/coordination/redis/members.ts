@@ -14,10 +14,18 @@ const MemberRecord = z.object({
   state: z.enum(['joining', 'ready', 'draining', 'gone']),
 });
 
-/** By the clock of Redis alone: clocks of nodes may differ. */
+/**
+ * By the clock of Redis alone: clocks of nodes may differ. While Redis is away nobody can be heard, and for a moment
+ * after it is back few have been: until each has had the time, the others count as they were before.
+ */
 export class RedisMembers implements Members {
   readonly #commands: Commands;
   readonly #keys: Keys;
+  /** This node's last beat that was heard: when by the clock of Redis, and by its own (`performance.now()`). */
+  #heard: { readonly at: number; readonly sentAt: number } | undefined;
+  /** By the clock of Redis, when this node was heard no more; undefined while all is well. */
+  #lostAt: number | undefined;
+  #calm: NodeJS.Timeout | undefined;
 
   constructor(commands: Commands, keys: Keys) {
     this.#commands = commands;
@@ -26,7 +34,20 @@ export class RedisMembers implements Members {
 
   async beat(member: Member, ttlMs: number): Promise<void> {
     const args = [member.id, JSON.stringify(member), ttlMs, MEMBER_GONE_MS];
-    await this.#commands.run('beat-2', [this.#keys.members, this.#keys.beats], args);
+    const sentAt = performance.now();
+    try {
+      const reply = await this.#commands.run('beat-2', [this.#keys.members, this.#keys.beats], args);
+      this.#heard = { at: asNumber(reply), sentAt };
+    } catch (error) {
+      this.#lost(sentAt, ttlMs);
+      throw error;
+    }
+    if (this.#lostAt === undefined || this.#calm !== undefined) return;
+    this.#calm = setTimeout(() => {
+      this.#lostAt = undefined;
+      this.#calm = undefined;
+    }, ttlMs);
+    this.#calm.unref();
   }
 
   async leave(nodeId: string): Promise<void> {
@@ -37,6 +58,7 @@ export class RedisMembers implements Members {
     const reply = await this.#commands.run('listMembers-2', [this.#keys.members, this.#keys.beats], []);
     const [time, described, beats] = asArray(reply);
     const now = asNumber(time);
+    const aliveAt = this.#lostAt ?? now;
     const aliveUntil = new Map(asPairs(beats).map(([id, until]) => [id, Number(until)]));
     const members: Member[] = [];
     for (const [id, json] of asPairs(described)) {
@@ -44,12 +66,22 @@ export class RedisMembers implements Members {
       const member = MemberRecord.safeParse(JSON.parse(json)).data;
       const until = aliveUntil.get(id) ?? 0;
       if (member === undefined || until <= now - MEMBER_GONE_MS) continue;
-      members.push(until > now ? member : { ...member, state: 'gone' });
+      members.push(until > aliveAt ? member : { ...member, state: 'gone' });
     }
     return members.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   async isAlive(nodeId: string): Promise<boolean> {
-    return (await this.#commands.run('isAlive-1', [this.#keys.beats], [nodeId])) === 1;
+    const args = this.#lostAt === undefined ? [nodeId] : [nodeId, this.#lostAt];
+    return (await this.#commands.run('isAlive-1', [this.#keys.beats], args)) === 1;
+  }
+
+  /** A beat was not heard. One that comes long after the last says nothing of the time between. */
+  #lost(sentAt: number, ttlMs: number): void {
+    clearTimeout(this.#calm);
+    this.#calm = undefined;
+    if (this.#heard !== undefined) {
+      this.#lostAt ??= this.#heard.at + Math.min(sentAt - this.#heard.sentAt, ttlMs / 2);
+    }
   }
 }

@@ -9,7 +9,7 @@
   ARGV[3]  for how long that counts, milliseconds
   ARGV[4]  for how long a node that is gone is listed, milliseconds
 
-  Output: 1
+  Output: milliseconds since the epoch
 ]]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -23,4 +23,4 @@ end
 -- When the last node has stopped, nothing is left behind.
 redis.call('PEXPIRE', KEYS[1], ARGV[3] + ARGV[4])
 redis.call('PEXPIRE', KEYS[2], ARGV[3] + ARGV[4])
-return 1
+return string.format('%.0f', now)
