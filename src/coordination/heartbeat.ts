@@ -9,9 +9,6 @@ const BEAT_MS = HEARTBEAT_MS / 2;
 /** A node that was not heard of for so long is gone. */
 export const GONE_AFTER_MS = 2500;
 
-/** How often those who depend on a node look whether it is there. */
-export const WATCH_MS = 2 * HEARTBEAT_MS - GONE_AFTER_MS;
-
 /** Keeps this node in the list of members, with what `describe` says of it at each beat. */
 export class Heartbeat {
   readonly #members: Members;
