@@ -5,6 +5,7 @@ import { LOCAL_PRINCIPAL, type Owner } from './auth/principal.ts';
 import { Catalogs } from './catalog/catalogs.ts';
 import { CatalogServerManager } from './catalog/manager.ts';
 import { ServerRegistry } from './catalog/registry.ts';
+import { CatalogSharing } from './catalog/sharing.ts';
 import type { Config } from './config.ts';
 import type { Coordination } from './coordination/coordination.ts';
 import { Heartbeat } from './coordination/heartbeat.ts';
@@ -69,7 +70,10 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     void heartbeat.beat();
     logger.info('stopping');
     core?.sessions.disconnect();
-    await Promise.all(running.map((server) => server.close(config.shutdownTimeoutMs)));
+    await Promise.all([
+      core?.catalogs.retire(),
+      ...running.map((server) => server.close(config.shutdownTimeoutMs)),
+    ]);
     // In a cluster other nodes go on with them; alone there is nobody else.
     await core?.sessions.close(config.redisUrl !== undefined);
     core?.streams.close();
@@ -162,6 +166,7 @@ interface Core {
   readonly endpoint: McpEndpoint;
   readonly sse: SseEndpoint | undefined;
   readonly manager: CatalogServerManager;
+  readonly catalogs: Catalogs;
   readonly sessions: Sessions;
   readonly streams: EventStreams;
   close(): Promise<void>;
@@ -198,6 +203,10 @@ function createCore(
     listTimeoutMs: config.listTimeoutMs,
     ttlMs: config.catalogTtlMs,
     pageSize: config.pageSize,
+    sharing:
+      config.redisUrl === undefined
+        ? undefined
+        : new CatalogSharing({ ...coordination, store: coordination.catalogs, logger }),
   });
   const ownDeadlines: Deadlines = { idleMs: config.listTimeoutMs, totalMs: config.listTimeoutMs };
   const breakers = new Breakers({ failures: config.breakerFailures, pauseMs: config.breakerPauseMs });
@@ -276,6 +285,7 @@ function createCore(
     endpoint,
     sse: config.sseEndpoint ? new SseEndpoint(endpointOptions) : undefined,
     manager,
+    catalogs,
     sessions,
     streams,
     close: async () => {

@@ -15,26 +15,26 @@ import { updateServer } from './update-server.ts';
 export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl<typeof TurnstileService> {
   const { servers, principalOf } = deps;
 
-  function show(record: ServerRecord): McpServer {
-    return toServerMessage(record, servers.health(record));
+  async function show(record: ServerRecord): Promise<McpServer> {
+    return toServerMessage(record, await servers.health(record));
   }
 
   return {
     async createMcpServer(request, { requestHeader }) {
       const owner = await principalOf(requestHeader);
-      return { server: show(await servers.create(owner, toServerSpec(request))) };
+      return { server: await show(await servers.create(owner, toServerSpec(request))) };
     },
 
     async getMcpServer(request, { requestHeader }) {
       const owner = await principalOf(requestHeader);
-      return { server: show(await resolveServer(servers, owner, request.server)) };
+      return { server: await show(await resolveServer(servers, owner, request.server)) };
     },
 
     async listMcpServers(request, { requestHeader }) {
       const owner = await principalOf(requestHeader);
       const page = await servers.page(owner, toPageRequest(request));
       return {
-        servers: page.items.map((record) => show(record)),
+        servers: await Promise.all(page.items.map(show)),
         nextPageToken: page.nextPageToken ?? '',
         totalSize: page.total,
       };
@@ -42,7 +42,7 @@ export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl
 
     async updateMcpServer(request, { requestHeader }) {
       const owner = await principalOf(requestHeader);
-      return { server: show(await updateServer(servers, owner, request)) };
+      return { server: await show(await updateServer(servers, owner, request)) };
     },
 
     async deleteMcpServer(request, { requestHeader }) {
@@ -63,7 +63,7 @@ export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl
       const record = await resolveServer(servers, owner, request.server);
       const seen = await servers.refresh(owner, record.id, signal);
       return {
-        server: show(record),
+        server: await show(record),
         toolCount: seen.tools.length,
         resourceCount: seen.resources.length,
         resourceTemplateCount: seen.resourceTemplates.length,

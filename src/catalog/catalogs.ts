@@ -1,7 +1,10 @@
 import { type Owner, ownerKey } from '../auth/principal.ts';
+import type { ServerRecord } from '../db/server-record.ts';
 import type { Connector, DownstreamServer } from '../downstream/port.ts';
 import type { Logger } from '../telemetry/types.ts';
+import { kindOf } from './kind.ts';
 import type { ServerRegistry } from './registry.ts';
+import type { CatalogSharing } from './sharing.ts';
 import { CatalogView } from './view.ts';
 
 export interface CatalogsOptions {
@@ -12,6 +15,14 @@ export interface CatalogsOptions {
   readonly listTimeoutMs: number;
   readonly ttlMs: number;
   readonly pageSize: number;
+  /** Shares what servers list with other nodes; undefined where there are none. */
+  readonly sharing?: CatalogSharing | undefined;
+}
+
+export interface LastCheck {
+  readonly checkedAt: Date;
+  /** Why the server failed, for people; undefined where it answered. */
+  readonly error: string | undefined;
 }
 
 /** A view that nobody has looked at for this long is closed, its connections with it. */
@@ -44,13 +55,13 @@ export class Catalogs {
     const key = ownerKey(owner);
     const views = this.#views.get(key) ?? new Map<string, CatalogView>();
     this.#views.set(key, views);
-    const kind = JSON.stringify(clientCapabilities);
+    const kind = kindOf(clientCapabilities);
     const known = views.get(kind);
     if (known !== undefined) {
       known.idleSince = Date.now();
       return known;
     }
-    const { registry, connector, logger, builtin, listTimeoutMs, ttlMs, pageSize } = this.#options;
+    const { registry, connector, logger, builtin, listTimeoutMs, ttlMs, pageSize, sharing } = this.#options;
     const view = new CatalogView({
       owner,
       clientCapabilities,
@@ -59,6 +70,7 @@ export class Catalogs {
       listTimeoutMs,
       ttlMs,
       pageSize,
+      sharing,
       builtin: builtin?.(owner),
       servers: () => registry.all(owner),
     });
@@ -72,12 +84,54 @@ export class Catalogs {
     return inUse ?? this.view(owner, {});
   }
 
+  /**
+   * The same for a look at one server: where nobody uses a view on this node, one of the kind for which some node has
+   * asked the server last, so that looking has no node ask it for another.
+   */
+  async operatorViewOf({ owner, id }: ServerRecord): Promise<CatalogView> {
+    const view = this.operatorView(owner);
+    if (view.users > 0) return view;
+    const check = await this.#options.sharing?.lastCheck(id).catch(() => undefined);
+    return check === undefined ? view : this.view(owner, check.capabilities);
+  }
+
+  /** What came of asking a server last; undefined where it has not been asked. The same on every node, while the store answers. */
+  async lastCheck({ owner, id, revision }: ServerRecord): Promise<LastCheck | undefined> {
+    const { sharing } = this.#options;
+    const own = this.operatorView(owner).peek(id);
+    const known =
+      own?.checkedAt === undefined ? undefined : { checkedAt: own.checkedAt, error: own.error?.message };
+    if (sharing === undefined) return known;
+    try {
+      const shared = await sharing.lastCheck(id);
+      if (shared?.revision !== revision) return undefined;
+      const { checkedAt, error } = shared.check;
+      return { checkedAt: new Date(checkedAt), error: error?.message };
+    } catch {
+      return known;
+    }
+  }
+
+  /** Asks every server again whose lists have had their time, on all nodes: each on the one that watches it. */
+  async refreshStale(): Promise<void> {
+    const { sharing } = this.#options;
+    if (sharing !== undefined) return sharing.refreshStale();
+    const views = [...this.#views.values()].flatMap((views) => [...views.values()]);
+    await Promise.all(views.map((view) => view.refreshStale()));
+  }
+
+  /** This node is about to stop: the others take over what it watches, and it reads what they write. */
+  async retire(): Promise<void> {
+    await this.#options.sharing?.retire();
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
     this.#unsubscribe();
     await Promise.all(
       [...this.#views.values()].flatMap((views) => [...views.values()].map((view) => view.close())),
     );
+    await this.#options.sharing?.close();
   }
 
   #viewsOf(owner: Owner): Iterable<CatalogView> {

@@ -104,20 +104,21 @@ export class CatalogServerManager implements ServerManager {
     return this.#see(owner, id, false);
   }
 
-  health({ owner, id, unreadable }: ServerRecord): ServerHealth {
+  async health(record: ServerRecord): Promise<ServerHealth> {
+    const { id, unreadable } = record;
     const breaker = this.#options.breakers.state(id);
     if (unreadable !== undefined) return { state: 'failing', breaker, error: unreadable };
-    const entry = this.#options.catalogs.operatorView(owner).peek(id);
-    if (entry?.checkedAt === undefined) return { state: 'unknown', breaker };
-    const { checkedAt, error } = entry;
+    const check = await this.#options.catalogs.lastCheck(record);
+    if (check === undefined) return { state: 'unknown', breaker };
+    const { checkedAt, error } = check;
     return error === undefined
       ? { state: 'ok', breaker, checkedAt }
-      : { state: 'failing', breaker, error: error.message, checkedAt };
+      : { state: 'failing', breaker, error, checkedAt };
   }
 
   async #see(owner: Owner, id: string, fresh: boolean): Promise<SeenEntries> {
     const record = await this.get(owner, id);
-    const view = this.#options.catalogs.operatorView(owner);
+    const view = await this.#options.catalogs.operatorViewOf(record);
     const entry: CatalogEntry | undefined = await view.entry(id, fresh);
     if (entry === undefined) {
       const reason = record.unreadable ?? `Server "${record.name}" is disabled`;

@@ -28,7 +28,7 @@ export interface ServerCatalog {
   readonly fetchedAt: Date;
 }
 
-/** How a server is doing, as far as this node knows. */
+/** How a server is doing, as far as is known: the breaker on this node, the rest on all nodes alike. */
 export interface ServerHealth {
   readonly state: 'unknown' | 'ok' | 'failing';
   /** `open`: calls are refused for a while after too many failures in a row; `half-open`: the next one is a trial. */
@@ -84,5 +84,5 @@ export interface ServerManager {
   refresh(owner: Owner, id: string, signal: AbortSignal): Promise<SeenEntries>;
   /** What the gateway has of a server, fetched where it has nothing yet. Throws as refresh. */
   seen(owner: Owner, id: string, signal: AbortSignal): Promise<SeenEntries>;
-  health(record: ServerRecord): ServerHealth;
+  health(record: ServerRecord): Promise<ServerHealth>;
 }

@@ -12,6 +12,8 @@ export type ChangedLists = {
   readonly resources: boolean;
 };
 
+const UNCHANGED: ChangedLists = { tools: false, prompts: false, resources: false };
+
 export interface ViewOptions extends EntryOptions {
   readonly owner: Owner;
   readonly pageSize: number;
@@ -19,6 +21,12 @@ export interface ViewOptions extends EntryOptions {
   readonly builtin: DownstreamServer | undefined;
   readonly servers: () => Promise<readonly ServerRecord[]>;
 }
+
+/**
+ * Milliseconds before clients of a cluster are told of a change: by then the other nodes have it too, and a client that
+ * asks one of them is not given the old list.
+ */
+const TELL_AFTER_MS = 100;
 
 /** What exists for one owner's clients of one kind: a snapshot that follows the servers, and the news when it changes. */
 export class CatalogView {
@@ -35,6 +43,9 @@ export class CatalogView {
   #generation = 0;
   #orderOf = -1;
   #rebuilding = false;
+  /** What changed since clients were told, and when they are to be. */
+  #untold: ChangedLists = UNCHANGED;
+  #telling: NodeJS.Timeout | undefined;
   #closed = false;
   /** Sessions that look at this view, and when the last one went. */
   users = 0;
@@ -114,8 +125,14 @@ export class CatalogView {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Asks servers again whose lists have had their time, unless other nodes do. */
+  async refreshStale(): Promise<void> {
+    await Promise.all([...this.#entries.values()].map((entry) => entry.refreshStale()));
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#telling);
     await Promise.all([...this.#entries.values()].map((entry) => entry.close()));
   }
 
@@ -189,11 +206,20 @@ export class CatalogView {
   #tell(before: Snapshot, after: Snapshot): void {
     const differs = (list: keyof Snapshot['pages']) =>
       before.pages[list].version !== after.pages[list].version;
-    const changed = {
-      tools: differs('tools'),
-      prompts: differs('prompts'),
-      resources: differs('resources') || differs('resourceTemplates'),
+    const { tools, prompts, resources } = this.#untold;
+    this.#untold = {
+      tools: tools || differs('tools'),
+      prompts: prompts || differs('prompts'),
+      resources: resources || differs('resources') || differs('resourceTemplates'),
     };
+    if (this.#options.sharing === undefined) this.#tellNow();
+    else if (!this.#closed) this.#telling ??= setTimeout(() => this.#tellNow(), TELL_AFTER_MS);
+  }
+
+  #tellNow(): void {
+    const changed = this.#untold;
+    this.#untold = UNCHANGED;
+    this.#telling = undefined;
     if (!changed.tools && !changed.prompts && !changed.resources) return;
     for (const listener of this.#listeners) listener(changed);
   }

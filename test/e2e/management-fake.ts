@@ -130,7 +130,7 @@ export class FakeServers implements ServerManager {
     return this.seenOf.get(id) ?? NOTHING_SEEN;
   };
 
-  health: ServerManager['health'] = ({ id }) =>
+  health: ServerManager['health'] = async ({ id }) =>
     this.healthOf.get(id) ?? { state: 'unknown', breaker: 'closed' };
 
   async untilTestUnderWay(): Promise<void> {

@@ -1,0 +1,16 @@
+import { createHash } from 'node:crypto';
+import { type Owner, ownerKey } from '../auth/principal.ts';
+import { isObject } from '../protocol/envelope.ts';
+
+/** What clients of one kind can do, as text: equal for equal capabilities, in whatever order they were said. */
+export function kindOf(clientCapabilities: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(clientCapabilities, (_key, value: unknown) =>
+    isObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value,
+  );
+}
+
+/** Names, for all nodes alike, an owner's clients of one kind: 128 bits of a digest, since what clients can do may be long. */
+export function scopeOf(owner: Owner, clientCapabilities: Readonly<Record<string, unknown>>): string {
+  const hash = createHash('sha256').update(ownerKey(owner)).update(kindOf(clientCapabilities));
+  return hash.digest('base64url').slice(0, 22);
+}
