@@ -30,6 +30,7 @@ test('what is not declared is missing, and nothing else', () => {
     [{ extensions: { [TASKS]: {} } }, { extensions: { [TASKS]: true } }, { extensions: { [TASKS]: {} } }],
     [{ roots: {} }, { roots: true }, { roots: {} }],
     [{ toString: {} }, {}, { toString: {} }],
+    [JSON.parse('{"__proto__":{}}'), {}, JSON.parse('{"__proto__":{}}')],
     [{}, {}, undefined],
   ];
   for (const [needed, declared, missing] of rows) {

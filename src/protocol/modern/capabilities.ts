@@ -26,18 +26,17 @@ export function neededFor(method: string, params: Params | undefined): Capabilit
 
 /** What of `needed` a client has not declared; undefined where it has declared all of it. */
 export function missingOf(needed: Capabilities, declared: Capabilities): Capabilities | undefined {
-  const missing: Record<string, unknown> = {};
+  const missing: [name: string, need: unknown][] = [];
   for (const [name, need] of Object.entries(needed)) {
     const has = own(declared, name);
     if (!isObject(has)) {
-      missing[name] = need;
-      continue;
+      missing.push([name, need]);
+    } else if (isObject(need)) {
+      const parts = Object.entries(need).filter(([part]) => !declares(name, has, part));
+      if (parts.length > 0) missing.push([name, Object.fromEntries(parts)]);
     }
-    if (!isObject(need)) continue;
-    const parts = Object.entries(need).filter(([part]) => !declares(name, has, part));
-    if (parts.length > 0) missing[name] = Object.fromEntries(parts);
   }
-  return Object.keys(missing).length === 0 ? undefined : missing;
+  return missing.length === 0 ? undefined : Object.fromEntries(missing);
 }
 
 /** The error for a request whose sender lacks a capability that it needs. */
@@ -46,7 +45,9 @@ export function missingCapability(missing: Capabilities): GatewayError {
     const inner = isObject(parts) ? Object.keys(parts) : [];
     return inner.length === 0 ? [name] : inner.map((part) => `${name}.${part}`);
   });
-  return new GatewayError(Code.MissingCapability, `Missing required client capability: ${names.join(', ')}`, {
+  // Servers name them too, and may go on and on.
+  const listed = names.join(', ').slice(0, 200);
+  return new GatewayError(Code.MissingCapability, `Missing required client capability: ${listed}`, {
     data: { requiredCapabilities: missing },
   });
 }

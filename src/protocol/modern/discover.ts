@@ -26,7 +26,7 @@ export function discoverResult({ capabilities, serverInfo, instructions, cache }
 }
 
 /** What a modern server says of itself. */
-export interface Discovered {
+interface Discovered {
   readonly version: ModernVersion;
   readonly capabilities: Capabilities;
   readonly serverInfo: Readonly<Record<string, unknown>>;

@@ -53,7 +53,7 @@ export function isModernHeader(headers: HeaderValues): boolean {
 }
 
 /** The error for a version that is not spoken here in the modern era. */
-export function unsupportedVersion(requested: string): GatewayError {
+function unsupportedVersion(requested: string): GatewayError {
   return new GatewayError(Code.UnsupportedVersion, 'Unsupported protocol version', {
     data: { supported: MODERN_VERSIONS, requested: requested.slice(0, 64) },
   });

@@ -31,7 +31,8 @@ test('an edited object has what was set, lacks what was removed, and keeps every
       for (const [key, value] of expected) assert.deepEqual(got.get(key), value);
       for (const key of expected.keys()) {
         if (changes.some(([changed]) => changed === key)) continue;
-        const [was, is] = [locate(all, [key]), locate(result, [key])];
+        const was = locate(all, [key]);
+        const is = locate(result, [key]);
         assert.ok(was && is);
         assert.equal(result.slice(is.start, is.end), all.slice(was.start, was.end));
       }

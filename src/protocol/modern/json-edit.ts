@@ -11,7 +11,7 @@ const NONE: Edits = [];
  */
 export function editObject(text: string, edits: Edits): string | undefined {
   const members = objectMembers(text);
-  return members && edited(text, members, edits);
+  return members && editMembers(text, members, edits);
 }
 
 /**
@@ -27,7 +27,7 @@ export function editAt(text: string, path: readonly string[], edits: Edits): str
   if (span === undefined && !edits.some(([, json]) => json !== undefined)) return text;
   const inner = editAt(objectIn(text, span), rest, edits);
   if (inner === undefined) return undefined;
-  return span === undefined ? edited(text, members, [[key, inner]]) : splice(text, span, inner);
+  return span === undefined ? editMembers(text, members, [[key, inner]]) : splice(text, span, inner);
 }
 
 export interface RequestEdits {
@@ -50,12 +50,12 @@ export function editRequest(
   const ownMembers = objectMembers(own);
   if (ownMembers === undefined) return undefined;
   const all = meta.length === 0 ? params : withMeta(own, ownMembers.get('_meta'), params, meta);
-  const changed = all && edited(own, ownMembers, all);
+  const changed = all && editMembers(own, ownMembers, all);
   if (changed === undefined) return undefined;
   const root: Edits[number][] = [];
   if (id !== undefined) root.push(['id', id]);
   if (span !== undefined || changed !== '{}') root.push(['params', changed]);
-  return edited(text, members, root);
+  return editMembers(text, members, root);
 }
 
 function withMeta(text: string, span: Span | undefined, params: Edits, meta: Edits): Edits | undefined {
@@ -72,7 +72,12 @@ function isEmpty(text: string): boolean {
   return /^\{\s*\}$/.test(text);
 }
 
-function edited(text: string, members: ReadonlyMap<string, Span>, edits: Edits): string | undefined {
+/** {@link editObject} for one whose members are known. */
+export function editMembers(
+  text: string,
+  members: ReadonlyMap<string, Span>,
+  edits: Edits,
+): string | undefined {
   const open = text.search(/\S/);
   if (text[open] !== '{') return undefined;
   let out = '';

@@ -106,7 +106,8 @@ describe('a result', () => {
           for (const [key, value] of Object.entries(JSON.parse(result))) {
             if (key === '_meta') continue;
             assert.deepEqual(Object.getOwnPropertyDescriptor(JSON.parse(after), key)?.value, value);
-            const [was, is] = [locate(result, [key]), locate(after, [key])];
+            const was = locate(result, [key]);
+            const is = locate(after, [key]);
             assert.ok(was && is);
             assert.equal(after.slice(is.start, is.end), result.slice(was.start, was.end));
           }

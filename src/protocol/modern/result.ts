@@ -1,9 +1,9 @@
 import { isObject, own } from '../envelope.ts';
 import { locate, objectMembers, splice } from '../json-text.ts';
-import { type Edits, editObject } from './json-edit.ts';
+import { type Edits, editMembers, editObject } from './json-edit.ts';
 import { MetaKey } from './keys.ts';
 
-export type CacheScope = 'public' | 'private';
+type CacheScope = 'public' | 'private';
 
 /** How long a result may be kept, in milliseconds, and for whom (2026-07-28, caching). */
 export interface CacheHint {
@@ -75,7 +75,7 @@ export function stampResult(result: string, { serverInfo, cache }: ResultStamp):
     // What is no object stays: whoever wrote it will hear of it.
     if (named !== undefined) edits.push(['_meta', named]);
   }
-  return edits.length === 0 ? result : editObject(result, edits);
+  return edits.length === 0 ? result : editMembers(result, members, edits);
 }
 
 /** The same for a whole response. An error response stays as it is. Undefined also where it is no response. */
