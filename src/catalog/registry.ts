@@ -65,6 +65,16 @@ export class ServerRegistry {
     return this.#repository.get(owner, id);
   }
 
+  /** A server that is enabled, at this revision: as it is known here, else as it is stored. */
+  async at(owner: Owner, id: string, revision: number): Promise<ServerRecord | undefined> {
+    const isIt = (record: ServerRecord) =>
+      record.id === id && record.revision === revision && record.enabled;
+    const known = (await this.all(owner)).find(isIt);
+    if (known !== undefined) return known;
+    // Another node may have heard of a change before this one has.
+    return (await this.#repository.all(owner)).find(isIt);
+  }
+
   findByName(owner: Owner, name: string): Promise<ServerRecord> {
     return this.#repository.findByName(owner, name);
   }

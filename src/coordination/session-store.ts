@@ -11,14 +11,15 @@ export interface StoredSession {
   readonly createdAt: number;
 }
 
-/** The session that a client session has with one HTTP server, enough for any node to speak in it. */
+/** The session that a client session has with one server, enough for any node to speak in it. */
 export interface StoredLink {
   readonly serverId: string;
   /** Revision of the server's record that it was opened with. */
   readonly revision: number;
   /** The server's own session id; absent where the server gave none. */
   readonly sessionId?: string;
-  readonly transport: 'streamable' | 'sse';
+  /** `process`: there is nothing to it but that the session has one, wherever the process runs. */
+  readonly transport: 'streamable' | 'sse' | 'process';
   /** What the server said in its handshake, as JSON. */
   readonly handshake: Readonly<Record<string, unknown>>;
 }

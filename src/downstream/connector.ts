@@ -32,8 +32,10 @@ export class TransportConnector implements Connector {
   readonly #options: ConnectorOptions;
   readonly #client: HttpClient;
   readonly #reaper = new Reaper();
-  /** By server id, then by what the client can do. */
+  /** Those that this connector has opened by itself, by server id, then by what the client can do. */
   readonly #processes = new Map<string, Map<string, StdioServer>>();
+  /** Those that somebody else keeps. */
+  readonly #kept = new Set<StdioServer>();
   /** Servers known to speak the older HTTP+SSE, with the revision of their record that they were found with. */
   readonly #older = new Map<string, number>();
   #closed = false;
@@ -48,11 +50,26 @@ export class TransportConnector implements Connector {
 
   /** Processes that run now. */
   get processCount(): number {
-    let count = 0;
-    for (const servers of this.#processes.values()) {
-      for (const server of servers.values()) if (server.isRunning) count++;
-    }
-    return count;
+    const own = [...this.#processes.values()].flatMap((servers) => [...servers.values()]);
+    return [...own, ...this.#kept].filter(({ isRunning }) => isRunning).length;
+  }
+
+  /** Why processes are not started here; undefined where they are. */
+  get stdioOff(): string | undefined {
+    return this.#options.stdioAllowed ? undefined : STDIO_OFF;
+  }
+
+  /** A server that is a process, for whoever keeps it, and ends it with {@link endProcess}. */
+  keepProcess(server: DownstreamServer, clientCapabilities: Readonly<Record<string, unknown>>): StdioServer {
+    const kept = this.#newProcess(server, clientCapabilities);
+    this.#kept.add(kept);
+    return kept;
+  }
+
+  /** Ends a process that was kept. What is under way there fails with the reason. */
+  async endProcess(kept: StdioServer, reason: GatewayError): Promise<void> {
+    await kept.stop(reason);
+    this.#kept.delete(kept);
   }
 
   async open(server: DownstreamServer, options: OpenOptions): Promise<DownstreamLink> {
@@ -84,7 +101,10 @@ export class TransportConnector implements Connector {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([...this.#processes.keys()].map((id) => this.drop(id)));
+    await Promise.all([
+      ...[...this.#processes.keys()].map((id) => this.drop(id)),
+      ...[...this.#kept].map((server) => server.stop()),
+    ]);
     this.#reaper.close();
     await this.#client.close();
   }
@@ -113,13 +133,19 @@ export class TransportConnector implements Connector {
   }
 
   #stdioServer(server: DownstreamServer, clientCapabilities: Readonly<Record<string, unknown>>): StdioServer {
-    if (server.target.kind !== 'stdio') throw new TypeError('not a stdio server');
     const capabilityKey = JSON.stringify(clientCapabilities);
     const servers = this.#processes.get(server.id) ?? new Map<string, StdioServer>();
     this.#processes.set(server.id, servers);
     const known = servers.get(capabilityKey);
     if (known !== undefined) return known;
-    const created = new StdioServer(server, server.target, {
+    const created = this.#newProcess(server, clientCapabilities);
+    servers.set(capabilityKey, created);
+    return created;
+  }
+
+  #newProcess(server: DownstreamServer, clientCapabilities: Readonly<Record<string, unknown>>): StdioServer {
+    if (server.target.kind !== 'stdio') throw new TypeError('not a stdio server');
+    return new StdioServer(server, server.target, {
       clientCapabilities,
       identity: this.#options.identity,
       reaper: this.#reaper,
@@ -128,7 +154,5 @@ export class TransportConnector implements Connector {
       idleMs: this.#options.stdioIdleMs,
       maxMessageBytes: this.#options.maxMessageBytes,
     });
-    servers.set(capabilityKey, created);
-    return created;
   }
 }

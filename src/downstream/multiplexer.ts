@@ -234,8 +234,12 @@ export class Multiplexer {
   #serverRequest(channel: Channel, message: RequestMessage): void {
     if (message.method === 'ping') return channel.write(resultText(message.id, '{}'));
     // A channel does not say which call a request belongs to: it goes to whoever called last and still waits.
-    const pending = [...this.#pending.values()].findLast(({ owner }) => owner !== undefined);
-    const share = pending?.owner ?? [...this.#shares].at(-1);
+    const waiting = [...this.#pending.values()].filter(({ owner }) => owner !== undefined);
+    const shares = [...this.#shares];
+    const client = waiting.findLast(({ owner }) => owner?.isUnattended !== true);
+    const listening = shares.findLast(({ isUnattended }) => isUnattended !== true);
+    const pending = client ?? (listening === undefined ? waiting.at(-1) : undefined);
+    const share = pending?.owner ?? listening ?? shares.at(-1);
     if (share === undefined) {
       return channel.write(errorText(message.id, -32603, 'No client is connected that could answer'));
     }

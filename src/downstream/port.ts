@@ -77,7 +77,7 @@ export interface DownstreamLink {
   unlisten(): void;
   /** Ends the session with the server. */
   close(): Promise<void>;
-  /** Lets go of the session without ending it: another node goes on with it. A link that lives on one node only is closed. */
+  /** Lets go of the session without ending it: another node goes on with it. */
   release(): Promise<void>;
   /** What another node needs to go on with this session; undefined where it can live on this node only. */
   readonly portable: PortableLink | undefined;
@@ -96,6 +96,8 @@ export interface OpenOptions {
   readonly clientCapabilities: Readonly<Record<string, unknown>>;
   readonly listener: LinkListener;
   readonly signal: AbortSignal;
+  /** The client session that it is for. To a process, all links that name the same are one. Absent: the gateway itself. */
+  readonly session?: string;
   /** Goes on with a session that another node opened, in place of opening one. */
   readonly resume?: PortableLink;
   /**

@@ -7,6 +7,8 @@ import type { AnswerSink, LinkListener } from './port.ts';
 /** One of those who share a channel. */
 export interface Share {
   readonly listener: LinkListener;
+  /** The gateway's own: nobody is behind it whom the server could ask. */
+  readonly isUnattended?: boolean;
 }
 
 /** A request on its way through a channel that several sessions share. */

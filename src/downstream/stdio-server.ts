@@ -39,6 +39,13 @@ export interface StdioServerOptions {
   readonly maxMessageBytes: number;
 }
 
+interface AttachOptions {
+  /** The gateway's own: nobody is behind it whom the server could ask. */
+  readonly isUnattended?: boolean;
+  /** What the server said of itself before: with it, a process at rest is left at rest. */
+  readonly known?: ServerHandshake | undefined;
+}
+
 interface Running {
   readonly process: StdioProcess;
   readonly handshake: ServerHandshake;
@@ -75,9 +82,15 @@ export class StdioServer {
     return this.#process !== undefined;
   }
 
-  async attach(listener: LinkListener): Promise<StdioLink> {
-    const { handshake } = await this.#ensure();
-    const link = new StdioLink(this, listener, handshake);
+  /** Nothing is under way. */
+  get isIdle(): boolean {
+    return this.#multiplexer.isIdle;
+  }
+
+  async attach(listener: LinkListener, options: AttachOptions = {}): Promise<StdioLink> {
+    const { known, isUnattended = false } = options;
+    const handshake = known ?? (await this.#ensure()).handshake;
+    const link = new StdioLink(this, listener, this.#running?.handshake ?? handshake, isUnattended);
     this.#multiplexer.add(link);
     return link;
   }
@@ -86,10 +99,12 @@ export class StdioServer {
     this.#multiplexer.remove(link);
   }
 
-  /** Ends the process for good. */
-  async stop(): Promise<void> {
+  /** Ends the process for good. `reason`: of what is under way; else how the process ended. */
+  async stop(reason?: GatewayError): Promise<void> {
     this.#stopping = true;
+    this.#running = undefined;
     clearTimeout(this.#idleTimer);
+    if (reason !== undefined) this.#multiplexer.closed(reason);
     await this.#process?.stop();
   }
 
@@ -249,13 +264,15 @@ export class StdioServer {
 export class StdioLink implements DownstreamLink, Share {
   readonly server: DownstreamServer;
   readonly listener: LinkListener;
+  readonly isUnattended: boolean;
   handshake: ServerHandshake;
   readonly #host: StdioServer;
 
-  constructor(host: StdioServer, listener: LinkListener, handshake: ServerHandshake) {
+  constructor(host: StdioServer, listener: LinkListener, handshake: ServerHandshake, isUnattended: boolean) {
     this.server = host.server;
     this.listener = listener;
     this.handshake = handshake;
+    this.isUnattended = isUnattended;
     this.#host = host;
   }
 

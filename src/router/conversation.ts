@@ -32,6 +32,8 @@ export class Conversation {
   readonly #options: ConversationOptions;
   /** URIs the client has subscribed to, as each server knows them, to be told again to a server that began anew. */
   readonly #subscriptions = new Map<string, Set<string>>();
+  /** Servers that had begun anew when they were opened here. */
+  readonly #forgetful = new Set<string>();
   /** Which server a task of the client's was made for. */
   readonly #taskHome = new Map<string, string>();
   /** Lists that have changed and of which the client, not connected here, has not heard. */
@@ -142,7 +144,8 @@ export class Conversation {
   }
 
   async #prepare(link: DownstreamLink, isNew: boolean): Promise<void> {
-    if (isNew) await this.#tellLogLevel(link);
+    if (this.#forgetful.delete(link.server.id)) await this.#tellAgain(link);
+    else if (isNew) await this.#tellLogLevel(link);
     if (this.session.stream.isOpen)
       link.listen(isNew ? undefined : this.session.stream.origins[link.server.id]);
     else if (isNew && link.portable !== undefined) this.#options.tellLinked(this.session);
@@ -157,11 +160,18 @@ export class Conversation {
   #restarted(server: DownstreamServer): void {
     this.view.peek(server.id)?.changed();
     const link = this.links.peek(server.id);
-    if (link === undefined) return;
-    const resubscribe = [...(this.#subscriptions.get(server.id) ?? [])].map((uri) =>
-      this.#ask(link, 'resources/subscribe', { uri }),
-    );
-    Promise.all([this.#tellLogLevel(link), ...resubscribe]).catch(() => {});
+    if (link === undefined) this.#forgetful.add(server.id);
+    else this.#tellAgain(link).catch(() => {});
+  }
+
+  /** What the client had asked for, on whichever node; while the store is away, as far as this one knows. */
+  async #tellAgain(link: DownstreamLink): Promise<void> {
+    const serverId = link.server.id;
+    const stored = await this.#options.store.peek(this.session.id).catch(() => undefined);
+    const uris = new Set(stored?.subscriptions[serverId] ?? this.#subscriptions.get(serverId));
+    this.session.logLevel = stored?.logLevel ?? this.session.logLevel;
+    const resubscribe = [...uris].map((uri) => this.#ask(link, 'resources/subscribe', { uri }));
+    await Promise.all([this.#tellLogLevel(link), ...resubscribe]);
   }
 
   async #tellLogLevel(link: DownstreamLink): Promise<void> {

@@ -88,7 +88,9 @@ export class SessionLinks {
   /** Closes links that nobody has used since then, but those that `keep` wants. The next request opens them again. */
   closeIdle(since: number, keep: (serverId: string) => boolean): void {
     for (const [serverId, open] of this.#open) {
-      if (open.lastUsed < since && !keep(serverId)) this.#discard(serverId, open, 'close');
+      if (open.lastUsed >= since || keep(serverId)) continue;
+      // A process is shared: other nodes of the session may be using it.
+      this.#discard(serverId, open, this.#isProcess(serverId) ? 'release' : 'close');
     }
   }
 
@@ -114,7 +116,9 @@ export class SessionLinks {
       this.#discard(serverId, open, 'end');
     }
     const left = links.filter(
-      ({ serverId }) => !this.#open.has(serverId) && this.#stored.get(serverId) !== undefined,
+      // At a process there is nothing to end but what other nodes hold, who let go by themselves.
+      ({ serverId, transport }) =>
+        transport !== 'process' && !this.#open.has(serverId) && this.#stored.get(serverId) !== undefined,
     );
     await Promise.allSettled(
       left.map(async (stored) => {
@@ -163,6 +167,7 @@ export class SessionLinks {
       clientCapabilities: session.hello.capabilities,
       listener: listener(server),
       signal: abort.signal,
+      session: session.id,
       renewed: (opened, lost) => this.#claim(server, opened, lost),
     };
     if (stored !== undefined) return connector.open(server, { ...options, resume: fromStored(stored) });
@@ -192,6 +197,10 @@ export class SessionLinks {
     return fromStored(inForce);
   }
 
+  #isProcess(serverId: string): boolean {
+    return this.#stored.get(serverId)?.transport === 'process';
+  }
+
   /** `close`: ended, and no other node need know of it; `end`: the same, where the whole session ends; `release`: left to others. */
   #discard(serverId: string, open: OpenLink, how: 'close' | 'end' | 'release'): void {
     this.#open.delete(serverId);
@@ -208,14 +217,14 @@ function toStored(server: DownstreamServer, link: PortableLink): StoredLink {
   return {
     serverId: server.id,
     revision: server.revision,
-    transport: 'streamable',
+    transport: server.target.kind === 'stdio' ? 'process' : 'streamable',
     handshake: { ...link.handshake },
     ...(link.sessionId === undefined ? {} : { sessionId: link.sessionId }),
   };
 }
 
 /** What was stored is what a handshake was, by this or another node. */
-function fromStored(stored: StoredLink): PortableLink {
+export function fromStored(stored: StoredLink): PortableLink {
   const handshake = stored.handshake as unknown as ServerHandshake;
   return stored.sessionId === undefined ? { handshake } : { handshake, sessionId: stored.sessionId };
 }

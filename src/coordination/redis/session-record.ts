@@ -25,7 +25,7 @@ const LinkRecord = z.object({
   serverId: z.string(),
   revision: z.number(),
   sessionId: z.string().exactOptional(),
-  transport: z.enum(['streamable', 'sse']),
+  transport: z.enum(['streamable', 'sse', 'process']),
   handshake: Json,
 });
 
