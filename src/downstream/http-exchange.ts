@@ -36,6 +36,8 @@ export interface ExchangeOptions {
   readonly maxMessageBytes: number;
   /** The server does not know our session any more; nothing of the request has had an effect. */
   readonly onSessionLost: () => void;
+  /** False: ids of events mean nothing (2026-07-28, transports: streams are not resumable). */
+  readonly isResumable?: boolean;
   /** The stream broke before the answer, after an event with this id: ask for the rest. */
   readonly resume: (lastEventId: string) => void;
   /** An event id as any node can go on from; undefined for one that none can. */
@@ -256,7 +258,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   #event(event: SseEvent): void {
     if (this.#phase !== 'stream') return;
-    const hasMoved = this.#resumption.note(event);
+    const hasMoved = this.#options.isResumable !== false && this.#resumption.note(event);
     if (event.data === '' || event.event !== 'message') {
       const position = hasMoved ? this.#position : undefined;
       if (position !== undefined) this.#options.sink.moveTo?.(position);

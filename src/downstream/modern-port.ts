@@ -27,19 +27,27 @@ export interface SubscriptionListener {
   ended(error: GatewayError | undefined): void;
 }
 
+/** What headers repeat of a request's text, where that is not what its params say. */
+export interface Mirrored {
+  /** The name, URI or task id as the server knows it. Default: what is in the params. */
+  readonly name?: string;
+  /** `Mcp-Param-*`, names and values in turn. */
+  readonly params?: readonly string[];
+}
+
 /** A server of the modern era, without any session: shared by all who reach it with the same credentials. */
 export interface ModernLink {
   readonly server: DownstreamServer;
   readonly discovery: Discovery;
   /**
-   * Sends the request's text as it is, `_meta` included; headers are made from it. `headers`: further ones, names and values
-   * in turn (`Mcp-Param-*`). The sink gets notifications of the request only, and its answer, of whatever `resultType`.
+   * Sends the request's text as it is, `_meta` included. The sink gets notifications of the request only, and its answer, of
+   * whatever `resultType`.
    */
   request(
     request: RequestMessage,
     sink: AnswerSink,
     deadlines: Deadlines,
-    headers?: readonly string[],
+    mirrored?: Mirrored,
   ): CancelRequest;
   /** Subscribes with `subscriptions/listen`, again with back-off when the stream breaks, until the returned function is called. */
   listen(filter: SubscriptionFilter, listener: SubscriptionListener): () => void;
