@@ -6,12 +6,18 @@ const PROBE_MS = 5000;
  * asked in the background and they get the last answer.
  */
 export class NodeReadiness {
-  #phase: 'starting' | 'serving' | 'draining' = 'starting';
+  #phase: 'starting' | 'serving' | 'draining' | 'leaving' = 'starting';
   readonly #faults = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
+  /** It is not to get requests any more, and goes on with those that it gets. */
   get isDraining(): boolean {
-    return this.#phase === 'draining';
+    return this.#phase === 'draining' || this.#phase === 'leaving';
+  }
+
+  /** Nobody can reach it any more, but for clients on connections that are open. */
+  get isLeaving(): boolean {
+    return this.#phase === 'leaving';
   }
 
   get state(): 'joining' | 'ready' | 'draining' {
@@ -36,6 +42,10 @@ export class NodeReadiness {
   drain(): void {
     this.#phase = 'draining';
     clearInterval(this.#timer);
+  }
+
+  leave(): void {
+    this.#phase = 'leaving';
   }
 
   /**

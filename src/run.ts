@@ -22,8 +22,9 @@ export async function run(environment: Readonly<Record<string, string | undefine
   try {
     const gateway = await startGateway(config, logger);
     announce(config, logger, gateway.urls);
-    await untilToldToStop(logger);
-    await gateway.stop();
+    const why = await untilToldToStop(logger);
+    // Ctrl-C is somebody's who waits for the end, and no balancer's.
+    await gateway.stop(why === 'SIGTERM' ? config.drainDelayMs : 0);
     // Whatever a library may have left open must not keep a stopped gateway alive.
     process.exit(0);
   } catch (error) {
@@ -60,7 +61,8 @@ function announce(
 `);
 }
 
-function untilToldToStop(logger: Logger): Promise<void> {
+/** Resolves with the signal, or with `disconnect`. */
+function untilToldToStop(logger: Logger): Promise<string> {
   return new Promise((resolve) => {
     let toldAt: number | undefined;
     const stop = (why: string) => {
@@ -71,7 +73,7 @@ function untilToldToStop(logger: Logger): Promise<void> {
       }
       toldAt = Date.now();
       logger.info('asked to stop', { why });
-      resolve();
+      resolve(why);
     };
     process.on('SIGINT', stop);
     process.on('SIGTERM', stop);

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { SSE_COMMENT, SSE_EVENT_END, sseEventHead, sseEventText, sseRetryText } from '../protocol/sse.ts';
 import type { ClientStream, StreamWriter } from '../session/client-stream.ts';
@@ -12,6 +13,9 @@ const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
 /** How long a client that lost its connection is asked to wait before it comes back. */
 const RETRY_MS = 1000;
 
+/** Clients of a node that leaves come back at other nodes, and not all at once. */
+const SPREAD_MS = 1000;
+
 const HEAD = {
   'content-type': 'text/event-stream',
   'cache-control': 'no-cache, no-transform',
@@ -22,6 +26,7 @@ const HEAD = {
 export class EventStreams {
   readonly #open = new Set<ServerResponse>();
   readonly #timer: NodeJS.Timeout;
+  #isLeaving = false;
 
   constructor() {
     this.#timer = setInterval(() => {
@@ -44,7 +49,12 @@ export class EventStreams {
   connect(response: ServerResponse, stream: ClientStream, after: number | undefined, primed: boolean): void {
     this.start(response);
     if (primed) response.write(sseRetryText(RETRY_MS));
-    this.join(response, new ResponseStreamWriter(response, () => {}), stream, after);
+    this.join(
+      response,
+      this.#writer(response, () => {}),
+      stream,
+      after,
+    );
   }
 
   /** The same for a response that is a stream already, under its writer. */
@@ -71,10 +81,7 @@ export class EventStreams {
     after: number | undefined,
     primed: boolean,
   ): Promise<Readonly<Record<string, string>>> {
-    const writer = new ResponseStreamWriter(response, () => {
-      this.start(response);
-      if (primed) response.write(sseRetryText(RETRY_MS));
-    });
+    const writer = this.#writer(response, () => this.#startPrimed(response, primed));
     const origins = await stream.attach(writer, after, primed);
     writer.open();
     if (response.destroyed) stream.detach(writer);
@@ -84,27 +91,46 @@ export class EventStreams {
 
   /** A writer to a response that is a stream from now on; `primed` as in {@link connect}. */
   writer(response: ServerResponse, primed: boolean): StreamWriter {
-    const writer = new ResponseStreamWriter(response, () => {
-      this.start(response);
-      if (primed) response.write(sseRetryText(RETRY_MS));
-    });
+    const writer = this.#writer(response, () => this.#startPrimed(response, primed));
     writer.open();
     return writer;
   }
 
+  /** From now on streams that end tell their clients when to come back, each another time. */
+  leave(): void {
+    this.#isLeaving = true;
+  }
+
+  /** For a client that is to come back, at another node: a stream that is over, with nothing in it. */
+  turnAway(response: ServerResponse): void {
+    this.writer(response, false).end();
+  }
+
   close(): void {
     clearInterval(this.#timer);
+  }
+
+  #startPrimed(response: ServerResponse, primed: boolean): void {
+    this.start(response);
+    if (primed) response.write(sseRetryText(RETRY_MS));
+  }
+
+  #writer(response: ServerResponse, open: () => void): ResponseStreamWriter {
+    const lastWords = () => (this.#isLeaving ? sseRetryText(randomInt(SPREAD_MS)) : undefined);
+    return new ResponseStreamWriter(response, open, lastWords);
   }
 }
 
 class ResponseStreamWriter implements StreamWriter {
   readonly #response: ServerResponse;
   readonly #open: () => void;
+  readonly #lastWords: () => string | undefined;
 
-  /** `open` makes the response a stream, before the first byte. */
-  constructor(response: ServerResponse, open: () => void) {
+  /** `open` makes the response a stream, before the first byte; `lastWords` are what it ends with. */
+  constructor(response: ServerResponse, open: () => void, lastWords: () => string | undefined) {
     this.#response = response;
     this.#open = open;
+    this.#lastWords = lastWords;
   }
 
   /** The client learns that it is connected, also where there is nothing to tell it yet. */
@@ -137,6 +163,6 @@ class ResponseStreamWriter implements StreamWriter {
   }
 
   end(): void {
-    this.#response.end();
+    this.#response.end(this.#lastWords());
   }
 }

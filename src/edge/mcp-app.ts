@@ -21,10 +21,12 @@ export interface McpAppOptions {
   readonly sse: SseEndpoint | undefined;
   readonly guard: Guard;
   readonly readiness: Readiness;
+  /** This node is about to stop: another should have what is sent here. */
+  readonly isDraining: () => boolean;
 }
 
 /** Routes of the MCP port. */
-export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions): Hono<Bindings> {
+export function createMcpApp({ endpoint, sse, guard, readiness, isDraining }: McpAppOptions): Hono<Bindings> {
   const app = new Hono<Bindings>();
 
   /** Handlers write to Node's response themselves, which is what lets them stream; what they throw is answered here. */
@@ -32,6 +34,10 @@ export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions)
     const { incoming, outgoing } = context.env;
     // Hono runs the handler of GET for HEAD, too; a stream that has no body would swallow the client's messages.
     if (incoming.method === 'HEAD') return notAllowed(context.req.path);
+    if (isDraining() && incoming.headers[ELSEWHERE] !== undefined) {
+      await sendElsewhere(incoming, outgoing);
+      return RESPONSE_ALREADY_SENT;
+    }
     try {
       const refusal = guard(incoming.headers.host, incoming.headers.origin);
       if (refusal !== undefined) throw new GatewayError(Code.Forbidden, refusal.message);
@@ -40,7 +46,9 @@ export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions)
     } catch (thrown) {
       if (outgoing.headersSent || outgoing.destroyed) return RESPONSE_ALREADY_SENT;
       const error = endpoint.known(thrown);
-      if (error.code !== Code.TooLarge) return fail(error);
+      // A connection that ends with this answer is not read to the end of the body by itself.
+      const isCutShort = isDraining() && !incoming.complete;
+      if (error.code !== Code.TooLarge && !isCutShort) return fail(error);
       await refuseBody(incoming, outgoing, error);
       return RESPONSE_ALREADY_SENT;
     }
@@ -72,6 +80,19 @@ export function createMcpApp({ endpoint, sse, guard, readiness }: McpAppOptions)
   }
   app.notFound((context) => context.json({ error: 'Not found; the MCP endpoint is /mcp' }, 404));
   return app;
+}
+
+/**
+ * Header of a balancer that can give a request to another node, once this one says that it has not touched it. No client
+ * has a use for it.
+ */
+const ELSEWHERE = 'dragon-elsewhere';
+
+/** For a balancer: nginx does what the header says, and to others the status is a reason to try again. */
+async function sendElsewhere(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  await discardBody(incoming);
+  outgoing.writeHead(503, { 'x-accel-redirect': '@elsewhere', 'retry-after': '0', 'content-length': '0' });
+  outgoing.end();
 }
 
 /** The answer leaves at once and whole; its connection is closed when the client has stopped sending. */

@@ -18,6 +18,10 @@ interface Connection {
   readonly principal: Principal;
   readonly response: ServerResponse;
   session: Session | undefined;
+  /** Requests that are not answered yet. */
+  pending: number;
+  /** To be closed with the last answer: there is no other way for it to reach the client. */
+  isEnding: boolean;
 }
 
 /** The older HTTP+SSE transport (2024-11-05) for clients that know no other: `GET /sse`, then `POST /messages`. */
@@ -36,7 +40,7 @@ export class SseEndpoint {
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     }
     const id = randomBytes(24).toString('base64url');
-    const connection: Connection = { principal, response, session: undefined };
+    const connection: Connection = { principal, response, session: undefined, pending: 0, isEnding: false };
     this.#connections.set(id, connection);
     response.on('close', () => {
       this.#connections.delete(id);
@@ -61,7 +65,7 @@ export class SseEndpoint {
   }
 
   async #take(connection: Connection, message: Message): Promise<void> {
-    const answer = message.kind === 'request' ? new SseAnswer(connection.response, message.id) : undefined;
+    const answer = message.kind === 'request' ? new SseAnswer(connection, message.id) : undefined;
     try {
       await this.#dispatch(connection, message, answer);
     } catch (thrown) {
@@ -95,7 +99,7 @@ export class SseEndpoint {
     const session = await this.#options.sessions.open(connection.principal, hello);
     connection.session = session;
     if (connection.response.destroyed) return this.#options.sessions.end(session);
-    const writer = new SseStreamWriter(connection.response);
+    const writer = new SseStreamWriter(connection);
     const origins = await session.stream.attach(writer, undefined, false);
     this.#options.router.initialize(session).then(
       (result) => answer?.answer(resultText(message.id, result)),
@@ -115,11 +119,13 @@ function send(response: ServerResponse, text: string | Buffer): boolean {
 }
 
 class SseStreamWriter implements StreamWriter {
+  readonly #connection: Connection;
   readonly #response: ServerResponse;
   #pieces: Buffer[] = [];
 
-  constructor(response: ServerResponse) {
-    this.#response = response;
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#response = connection.response;
   }
 
   write(data: string): boolean {
@@ -140,20 +146,30 @@ class SseStreamWriter implements StreamWriter {
   }
 
   end(): void {
-    this.#response.end();
+    this.#connection.isEnding = true;
+    endIfDone(this.#connection);
   }
+}
+
+function endIfDone({ isEnding, pending, response }: Connection): void {
+  if (isEnding && pending === 0) response.end();
 }
 
 class SseAnswer implements AnswerSink {
   drained: (() => void) | undefined;
+  readonly #connection: Connection;
   readonly #response: ServerResponse;
   readonly #id: Id;
   readonly #resume = () => this.drained?.();
+  #isOver = false;
   #pieces: Buffer[] = [];
 
-  constructor(response: ServerResponse, id: Id) {
+  constructor(connection: Connection, id: Id) {
+    const { response } = connection;
+    this.#connection = connection;
     this.#response = response;
     this.#id = id;
+    connection.pending++;
     response.on('drain', this.#resume);
     response.on('close', this.#resume);
   }
@@ -189,5 +205,9 @@ class SseAnswer implements AnswerSink {
   #over(): void {
     this.#response.off('drain', this.#resume);
     this.#response.off('close', this.#resume);
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#connection.pending--;
+    endIfDone(this.#connection);
   }
 }

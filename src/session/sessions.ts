@@ -28,6 +28,11 @@ const STORE_MARGIN_MS = 120_000;
 
 const SWEEP_MS = 10_000;
 
+const SHUT_DOWN = new GatewayError(
+  Code.Unavailable,
+  'The gateway is shutting down and the request took too long; its outcome is unknown',
+);
+
 /** The sessions that this node has in hand. Any node can take any session in hand: what it is stands in the store. */
 export class Sessions {
   readonly #options: SessionsOptions;
@@ -126,6 +131,13 @@ export class Sessions {
   /** Closes the streams that belong to no request, which would never end by themselves. */
   disconnect(): void {
     for (const session of this.#sessions.values()) session.stream.disconnect();
+  }
+
+  /** Ends what is under way, each with an answer that says why. */
+  cut(): void {
+    for (const session of this.#sessions.values()) {
+      for (const request of [...session.inFlight.values()]) request.cancel(SHUT_DOWN);
+    }
   }
 
   /** Lets go of everything. `keep`: the sessions go on, on whichever node their clients come to; else those that only this node has end. */

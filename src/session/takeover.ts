@@ -80,6 +80,11 @@ export class Takeover {
     return undefined;
   }
 
+  /** Closes the connections that are here for streams of other nodes: their clients come back elsewhere. */
+  disconnect(): void {
+    for (const { writer } of [...this.#taken.values()]) writer.end();
+  }
+
   close(): void {
     clearInterval(this.#watch);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();

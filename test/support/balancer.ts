@@ -6,8 +6,8 @@ import { connect } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 
 const CHECK_EVERY_MS = 200;
-/** A backend that is silent for so long gets nothing new. */
-const CHECK_TIMEOUT_MS = 1000;
+/** A backend that is silent for so long gets nothing new. Longer than one takes that is only busy. */
+const CHECK_TIMEOUT_MS = 3000;
 const CONNECT_TIMEOUT_MS = 1000;
 
 /** Headers that are about one connection and not about the message (RFC 9110, section 7.6.1). */

@@ -40,6 +40,8 @@ export class Cluster {
       DATABASE_URL: proxied.href,
       REDIS_URL: parts.redis.url,
       DRAGON_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+      // The balancer asks five times a second.
+      DRAGON_DRAIN_DELAY_MS: '1000',
       ...env,
     };
   }
@@ -97,7 +99,7 @@ export class Cluster {
   async stop(): Promise<void> {
     const stopped = await Promise.allSettled(
       // One that was killed is gone already.
-      this.nodes.filter(({ isRunning }) => isRunning).map((node) => node.stop()),
+      this.nodes.filter(({ isRunning }) => isRunning).map((node) => node.stop('SIGINT')),
     );
     await this.balancer.close();
     await Promise.all([this.redis.stop(), this.database.close()]);
