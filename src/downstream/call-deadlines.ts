@@ -13,6 +13,19 @@ export function callDeadlines(
   return narrowed(ofServer, toolTimeouts[tool]);
 }
 
+/** The deadlines of a call of which only the server is known: the longest that any of its tools may have. */
+export function longestDeadlines(
+  gateway: Deadlines,
+  server: Pick<DownstreamServer, 'timeouts' | 'toolTimeouts'>,
+): Deadlines {
+  const tools = Object.keys(server.toolTimeouts ?? {});
+  const all = [callDeadlines(gateway, server), ...tools.map((tool) => callDeadlines(gateway, server, tool))];
+  return {
+    idleMs: Math.max(...all.map(({ idleMs }) => idleMs)),
+    totalMs: Math.max(...all.map(({ totalMs }) => totalMs)),
+  };
+}
+
 /** Of a limit that is chosen and one that is not, the chosen one counts: the other gives way, so that idle fits in total. */
 function narrowed(wider: Deadlines, chosen: CallTimeouts | undefined): Deadlines {
   if (chosen === undefined) return wider;

@@ -1,17 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../auth/principal.ts';
-import { type Id, type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
+import { type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { hasBatches, hasPriming, negotiate } from '../protocol/versions.ts';
 import type { Router } from '../router/router.ts';
-import { parseEventId, parseRequestStreamId, STANDALONE } from '../session/event-id.ts';
+import { type EventPlace, parseEventId, STANDALONE } from '../session/event-id.ts';
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { Takeover } from '../session/takeover.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { BatchAnswer } from './batch-answer.ts';
 import { readBody } from './body.ts';
-import { errorResponse } from './error-response.ts';
+import { Comeback } from './comeback.ts';
 import type { EventStreams } from './event-stream.ts';
 import { readHello } from './hello.ts';
 import { HttpAnswer, writeFailure, writeJson } from './http-answer.ts';
@@ -27,18 +27,9 @@ export interface EndpointOptions {
   readonly authenticate: (request: IncomingMessage) => Principal;
   readonly maxBodyBytes: number;
   readonly maxJsonDepth: number;
-  /** Sessions end with this node: there is no other. */
-  readonly isAlone: boolean;
-  /** This node is about to stop; the second, once nobody new can reach it. */
+  /** While true, no new session is opened. */
   readonly isDraining: () => boolean;
-  readonly isLeaving: () => boolean;
 }
-
-/** Never run again in silence (at most once): what the call has done is for the client to find out. */
-const NODE_GONE = new GatewayError(
-  Code.Unavailable,
-  'The node that ran this request has gone; the outcome of the request is unknown',
-);
 
 /** Streamable HTTP as the legacy era has it: POST, GET and DELETE on one path. What is thrown is about the HTTP request as a whole. */
 export class McpEndpoint {
@@ -72,25 +63,16 @@ export class McpEndpoint {
   async get(request: IncomingMessage, response: ServerResponse): Promise<void> {
     checkGetHeaders(request.headers);
     const session = await this.#session(request, this.#options.authenticate(request));
-    const { streams, router, isLeaving } = this.#options;
-    if (isLeaving()) return streams.turnAway(response);
+    const { streams, router } = this.#options;
     const primed = hasPriming(session.hello.protocolVersion);
     response.on('close', () => {
       session.lastUsed = Date.now();
     });
     const last = lastEvent(request.headers['last-event-id']);
-    const origin = last === undefined ? undefined : parseRequestStreamId(last.streamId);
-    if (last !== undefined && origin !== undefined && origin.nodeId !== this.#options.nodeId) {
-      return this.#takeOver(response, session, last, origin);
+    if (last !== undefined && last.streamId !== STANDALONE) {
+      return new Comeback(this.#options, response, session, last).start();
     }
-    const stream = last === undefined ? undefined : session.requestStream(last.streamId);
-    if (stream !== undefined) {
-      streams.connect(response, stream, last?.sequence, primed);
-      response.flushHeaders();
-      return;
-    }
-    const after = last?.streamId === STANDALONE ? last.sequence : undefined;
-    router.listen(session, await streams.connectStandalone(response, session.stream, after, primed));
+    router.listen(session, await streams.connectStandalone(response, session.stream, last?.sequence, primed));
   }
 
   async delete(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -106,29 +88,8 @@ export class McpEndpoint {
     return error;
   }
 
-  /** The client comes back here for the stream of a request that another node runs. */
-  async #takeOver(
-    response: ServerResponse,
-    session: Session,
-    last: { readonly streamId: string; readonly sequence: number },
-    origin: { readonly nodeId: string; readonly requestId: Id | null },
-  ): Promise<void> {
-    const writer = this.#options.streams.writer(response, hasPriming(session.hello.protocolVersion));
-    const over = (lost: boolean) => {
-      if (lost) writer.write(errorResponse(NODE_GONE, origin.requestId), undefined);
-      writer.end();
-    };
-    const { takeover } = this.#options;
-    const letGo = await takeover
-      .take(origin.nodeId, session.id, last.streamId, last.sequence, writer, over)
-      .catch(() => undefined);
-    if (letGo === undefined) over(true);
-    else if (response.destroyed) letGo();
-    else response.on('close', letGo);
-  }
-
   async #initialize(response: ServerResponse, principal: Principal, message: RequestMessage): Promise<void> {
-    if (this.#options.isAlone && this.#options.isDraining())
+    if (this.#options.isDraining())
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     let session: Session;
     try {
@@ -186,7 +147,18 @@ export class McpEndpoint {
   }
 }
 
-/** What a client that comes back says it saw last; undefined for a new one, and for an id that isn't ours. */
-function lastEvent(header: string | string[] | undefined): ReturnType<typeof parseEventId> {
-  return typeof header === 'string' ? parseEventId(header) : undefined;
+/**
+ * What a client that comes back says it saw last; undefined for a new one, and for an id that isn't ours. Throws
+ * InvalidRequest for one that was ours before somebody changed it: no other stream will do.
+ */
+function lastEvent(header: string | string[] | undefined): EventPlace | undefined {
+  if (typeof header !== 'string') return undefined;
+  const place = parseEventId(header);
+  if (place === undefined && /^r\d/.test(header)) {
+    throw new GatewayError(
+      Code.InvalidRequest,
+      'Invalid Request: Last-Event-ID is not an id of this session',
+    );
+  }
+  return place;
 }

@@ -1,4 +1,5 @@
 import type { Catalogs } from '../catalog/catalogs.ts';
+import type { CallJournal } from '../coordination/call-journal.ts';
 import type { SessionStore } from '../coordination/session-store.ts';
 import type { Breakers } from '../downstream/breaker.ts';
 import type { AnswerSink, Connector, Deadlines } from '../downstream/port.ts';
@@ -7,6 +8,8 @@ import { Code, type GatewayError } from '../protocol/errors.ts';
 import type { Session } from '../session/session.ts';
 import type { Logger, Metrics, Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
+import { NODE_GONE } from './node-gone.ts';
+import type { RunningCalls } from './running-calls.ts';
 
 export interface RouterOptions {
   readonly catalogs: Catalogs;
@@ -19,9 +22,12 @@ export interface RouterOptions {
   readonly deadlines: Deadlines;
   readonly ownDeadlines: Deadlines;
   readonly maxJsonDepth: number;
-  /** Cancels a request that may run on another node. */
+  /** Calls that a client can come back for at other nodes; undefined for a gateway that is one node. */
+  readonly running: RunningCalls | undefined;
+  readonly journal: CallJournal;
   /** Another node may hold the stream that a new link's server has something to say on. */
   readonly tellLinked: (session: Session) => void;
+  /** Cancels a request that may run on another node. */
   readonly cancelElsewhere: (session: Session, requestKey: string) => void;
 }
 
@@ -34,6 +40,16 @@ export interface ClientSink extends AnswerSink {
   comeBack?(): string | undefined;
 }
 
+/** A request that a node which is gone has sent, to be run once more. */
+export interface Again {
+  /** Where it has to go again. */
+  readonly serverId: string;
+  /** The client's stream, under which the call is noted. */
+  readonly streamId: string;
+  /** As far as the client has been told. */
+  readonly progress: number | undefined;
+}
+
 /** One request of a client on its way to an answer. */
 export class Exchange {
   readonly conversation: Conversation;
@@ -41,13 +57,22 @@ export class Exchange {
   /** Where the answer goes; whoever uses it directly reports with {@link ended}. */
   readonly sink: ClientSink;
   readonly options: RouterOptions;
+  /** Absent for a request that has just come. */
+  readonly again: Again | undefined;
   readonly #startedAt = performance.now();
 
-  constructor(conversation: Conversation, message: RequestMessage, sink: ClientSink, options: RouterOptions) {
+  constructor(
+    conversation: Conversation,
+    message: RequestMessage,
+    sink: ClientSink,
+    options: RouterOptions,
+    again?: Again,
+  ) {
     this.conversation = conversation;
     this.message = message;
     this.sink = sink;
     this.options = options;
+    this.again = again;
   }
 
   /** The gateway's own answer. */
@@ -56,9 +81,12 @@ export class Exchange {
     this.sink.answer(text);
   }
 
+  /** Before any server was asked; of a request that has been sent before, that is not all there is to say. */
   fail(error: GatewayError): void {
     this.ended(outcomeOf(error));
-    this.sink.fail(error);
+    if (this.again === undefined) return this.sink.fail(error);
+    this.options.running?.over(this.conversation.session.id, this.again.streamId);
+    this.sink.fail(NODE_GONE);
   }
 
   /** Counts the request; `server` where one was asked. */

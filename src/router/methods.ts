@@ -9,6 +9,9 @@ import { callTool } from './tools.ts';
 
 type Handler = (exchange: Exchange, snapshot: Snapshot) => void | Promise<void>;
 
+/** Methods that change nothing may be run again. */
+const READ = { isRepeatable: true };
+
 const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
 
 /** Who answers what. A method that is not here is not known. */
@@ -44,7 +47,7 @@ function getPrompt(exchange: Exchange, snapshot: Snapshot): void | Promise<void>
   const name = stringParam(message.params, 'name');
   const route = snapshot.prompts.get(name);
   if (route === undefined) return orWhenSettled(exchange, getPrompt, unknown('prompt', name));
-  relayRenamed(exchange, route, ['params', 'name'], name);
+  relayRenamed(exchange, route, ['params', 'name'], name, READ);
 }
 
 function subscribe(exchange: Exchange, snapshot: Snapshot, on: boolean): void {
@@ -65,7 +68,7 @@ function complete(exchange: Exchange, snapshot: Snapshot): void {
       const name = stringParam(ref, 'name');
       const route = snapshot.prompts.get(name);
       if (route === undefined) throw unknown('prompt', name);
-      return relayRenamed(exchange, route, ['params', 'ref', 'name'], name);
+      return relayRenamed(exchange, route, ['params', 'ref', 'name'], name, READ);
     }
     case 'ref/resource':
       return completeResource(exchange, snapshot, ref);
@@ -80,10 +83,10 @@ function complete(exchange: Exchange, snapshot: Snapshot): void {
 function completeResource(exchange: Exchange, snapshot: Snapshot, ref: Params): void {
   const uri = stringParam(ref, 'uri');
   const template = snapshot.templates.get(uri);
-  if (template !== undefined) return relayRenamed(exchange, template, ['params', 'ref', 'uri'], uri);
+  if (template !== undefined) return relayRenamed(exchange, template, ['params', 'ref', 'uri'], uri, READ);
   const [owner] = resourceCandidates(snapshot, uri);
   if (owner === undefined) throw resourceNotFound(uri);
-  relay(exchange, owner.server, replaced(exchange, ['params', 'ref', 'uri'], owner.uri));
+  relay(exchange, owner.server, replaced(exchange, ['params', 'ref', 'uri'], owner.uri), READ);
 }
 
 async function setLevel(exchange: Exchange): Promise<void> {

@@ -4,16 +4,24 @@ import { fakeServer, RecordingSink } from '../../test/support/fakes.ts';
 import { type Message, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Conversation } from './conversation.ts';
-import { RelaySink } from './relay-sink.ts';
+import { type RelayOptions, RelaySink } from './relay-sink.ts';
 
-function start(toClient: (message: Message) => string | undefined = ({ text }) => text) {
+function start(
+  toClient: (message: Message) => string | undefined = ({ text }) => text,
+  options: Partial<RelayOptions> = {},
+) {
   const client = new RecordingSink();
   const ends: unknown[] = [];
   const conversation: Pick<Conversation, 'toClient'> = { toClient: (_server, message) => toClient(message) };
-  const sink = new RelaySink(client, conversation as Conversation, fakeServer('s'), (outcome, error) => {
-    ends.push(error === undefined ? outcome : [outcome, error.code]);
-    // Whoever counts is done before the client can ask again.
-    client.calls.push('ended');
+  const sink = new RelaySink(client, {
+    conversation: conversation as Conversation,
+    server: fakeServer('s'),
+    onEnd: (outcome, error) => {
+      ends.push(error === undefined ? outcome : [outcome, error.code]);
+      // Whoever counts is done before the client can ask again.
+      client.calls.push('ended');
+    },
+    ...options,
   });
   return { client, sink, ends };
 }

@@ -22,7 +22,7 @@ export async function readResource(exchange: Exchange, snapshot: Snapshot): Prom
   if (candidates.length === 1) {
     const alias = (text: string) => withAlias(text, first.uri, uri);
     const sink = first.uri === uri ? exchange.sink : new RewriteSink(exchange.sink, alias);
-    return relay(exchange, first.server, text, sink);
+    return relay(exchange, first.server, text, { client: sink, isRepeatable: true });
   }
   return readAnywhere(
     exchange,

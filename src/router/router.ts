@@ -2,6 +2,7 @@ import type { Snapshot } from '../catalog/snapshot.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
 import type { DownstreamLink } from '../downstream/port.ts';
 import {
+  type Id,
   isId,
   isObject,
   type NotificationMessage,
@@ -13,12 +14,15 @@ import {
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { decodeHomeId } from '../protocol/home-id.ts';
+import type { ClientStream } from '../session/client-stream.ts';
+import type { EventPlace } from '../session/event-id.ts';
 import type { Session } from '../session/session.ts';
 import { inServerTerms } from './client-terms.ts';
 import { Conversation } from './conversation.ts';
-import { type ClientSink, Exchange, type RouterOptions } from './exchange.ts';
+import { type Again, type ClientSink, Exchange, type RouterOptions } from './exchange.ts';
 import { offer } from './initialize.ts';
 import { METHODS } from './methods.ts';
+import { Recovery } from './recovery.ts';
 
 /** A session with a server that was of no use for this long is closed; the client's own session stays. */
 const LINK_IDLE_MS = 600_000;
@@ -28,10 +32,16 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #conversations = new Map<Session, Conversation>();
 
+  readonly #recovery: Recovery;
   readonly #sweeper: NodeJS.Timeout;
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#recovery = new Recovery({
+      router: options,
+      linkTo: (conversation, serverId) => this.#linkTo(conversation, serverId),
+      run: (session, message, sink, again) => this.#request(session, message, sink, again),
+    });
     this.#sweeper = setInterval(() => this.#sweep(), LINK_IDLE_MS / 10);
     this.#sweeper.unref();
   }
@@ -44,7 +54,20 @@ export class Router {
 
   /** Answers through the sink, always: what is thrown on the way becomes its failure. */
   request(session: Session, message: RequestMessage, sink: ClientSink): void {
-    const exchange = new Exchange(this.#conversation(session), message, sink, this.#options);
+    this.#request(session, message, sink, undefined);
+  }
+
+  /** Goes on with a request whose stream is lost; see {@link Recovery.recover}. */
+  recover(
+    session: Session,
+    place: EventPlace,
+    answer: (stream: ClientStream, id: Id | null) => ClientSink,
+  ): Promise<string> {
+    return this.#recovery.recover(this.#conversation(session), place, answer);
+  }
+
+  #request(session: Session, message: RequestMessage, sink: ClientSink, again: Again | undefined): void {
+    const exchange = new Exchange(this.#conversation(session), message, sink, this.#options, again);
     const handler = METHODS.get(message.method);
     if (handler === undefined) {
       return exchange.fail(

@@ -22,7 +22,10 @@ export function forwardTask(exchange: Exchange, snapshot: Snapshot): void {
   const source = snapshot.sources.find(({ server }) => server.id === task?.serverId);
   if (task === undefined || source === undefined) throw new GatewayError(Code.InvalidParams, 'Unknown task');
   const sink = taskSink(exchange.sink, source.server, RESULT_PATHS[message.method]);
-  relay(exchange, source.server, replaced(exchange, ['params', 'taskId'], task.taskId), sink);
+  relay(exchange, source.server, replaced(exchange, ['params', 'taskId'], task.taskId), {
+    client: sink,
+    isRepeatable: message.method !== 'tasks/cancel',
+  });
 }
 
 /** Puts the task ids of an answer into the client's terms. */
@@ -44,7 +47,8 @@ export function listTasks(exchange: Exchange, snapshot: Snapshot): void {
   const { server, cursor } = position(servers, message.params && own(message.params, 'cursor'));
   const following = servers[servers.indexOf(server) + 1];
   const request = requestText(message.id, message.method, { ...message.params, cursor });
-  relay(exchange, server, request, new RewriteSink(sink, (answer) => taskPage(answer, server, following)));
+  const client = new RewriteSink(sink, (answer) => taskPage(answer, server, following));
+  relay(exchange, server, request, { client, isRepeatable: true });
 }
 
 /** A server's page as one of ours: under the ids that the client knows, and with a cursor that says whose page is next. */

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import type { Route, Snapshot } from '../catalog/snapshot.ts';
-import { own, type RequestMessage, replaceAt, resultText, stringParam } from '../protocol/envelope.ts';
+import {
+  isObject,
+  own,
+  type RequestMessage,
+  replaceAt,
+  resultText,
+  stringParam,
+} from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { locate, objectMembers } from '../protocol/json-text.ts';
 import { asksForTask } from '../protocol/task-id.ts';
@@ -17,10 +24,18 @@ export function callTool(exchange: Exchange, snapshot: Snapshot): void | Promise
   if (route === undefined) return orWhenSettled(exchange, callTool, absent(snapshot, name));
   if (route.server.target.kind === 'builtin' && route.key === EXEC_TOOL) return execTool(exchange, snapshot);
   const { sink, message } = exchange;
-  const client = asksForTask(message.params)
-    ? taskSink(sink, route.server, ['result', 'task', 'taskId'])
-    : sink;
-  relayRenamed(exchange, route, ['params', 'name'], name, client, route.key);
+  const isTask = asksForTask(message.params);
+  const client = isTask ? taskSink(sink, route.server, ['result', 'task', 'taskId']) : sink;
+  // A task would be made twice.
+  const isRepeatable = !isTask && saysRepeatable(route);
+  relayRenamed(exchange, route, ['params', 'name'], name, { client, tool: route.key, isRepeatable });
+}
+
+/** Whether the tool says that it changes nothing, or nothing more when it is called once more (2025-11-25, ToolAnnotations). */
+function saysRepeatable({ listed }: Route): boolean {
+  const annotations = own(listed.entry, 'annotations');
+  if (!isObject(annotations)) return false;
+  return own(annotations, 'readOnlyHint') === true || own(annotations, 'idempotentHint') === true;
 }
 
 /** `exec_tool` becomes the call it stands for, with its id, its progress and all that the tool may ask. */
@@ -31,8 +46,8 @@ function execTool(exchange: Exchange, snapshot: Snapshot): void {
     exchange.ended('tool_error');
     return exchange.sink.answer(resultText(message.id, JSON.stringify(toolError(found.message))));
   }
-  const { key, server: target } = found;
-  const renamed = replaceAt(message, ['params', 'name'], JSON.stringify(key));
+  const { key: tool, server: target } = found;
+  const renamed = replaceAt(message, ['params', 'name'], JSON.stringify(tool));
   const args = execArguments(message.text);
   const text =
     renamed === undefined || args === undefined
@@ -40,7 +55,10 @@ function execTool(exchange: Exchange, snapshot: Snapshot): void {
       : replaceAt({ text: renamed }, ['params', 'arguments'], args);
   if (text === undefined)
     throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
-  relay(exchange, target, text, exchange.sink, key);
+  relay(exchange, target, text, {
+    tool,
+    isRepeatable: !asksForTask(message.params) && saysRepeatable(found),
+  });
 }
 
 /** What is to be called; or what is wrong with the arguments, which is for the model to read, as with the other built-in tools. */

@@ -36,7 +36,7 @@ export function parseEventId(value: string): EventPlace | undefined {
  * The name of a request's stream. It says which node runs the request and which request it is, so any node that the
  * client comes back to knows whom to ask, and what to answer where nobody is left to ask.
  */
-export function requestStreamId(count: number, requestId: Id, nodeId: string): string {
+export function requestStreamId(count: number, requestId: Id | null, nodeId: string): string {
   const id = JSON.stringify(requestId);
   return `r${count}.${id.length > LONGEST_ID ? '' : Buffer.from(id).toString('base64url')}.${nodeId}`;
 }

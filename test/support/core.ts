@@ -96,6 +96,8 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
     deadlines: { idleMs: 60_000, totalMs: 600_000 },
     ownDeadlines: { idleMs: 5000, totalMs: 5000 },
     maxJsonDepth: 128,
+    running: undefined,
+    journal: coordination.calls,
     tellLinked: () => {},
     cancelElsewhere: (_session, key) => elsewhere.push(key),
   });

@@ -1,19 +1,6 @@
-import {
-  type CallChanges,
-  type CallJournal,
-  MAX_SESSION_CALLS,
-  type NotedCall,
-  type Succession,
-} from '../call-journal.ts';
+import { type CallChanges, type CallJournal, MAX_SESSION_CALLS, type Succession } from '../call-journal.ts';
 import type { MemoryHub } from './hub.ts';
-
-/** What is left of the calls of one session. */
-export interface CallRecords {
-  readonly noted: Map<string, NotedCall>;
-  readonly successors: Map<string, string>;
-  /** Milliseconds since the epoch. */
-  expiresAt: number;
-}
+import { type CallRecords, noCalls } from './session-record.ts';
 
 export class MemoryCallJournal implements CallJournal {
   readonly #hub: MemoryHub;
@@ -60,10 +47,6 @@ export class MemoryCallJournal implements CallJournal {
     if (session !== undefined && session.calls.expiresAt <= Date.now()) session.calls = noCalls();
     return session?.calls;
   }
-}
-
-export function noCalls(): CallRecords {
-  return { noted: new Map(), successors: new Map(), expiresAt: Number.POSITIVE_INFINITY };
 }
 
 function size({ noted, successors }: CallRecords): number {

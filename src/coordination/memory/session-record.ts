@@ -1,5 +1,5 @@
+import type { NotedCall } from '../call-journal.ts';
 import type { StoredLink, StoredSession } from '../session-store.ts';
-import type { CallRecords } from './call-journal.ts';
 
 interface KeptEvent {
   readonly sequence: number;
@@ -27,4 +27,16 @@ export interface SessionRecord {
   delivered: number;
   bytes: number;
   holder: string | undefined;
+}
+
+/** What is left of the calls of one session. */
+export interface CallRecords {
+  readonly noted: Map<string, NotedCall>;
+  readonly successors: Map<string, string>;
+  /** Milliseconds since the epoch. */
+  expiresAt: number;
+}
+
+export function noCalls(): CallRecords {
+  return { noted: new Map(), successors: new Map(), expiresAt: Number.POSITIVE_INFINITY };
 }

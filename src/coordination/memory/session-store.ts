@@ -5,9 +5,8 @@ import type {
   StoredLink,
   StoredSession,
 } from '../session-store.ts';
-import { noCalls } from './call-journal.ts';
 import type { MemoryHub } from './hub.ts';
-import type { SessionRecord } from './session-record.ts';
+import { noCalls, type SessionRecord } from './session-record.ts';
 
 export class MemorySessionStore implements SessionStore {
   readonly #hub: MemoryHub;

@@ -1,0 +1,76 @@
+import { longestDeadlines } from '../downstream/call-deadlines.ts';
+import type { AnswerSink, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
+import type { Id } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import type { Outcome } from '../telemetry/types.ts';
+import type { Conversation } from './conversation.ts';
+import type { RouterOptions } from './exchange.ts';
+import { RelaySink } from './relay-sink.ts';
+
+export interface ResumedCallOptions {
+  readonly conversation: Conversation;
+  readonly server: DownstreamServer;
+  readonly link: DownstreamLink;
+  /** Of the request. */
+  readonly id: Id;
+  /** Where the server's stream stood. */
+  readonly at: string;
+  /** As far as the client has been told. */
+  readonly progress: number | undefined;
+  readonly client: AnswerSink;
+  readonly options: RouterOptions;
+  /** The server does not go on with it, and nothing of an answer has gone out. */
+  readonly onRefused: (error: GatewayError) => void;
+  readonly onEnd: () => void;
+}
+
+/** The rest of an answer that a server gives to another node than the one that sent the request. */
+export class ResumedCall {
+  readonly #options: ResumedCallOptions;
+  readonly #key: string;
+  readonly #startedAt = performance.now();
+  #cancelRequest: ((reason: GatewayError) => void) | undefined;
+
+  constructor(options: ResumedCallOptions) {
+    this.#options = options;
+    this.#key = JSON.stringify(options.id);
+  }
+
+  run(): void {
+    const { conversation, server, link, id, at, client, progress, options } = this.#options;
+    if (link.resume === undefined || conversation.session.inFlight.has(this.#key)) {
+      return this.#options.onRefused(new GatewayError(Code.Unavailable, 'The answer cannot be resumed'));
+    }
+    conversation.session.inFlight.set(this.#key, this);
+    const sink = new RelaySink(client, {
+      conversation,
+      server,
+      isShared: true,
+      repeats: { progress },
+      again: (error) => this.#refused(error),
+      onEnd: (outcome) => {
+        this.#ended(outcome);
+        this.#options.onEnd();
+      },
+    });
+    this.#cancelRequest = link.resume(id, at, sink, longestDeadlines(options.deadlines, server));
+  }
+
+  cancel(reason = new GatewayError(Code.Cancelled, 'Cancelled by the client')): void {
+    this.#cancelRequest?.(reason);
+  }
+
+  #refused(error: GatewayError): boolean {
+    if (error.code === Code.Cancelled) return false;
+    this.#ended('error');
+    this.#options.onRefused(error);
+    return true;
+  }
+
+  #ended(outcome: Outcome): void {
+    const { conversation, server, options } = this.#options;
+    conversation.session.inFlight.delete(this.#key);
+    conversation.session.lastUsed = Date.now();
+    options.metrics.downstream(server.name, outcome, (performance.now() - this.#startedAt) / 1000);
+  }
+}
