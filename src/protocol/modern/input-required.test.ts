@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
+import { isInputRequiredResult } from '@modelcontextprotocol/server';
 import fc from 'fast-check';
 import { jsonValue, keyContent } from '../../../test/support/json-text.ts';
 import { parseMessage, resultText } from '../envelope.ts';
@@ -44,7 +45,7 @@ test('what is asked for is what a client reads', () => {
       const text = inputRequiredResult(requests, state, serverInfo);
       assert.deepEqual(readInputRequired(resultText(1, text)), { requests, requestState: state });
       const result = JSON.parse(text);
-      assert.equal(result.resultType, 'input_required');
+      assert.ok(isInputRequiredResult(result));
       assert.deepEqual(result._meta, { [MetaKey.ServerInfo]: { name: 'dragon', version: '1' } });
     }),
   );
