@@ -1,10 +1,12 @@
 import type { HttpTarget } from '../db/server-record.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
+import { Eras } from './eras.ts';
 import type { ClientIdentity } from './handshake.ts';
 import { HttpClient } from './http-client.ts';
 import { PostRefused } from './http-errors.ts';
 import { HttpLink, type HttpLinkOptions } from './http-link.ts';
+import type { ModernConnector, ModernLink } from './modern-port.ts';
 import type { Connector, DownstreamLink, DownstreamServer, OpenOptions } from './port.ts';
 import { Reaper } from './reaper.ts';
 import { SseLink } from './sse-link.ts';
@@ -27,10 +29,14 @@ export interface ConnectorOptions {
 export const STDIO_OFF =
   'Servers that are processes are switched off on this gateway (DRAGON_STDIO); an operator has to allow them';
 
+/** A server of the legacy era need not answer what it does not know, and is not waited for long, in milliseconds. */
+const ERA_PATIENCE_MS = 3000;
+
 /** Picks the transport of a server and keeps what links share: connection pools and processes. */
-export class TransportConnector implements Connector {
+export class TransportConnector implements Connector, ModernConnector {
   readonly #options: ConnectorOptions;
   readonly #client: HttpClient;
+  readonly #eras: Eras;
   readonly #reaper = new Reaper();
   /** Those that this connector has opened by itself, by server id, then by what the client can do. */
   readonly #processes = new Map<string, Map<string, StdioServer>>();
@@ -45,6 +51,13 @@ export class TransportConnector implements Connector {
     this.#client = new HttpClient({
       connectTimeoutMs: options.connectTimeoutMs,
       maxMessageBytes: options.maxMessageBytes,
+    });
+    const { handshakeTimeoutMs, identity } = options;
+    const patience = Math.min(handshakeTimeoutMs, ERA_PATIENCE_MS);
+    this.#eras = new Eras({
+      client: this.#client,
+      identity,
+      deadlines: { idleMs: patience, totalMs: patience },
     });
   }
 
@@ -92,7 +105,12 @@ export class TransportConnector implements Connector {
     return this.#stdioServer(server, options.clientCapabilities).attach(options.listener);
   }
 
+  modern(server: DownstreamServer): ModernLink | undefined | Promise<ModernLink | undefined> {
+    return server.target.kind === 'http' ? this.#eras.of(server, server.target) : undefined;
+  }
+
   async drop(serverId: string): Promise<void> {
+    this.#eras.forget(serverId);
     this.#older.delete(serverId);
     const servers = this.#processes.get(serverId);
     this.#processes.delete(serverId);
