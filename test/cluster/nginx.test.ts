@@ -8,6 +8,7 @@ import { Gateway } from '../support/gateway.ts';
 import { findNginx, startNginx } from '../support/nginx.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { textOf } from '../support/rpc.ts';
+import { until } from '../support/wait.ts';
 
 const nginx = await findNginx();
 const skip = nginx === undefined && 'nginx is not installed';
@@ -64,6 +65,53 @@ describe('deploy/nginx/nginx.conf', { skip }, () => {
     );
     nodes[1]!.stop();
     for (let i = 0; i < 6; i++) assert.match((await ask(mcpUrl)).text, /^[ac]$/);
+  });
+
+  it('gives what a stopping node gives back to another, and soon leaves that node alone', async (t) => {
+    const given: string[] = [];
+    const isStopping = new Set<string>();
+    const node =
+      (name: string): RequestListener =>
+      (request, response) => {
+        let body = '';
+        request.on('data', (chunk) => {
+          body += chunk;
+        });
+        request.on('end', () => {
+          if (request.url === '/readyz') {
+            response.writeHead(isStopping.has(name) ? 503 : 200).end();
+          } else if (isStopping.has(name) && request.headers['dragon-elsewhere'] !== undefined) {
+            given.push(name);
+            response.writeHead(503, { 'x-accel-redirect': '@elsewhere' }).end();
+          } else {
+            response.end(`${name} ${request.method} ${body}`);
+          }
+        });
+      };
+    const nodes = await Promise.all(['a', 'b', 'c'].map((name) => serve(t, node(name))));
+    const { mcpUrl } = await inFront(
+      t,
+      nodes.map(({ address }) => address),
+    );
+    isStopping.add('a');
+    // Until the node that stops has been found out, a third of all requests goes there first.
+    await until(
+      async () => {
+        const before = given.length;
+        for (let i = 0; i < 6; i++) {
+          const { status, text } = await ask(mcpUrl, { method: 'POST', body: `call ${i}` });
+          assert.deepEqual([status, text.slice(1)], [200, ` POST call ${i}`]);
+        }
+        return before > 0 && given.length === before;
+      },
+      { what: 'nginx to leave the node alone' },
+    );
+    // A client cannot say that it can do without an answer; and where all stop, they serve as long as they can.
+    for (const name of ['b', 'c']) isStopping.add(name);
+    const headers = { 'dragon-elsewhere': '1' };
+    const { status, text } = await ask(mcpUrl, { method: 'POST', body: 'last', headers });
+    assert.deepEqual([status, text.slice(1)], [200, ' POST last']);
+    assert.ok((await ask(new URL('/readyz', mcpUrl).href, {})).status >= 500);
   });
 
   it('does not send a call twice', async (t) => {
