@@ -6,6 +6,7 @@ import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { z } from 'zod';
 import type { CatalogBody } from '../coordination/catalog-store.ts';
 import { LineSplitter } from '../downstream/lines.ts';
+import { isObject } from '../protocol/envelope.ts';
 import type { Span } from '../protocol/json-text.ts';
 import type { ListedEntry, RawEntry, ServerCatalog } from './types.ts';
 
@@ -122,7 +123,10 @@ class UnpackedEntry implements ListedEntry {
   }
 
   get entry(): RawEntry {
-    this.#entry ??= Json.parse(JSON.parse(this.text));
-    return this.#entry;
+    if (this.#entry !== undefined) return this.#entry;
+    const entry: unknown = JSON.parse(this.text);
+    if (!isObject(entry)) throw new TypeError('an entry that is no object');
+    this.#entry = entry;
+    return entry;
   }
 }

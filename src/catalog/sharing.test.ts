@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { away, type CatalogNode, startCatalogNodes } from '../../test/support/catalog-nodes.ts';
-import { fakeServer } from '../../test/support/fakes.ts';
+import { fakeServer, OWNER } from '../../test/support/fakes.ts';
 import { until } from '../../test/support/wait.ts';
+import { MemoryCatalogStore } from '../coordination/memory/catalog-store.ts';
+import { MemoryLeases } from '../coordination/memory/leases.ts';
+import { scopeOf } from './kind.ts';
 
 type Entry = ReturnType<CatalogNode['entry']>;
 
 /** An entry for the same server on each of three nodes, the first of which watches. */
-async function start(t: TestContext, ttlMs?: number) {
-  const cluster = await startCatalogNodes(t, 3, ttlMs);
+async function start(t: TestContext, options?: Parameters<typeof startCatalogNodes>[2]) {
+  const cluster = await startCatalogNodes(t, 3, options);
   const entries = cluster.nodes.map((node) => node.entry());
   await entries[0]!.ready();
   await Promise.all(entries.map((entry) => entry.ready()));
@@ -64,7 +67,7 @@ describe('a server that several nodes need', { concurrency: true }, () => {
   });
 
   test('is watched by another node when the one that did is killed', async (t) => {
-    const { server, nodes, entries } = await start(t);
+    const { server, nodes, entries } = await start(t, { leaseTtlMs: 2500 });
     nodes[0]!.kill();
     await until(() => server.open.length === 1, { what: 'another node to watch' });
     server.change('a', 'b');
@@ -74,7 +77,7 @@ describe('a server that several nodes need', { concurrency: true }, () => {
   });
 
   test('is asked by another node when the one that asks first is killed meanwhile', async (t) => {
-    const { server, nodes } = await startCatalogNodes(t, 3);
+    const { server, nodes } = await startCatalogNodes(t, 3, { leaseTtlMs: 2500 });
     const never = Promise.withResolvers<void>();
     t.after(() => never.resolve());
     server.gate = never.promise;
@@ -149,7 +152,7 @@ describe('a server that several nodes need', { concurrency: true }, () => {
   });
 
   test('is asked anew all the same where the node that watched has been killed', async (t) => {
-    const { server, nodes, entries } = await start(t);
+    const { server, nodes, entries } = await start(t, { leaseTtlMs: 2500 });
     nodes[0]!.kill();
     server.tools = ['a', 'b'];
     await Promise.all(entries.slice(1).map((entry) => entry.refresh()));
@@ -186,7 +189,7 @@ describe('a server that several nodes need', { concurrency: true }, () => {
   });
 
   test('is asked again when its lists have had their time, by the node that watches', async (t) => {
-    const { server, nodes, entries } = await start(t, 1000);
+    const { server, nodes, entries } = await start(t, { ttlMs: 1000 });
     await until(() => Date.now() - entries[0]!.checkedAt!.getTime() > 1000 || server.fetches > 1, {
       what: 'their time to be over',
     });
@@ -205,6 +208,32 @@ describe('a server that several nodes need', { concurrency: true }, () => {
     nodes[2]!.back();
     await allHave(entries, 'a b');
   });
+});
+
+describe('a catalog that a node cannot read', { concurrency: true }, () => {
+  for (const [what, body] of [
+    ['since it is too large to be shared', 'private'],
+    ['since it is damaged', { digest: 'x', bytes: Buffer.from('damaged') }],
+  ] as const) {
+    test(`${what}: the node asks the server for itself, until it can`, async (t) => {
+      const { hub, server, nodes } = await startCatalogNodes(t, 2);
+      const watching = nodes[0]!.entry();
+      await watching.ready();
+      const key = { serverId: 'files', revision: 1, scope: scopeOf(OWNER, {}) };
+      const store = new MemoryCatalogStore(hub);
+      await until(() => store.lastCheck('files'), { what: 'the catalog to be stored' });
+      const lease = await new MemoryLeases(hub).holder(`watch:files:1:${key.scope}`);
+      const check = { checkedAt: Date.now() };
+      await store.write(key, { token: lease!.token, check, capabilities: {}, body }, 60_000);
+      const other = nodes[1]!.entry();
+      await other.ready();
+      assert.equal(other.names(), 'a');
+      assert.equal(server.open.length, 2);
+      server.change('b');
+      await allHave([watching, other], 'b');
+      await until(() => server.open.length === 1, { what: 'one node to watch' });
+    });
+  }
 });
 
 describe('while the store is away', { concurrency: true }, () => {
@@ -248,7 +277,7 @@ describe('while the store is away', { concurrency: true }, () => {
   });
 
   test('the lists of a node that nobody can be asked about are renewed when they are old', async (t) => {
-    const { server, nodes, entries } = await start(t, 1000);
+    const { server, nodes, entries } = await start(t, { ttlMs: 1000 });
     nodes[1]!.isAway = true;
     server.tools = ['b'];
     await allHave(entries, 'b');

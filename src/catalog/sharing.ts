@@ -17,7 +17,12 @@ export interface SharingOptions {
   readonly members: Members;
   readonly store: CatalogStore;
   readonly logger: Logger;
+  /** Milliseconds for which a watcher is not renewed before another node takes over. Default: 2.5 s. */
+  readonly leaseTtlMs?: number;
 }
+
+/** Renewed each second: with one renewal lost nothing moves, and a node that dies is followed within three. */
+const LEASE_TTL_MS = 2500;
 
 /** Between two looks at leases and members. */
 const TICK_MS = 500;
@@ -62,10 +67,11 @@ export class CatalogSharing {
 
   constructor(options: SharingOptions) {
     this.#options = options;
-    const { bus, leases, logger } = options;
+    const { bus, leases, logger, leaseTtlMs = LEASE_TTL_MS } = options;
     this.#context = {
       nodeId: bus.nodeId,
       leases,
+      leaseTtlMs,
       logger,
       isAlive: (nodeId) => this.#alive.has(nodeId),
       written: (id, version) => this.#tellAll({ kind: WRITTEN, id, version }),

@@ -5,6 +5,8 @@ import type { Logger } from '../telemetry/types.ts';
 export interface WatchContext {
   readonly nodeId: string;
   readonly leases: Leases;
+  /** Milliseconds for which a watcher is not renewed before another node takes over. */
+  readonly leaseTtlMs: number;
   readonly logger: Logger;
   /** Whether a node is there, as far as is known. */
   isAlive(nodeId: string): boolean;

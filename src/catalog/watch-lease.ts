@@ -3,8 +3,6 @@ import type { SharedRecord } from './shared-record.ts';
 import { leaseOf, type WatchContext } from './watch-context.ts';
 import type { CatalogState } from './watcher.ts';
 
-/** Renewed each second: with one renewal lost nothing moves, and a node that dies is followed within three. */
-const LEASE_TTL_MS = 2500;
 const RENEW_MS = 1000;
 
 /** Between two notes to the store that the catalog is still in use. */
@@ -45,9 +43,9 @@ export class WatchLease {
 
   /** Takes the lease, or says who has it. Rejects with Unavailable while the store is away. */
   async acquire(): Promise<Lease> {
-    const { leases, nodeId } = this.#context;
+    const { leases, nodeId, leaseTtlMs } = this.#context;
     const startedAt = Date.now();
-    const lease = await leases.acquire(leaseOf(this.#id), nodeId, LEASE_TTL_MS);
+    const lease = await leases.acquire(leaseOf(this.#id), nodeId, leaseTtlMs);
     if (lease.owner !== nodeId) this.#drop();
     else {
       if (this.#lease?.token !== lease.token) this.#keptAt = startedAt;
@@ -69,7 +67,8 @@ export class WatchLease {
     if (lease === undefined || this.#renewing || now - this.#renewedAt < RENEW_MS) return;
     this.#renewing = true;
     try {
-      if (await this.#context.leases.renew(leaseOf(this.#id), lease, LEASE_TTL_MS)) await this.#renewed(now);
+      const { leases, leaseTtlMs } = this.#context;
+      if (await leases.renew(leaseOf(this.#id), lease, leaseTtlMs)) await this.#renewed(now);
       else if (this.#lease === lease) {
         this.#drop();
         this.#onLost();

@@ -12,7 +12,8 @@ import type { ServerRecord, ServerRepository } from '../../src/db/server-record.
 import type { DownstreamServer } from '../../src/downstream/port.ts';
 import { parseMessage } from '../../src/protocol/envelope.ts';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
-import { FakeConnector, FakeLink, fakeRecord, fakeServer, listing, OWNER, recordingLogger } from './fakes.ts';
+import { LONG_MS } from './coordination.ts';
+import { FakeConnector, FakeLink, fakeRecord, fakeServer, listing, recordingLogger } from './fakes.ts';
 
 const LIST_CHANGED = parseMessage('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}', 64);
 
@@ -56,13 +57,20 @@ export class SharedServer {
   }
 }
 
+interface NodesOptions {
+  /** Of a catalog. Default: longer than a test takes. */
+  readonly ttlMs?: number;
+  /** For those that kill nodes; default: so long that a slow machine moves nothing. */
+  readonly leaseTtlMs?: number;
+}
+
 /** A node with catalogs and nothing else, whose store and bus can be taken away. */
 export class CatalogNode {
   readonly id: string;
   readonly sharing: CatalogSharing;
   readonly connector: FakeConnector;
   readonly logger = recordingLogger();
-  readonly ttlMs: number;
+  readonly options: NodesOptions;
   isKilled = false;
   /** The store answers nothing and the bus carries nothing. */
   isAway = false;
@@ -71,9 +79,9 @@ export class CatalogNode {
   readonly #heartbeat: Heartbeat;
   readonly #closing: (() => Promise<void>)[] = [];
 
-  constructor(id: string, hub: MemoryHub, server: SharedServer, ttlMs: number) {
+  constructor(id: string, hub: MemoryHub, server: SharedServer, options: NodesOptions) {
     this.id = id;
-    this.ttlMs = ttlMs;
+    this.options = options;
     this.connector = server.connector(this);
     const coordination = createMemoryCoordination({ nodeId: id, hub });
     const { leases, members, catalogs } = coordination;
@@ -116,6 +124,7 @@ export class CatalogNode {
       members: guardedMembers,
       store,
       logger: this.logger,
+      leaseTtlMs: options.leaseTtlMs ?? LONG_MS,
     });
   }
 
@@ -173,7 +182,8 @@ export class CatalogNode {
   }
 
   get #options() {
-    const { connector, logger, sharing, ttlMs } = this;
+    const { connector, logger, sharing } = this;
+    const ttlMs = this.options.ttlMs ?? LONG_MS;
     return { connector, logger, sharing, ttlMs, listTimeoutMs: 5000 };
   }
 
@@ -186,18 +196,16 @@ export class CatalogNode {
 }
 
 /** Nodes of one cluster in this process, and a server that they share. They close with the test. */
-export async function startCatalogNodes(t: TestContext, count: number, ttlMs = 600_000) {
+export async function startCatalogNodes(t: TestContext, count: number, options: NodesOptions = {}) {
   const hub = new MemoryHub();
   const server = new SharedServer();
-  const nodes = Array.from({ length: count }, (_, n) => new CatalogNode(`n${n}`, hub, server, ttlMs));
+  const nodes = Array.from({ length: count }, (_, n) => new CatalogNode(`n${n}`, hub, server, options));
   await Promise.all(nodes.map((node) => node.start()));
   t.after(() => Promise.all(nodes.map((node) => node.close())));
   return { hub, server, nodes };
 }
 
 export const away = () => new GatewayError(Code.DownstreamUnavailable, 'Server "files" is away');
-
-export { OWNER };
 
 function member(id: string): Member {
   const started = new Date(0).toISOString();
