@@ -6,34 +6,27 @@ import { HttpReader } from './http-reader.ts';
 
 const VERSION = '2025-06-18';
 
-/** A connection with one request under way at a time. */
+/** Servers close connections that are silent for long. This is shorter than they wait, in milliseconds. */
+const IDLE_MS = 30_000;
+
+/** A connection with one request under way at a time; opened anew where it was long silent. */
 class Connection {
   readonly #url: URL;
-  readonly #socket: Socket;
-  readonly #reader = new HttpReader();
+  #socket: Socket | undefined;
   #answered: PromiseWithResolvers<ReadResponse> | undefined;
+  #usedAt = 0;
 
-  private constructor(url: URL, socket: Socket) {
+  constructor(url: URL) {
     this.#url = url;
-    this.#socket = socket;
-    socket.setNoDelay(true).on('data', (chunk: Buffer) => {
-      const response = this.#reader.push(chunk);
-      if (response !== undefined) this.#answered?.resolve(response);
-    });
-    socket.on('error', (error) => this.#answered?.reject(error));
-    socket.on('close', () => this.#answered?.reject(new Error('The connection was closed')));
   }
 
-  static async open(url: URL): Promise<Connection> {
-    const socket = connect(Number(url.port), url.hostname);
-    await once(socket, 'connect');
-    return new Connection(url, socket);
-  }
-
-  send(method: string, headers: string, body: string): Promise<ReadResponse> {
+  async send(method: string, headers: string, body: string): Promise<ReadResponse> {
     const { host, pathname } = this.#url;
+    const now = performance.now();
+    if (this.#socket === undefined || now - this.#usedAt > IDLE_MS) await this.#open();
+    this.#usedAt = now;
     this.#answered = Promise.withResolvers();
-    this.#socket.write(
+    this.#socket?.write(
       `${method} ${pathname} HTTP/1.1\r\nHost: ${host}\r\n${headers}Content-Type: application/json\r\n` +
         `Accept: application/json, text/event-stream\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     );
@@ -42,7 +35,27 @@ class Connection {
 
   close(): void {
     this.#answered = undefined;
-    this.#socket.destroy();
+    this.#socket?.destroy();
+  }
+
+  async #open(): Promise<void> {
+    this.close();
+    const socket = connect(Number(this.#url.port), this.#url.hostname).setNoDelay(true);
+    await once(socket, 'connect');
+    this.#socket = socket;
+    const reader = new HttpReader();
+    socket.on('data', (chunk: Buffer) => {
+      const response = reader.push(chunk);
+      if (response !== undefined) this.#answered?.resolve(response);
+    });
+    socket.on('error', (error) => this.#lost(socket, error));
+    socket.on('close', () => this.#lost(socket, new Error('The connection was closed')));
+  }
+
+  #lost(socket: Socket, error: Error): void {
+    if (socket !== this.#socket) return;
+    this.#socket = undefined;
+    this.#answered?.reject(error);
   }
 }
 
@@ -61,12 +74,16 @@ export class Client {
     this.#text = 'x'.repeat(payloadBytes);
   }
 
-  /** Opens a connection to each address, all of this machine, and initializes a session. */
+  /** Initializes a session at the first of some addresses, which are all of this machine. */
   static async open(urls: readonly URL[], tool: string, payloadBytes: number): Promise<Client> {
     if (!urls.every(({ hostname }) => hostname.startsWith('127.'))) {
       throw new Error('Only servers on this machine are put under load');
     }
-    const client = new Client(await Promise.all(urls.map(Connection.open)), tool, payloadBytes);
+    const client = new Client(
+      urls.map((url) => new Connection(url)),
+      tool,
+      payloadBytes,
+    );
     await client.#initialize();
     return client;
   }

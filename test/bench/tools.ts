@@ -34,23 +34,39 @@ export interface Pinning {
 
 /** The tools in C where they and a compiler are at hand, compiled into `folder`; else those in this folder. */
 export async function findTools(folder: string): Promise<Tools> {
-  const source = process.env['DRAGON_LOADTEST_DIR'] ?? join(ROOT, '..', 'shared', 'loadtest');
-  const names = ['loadgen', 'downstream'];
-  if (names.every((name) => existsSync(join(source, `${name}.c`))) && (await works('gcc', ['--version']))) {
-    for (const name of names) await run('gcc', ['-O2', '-o', join(folder, name), join(source, `${name}.c`)]);
+  if (await compile(folder, ['loadgen', 'downstream'])) {
     return {
       description: 'load generator and downstream in C',
       load: [join(folder, 'loadgen'), '--mode', 'call'],
-      downstream: (port) => [join(folder, 'downstream'), String(port), '10', 'json'],
+      downstream: inC(folder),
     };
   }
   const load = fileURLToPath(new URL('./load.ts', import.meta.url));
-  const downstream = fileURLToPath(new URL('./downstream.ts', import.meta.url));
   return {
     description: 'load generator and downstream on Node (slower than what they measure may be)',
     load: [process.execPath, load],
-    downstream: () => [process.execPath, downstream],
+    downstream: onNode,
   };
+}
+
+/** The downstream alone, as above. */
+export async function findDownstream(folder: string): Promise<Pick<Tools, 'description' | 'downstream'>> {
+  return (await compile(folder, ['downstream']))
+    ? { description: 'downstream in C', downstream: inC(folder) }
+    : { description: 'downstream on Node', downstream: onNode };
+}
+
+const inC = (folder: string) => (port: number) => [join(folder, 'downstream'), String(port), '10', 'json'];
+
+const onNode = () => [process.execPath, fileURLToPath(new URL('./downstream.ts', import.meta.url))];
+
+/** Whether that is possible here. */
+async function compile(folder: string, names: readonly string[]): Promise<boolean> {
+  const source = process.env['DRAGON_LOADTEST_DIR'] ?? join(ROOT, '..', 'shared', 'loadtest');
+  if (!names.every((name) => existsSync(join(source, `${name}.c`)))) return false;
+  if (!(await works('gcc', ['--version']))) return false;
+  for (const name of names) await run('gcc', ['-O2', '-o', join(folder, name), join(source, `${name}.c`)]);
+  return true;
 }
 
 /** Core 0 for what is measured and core 1 for the rest, where the system can do that. */

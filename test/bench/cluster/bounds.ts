@@ -1,6 +1,7 @@
+import { type CallsRound, LOADS } from './calls.ts';
+import type { Way } from './case.ts';
 import type { ForwardingRound, MessageCost } from './forwarding.ts';
 import { ratios, type Spread } from './statistics.ts';
-import type { TurnsRound, Way } from './turns.ts';
 
 /** How much more a message may cost in a larger cluster than in the smallest: as good as nothing, and noise. */
 const FORWARDING_LIMIT = 1.2;
@@ -30,6 +31,8 @@ const COSTS: Readonly<Record<string, (cost: MessageCost) => number>> = {
   'latency (p50)': ({ p50 }) => p50,
 };
 
+const LOAD_NAMES = { steady: 'steady load', full: 'full load' } as const;
+
 export function forwardingBounds(rounds: readonly ForwardingRound[]): Bound[] {
   const sizes = rounds[0]!.samples.map(({ size }) => size);
   const [smallest, ...larger] = sizes.keys();
@@ -47,22 +50,25 @@ export function forwardingBounds(rounds: readonly ForwardingRound[]): Bound[] {
   );
 }
 
-export function turnsBounds(rounds: readonly TurnsRound[]): Bound[] {
-  const cpuOf = (nodes: number, way: Way) =>
-    rounds.map(
-      ({ samples }) => samples.find((sample) => sample.nodes === nodes && sample.way === way)?.cpuMs,
-    );
+export function callsBounds(rounds: readonly CallsRound[]): Bound[] {
   const counts = new Set(rounds[0]!.samples.map(({ nodes }) => nodes));
-  return [...counts]
-    .filter((nodes) => nodes > 1)
-    .map((nodes) => {
-      const [turns, sticky] = [known(cpuOf(nodes, 'round-robin')), known(cpuOf(nodes, 'sticky'))];
+  counts.delete(1);
+  return [...counts].flatMap((nodes) =>
+    LOADS.map((load) => {
+      const cpuOf = (way: Way) =>
+        known(
+          rounds.map(({ samples }) => {
+            return samples.find((sample) => sample.nodes === nodes && sample.way === way)?.[load].cpuMs;
+          }),
+        );
+      const [inTurn, sticky] = [cpuOf('round-robin'), cpuOf('sticky')];
       return {
-        what: `CPU time of a call, round-robin ÷ sticky, ${nodes} nodes`,
+        what: `CPU time of a call, to ${nodes} nodes in turn ÷ to one of them, ${LOAD_NAMES[load]}`,
         limit: ROUND_ROBIN_LIMIT,
-        ratio: turns && sticky && ratios(turns, sticky),
+        ratio: inTurn && sticky && ratios(inTurn, sticky),
       };
-    });
+    }),
+  );
 }
 
 /** Undefined where one is. */

@@ -1,65 +1,70 @@
-import { Client } from '../client.ts';
-import type { Tools } from '../tools.ts';
-import { machineCpu, processesCpu, redisCpu } from './cpu.ts';
-import { type RunningGateways, startGateways } from './gateways.ts';
+import { Case, minus, type Turn, type Way } from './case.ts';
+import { type Downstream, startGateways } from './gateways.ts';
+import { quietRounds } from './rounds.ts';
 import { type Latency, latencyOf } from './statistics.ts';
 
-export interface TurnsOptions {
-  readonly tools: Tools;
+export interface CallsOptions {
+  readonly downstream: Downstream;
   /** At most so many nodes are given calls. */
   readonly nodes: number;
   readonly rounds: number;
-  /** How often, within a round, each number of nodes and way has its turn. */
+  /** Made in addition where some are disturbed. */
+  readonly extraRounds: number;
+  /** Calls that each node is given at first, to have the code compiled. */
+  readonly warmUpCalls: number;
+  /** How often, within a round, each case has its turn at full load and its turn at a steady rate. */
   readonly turns: number;
   readonly turnMs: number;
-  /** Clients at a time, with a session and a call under way each. */
+  /** Calls a second at the steady rate. */
+  readonly rate: number;
+  /** Clients at a time, with a session and at most one call under way each. */
   readonly sessions: number;
   readonly payloadBytes: number;
   readonly log: (line: string) => void;
 }
 
-/** `sticky`: all requests of a session go to one node; `round-robin`: each goes to the next. */
-export type Way = 'sticky' | 'round-robin';
-
-export interface TurnsSample extends Latency {
-  readonly nodes: number;
-  readonly way: Way;
-  readonly callsPerSecond: number;
-  /** CPU milliseconds for one call, of these nodes and of Redis; undefined where it cannot be told. */
+/** Calls of one kind of load. */
+export interface CallsCost extends Latency {
+  readonly perSecond: number;
+  /** CPU milliseconds for one call, of the nodes that were called and of Redis; undefined where it cannot be told. */
   readonly cpuMs: number | undefined;
   /** What Redis has of it. */
   readonly redisMs: number;
 }
 
-export interface TurnsRound {
-  readonly samples: readonly TurnsSample[];
+/** Kinds of load. At full load, what a node gets to do depends on how busy the others keep the cores. */
+export const LOADS = ['steady', 'full'] as const;
+
+export interface CallsSample extends Readonly<Record<(typeof LOADS)[number], CallsCost>> {
+  readonly nodes: number;
+  readonly way: Way;
+}
+
+export interface CallsRound {
+  readonly samples: readonly CallsSample[];
   /** Share of a core that anything else on the machine took, where that can be told. */
   readonly otherCpu: number | undefined;
 }
 
-/** At first, to have the code compiled: so much longer than a turn. */
-const WARM_UP = 4;
-
 /**
- * Calls at 1 to `nodes` gateways of one cluster, both ways. The ways have short turns, one after the other and again, so
- * whatever disturbs the machine meets all of them; each has sessions of its own. Throws when a single call fails.
+ * Calls at 1 to `nodes` gateways of one cluster, both ways. These cases have short turns, one after the other and again,
+ * so whatever disturbs the machine meets all of them. Throws when a single call fails.
  */
-export async function measureTurns(options: TurnsOptions): Promise<TurnsRound[]> {
-  const { tools, nodes, rounds, log } = options;
-  const running = await startGateways(nodes, tools);
+export async function measureCalls(options: CallsOptions): Promise<CallsRound[]> {
+  const { downstream, nodes, rounds, extraRounds, log } = options;
+  const running = await startGateways(nodes, downstream);
   const cases: Case[] = [];
   try {
     for (const { count, way } of casesOf(nodes)) cases.push(await Case.open(running, count, way, options));
-    for (const each of cases) await each.turn(options.turnMs * WARM_UP);
-    const done: TurnsRound[] = [];
-    for (let number = 1; number <= rounds; number++) {
-      const measured = await round(cases, options);
-      done.push(measured);
-      const rates = measured.samples.map(({ nodes: count, way, callsPerSecond }) => {
-        return `${count} ${way} ${Math.round(callsPerSecond)}`;
+    await warmUp(cases, options);
+    const done = await quietRounds(rounds, extraRounds, async (number) => {
+      const round = await makeRound(cases, options);
+      const rates = round.samples.map(({ nodes: count, way, full }) => {
+        return `${count} ${way} ${Math.round(full.perSecond)}`;
       });
       log(`calls a second, round ${number}: ${rates.join('; ')}`);
-    }
+      return round;
+    });
     for (const each of cases) await each.end();
     return done;
   } finally {
@@ -68,139 +73,59 @@ export async function measureTurns(options: TurnsOptions): Promise<TurnsRound[]>
   }
 }
 
-/** One node is one way. */
+/** With one node, both ways are the same. */
 function casesOf(nodes: number): { count: number; way: Way }[] {
+  const ways = (count: number): Way[] => (count === 1 ? ['sticky'] : ['sticky', 'round-robin']);
   return Array.from({ length: nodes }, (_, index) => index + 1).flatMap((count) =>
-    count === 1
-      ? [{ count, way: 'sticky' }]
-      : [
-          { count, way: 'sticky' },
-          { count, way: 'round-robin' },
-        ],
+    ways(count).map((way) => ({ count, way })),
   );
 }
 
-async function round(cases: readonly Case[], { turns, turnMs }: TurnsOptions): Promise<TurnsRound> {
-  const results: Turn[][] = cases.map(() => []);
+/** Milliseconds after which it has to do, however few calls a busy machine has made. */
+const WARM_UP_MS = 15_000;
+
+/** In the last case all nodes have as much to do. */
+async function warmUp(cases: readonly Case[], { nodes, warmUpCalls, turnMs }: CallsOptions): Promise<void> {
+  for (const each of cases) await each.atFullLoad(turnMs);
+  const until = performance.now() + WARM_UP_MS;
+  for (let calls = 0; calls < warmUpCalls * nodes && performance.now() < until; ) {
+    calls += (await cases.at(-1)!.atFullLoad(turnMs)).latencies.length;
+  }
+}
+
+async function makeRound(cases: readonly Case[], { turns, turnMs, rate }: CallsOptions): Promise<CallsRound> {
+  const done = { steady: cases.map((): Turn[] => []), full: cases.map((): Turn[] => []) };
   for (let turn = 0; turn < turns; turn++) {
     for (let next = 0; next < cases.length; next++) {
       // Another one is the first each time: none gains by what comes before it.
       const place = (turn + next) % cases.length;
-      results[place]!.push(await cases[place]!.turn(turnMs));
+      done.steady[place]!.push(await cases[place]!.steadily(rate, turnMs));
+      done.full[place]!.push(await cases[place]!.atFullLoad(turnMs));
     }
   }
-  const all = results.flat();
-  const others = sum(all, ({ others: ms }) => ms);
+  const all = [...done.steady, ...done.full].flat();
+  const others = sum(all, (turn) => turn.others);
   return {
-    samples: cases.map(({ count, way }, place) => {
-      const own = results[place]!;
-      const latencies = own.flatMap((turn) => turn.latencies);
-      const nodesMs = sum(own, (turn) => turn.nodesMs);
-      const redisMs = sum(own, (turn) => turn.redisMs) ?? 0;
-      return {
-        ...latencyOf(latencies),
-        nodes: count,
-        way,
-        callsPerSecond: latencies.length / ((sum(own, ({ elapsed }) => elapsed) ?? 0) / 1000),
-        cpuMs: nodesMs === undefined ? undefined : (nodesMs + redisMs) / latencies.length,
-        redisMs: redisMs / latencies.length,
-      };
-    }),
+    samples: cases.map(({ count, way }, place) => ({
+      nodes: count,
+      way,
+      steady: costOf(done.steady[place]!),
+      full: costOf(done.full[place]!),
+    })),
     otherCpu: others === undefined ? undefined : others / (sum(all, ({ elapsed }) => elapsed) ?? 0),
   };
 }
 
-/** What was used in a turn, in milliseconds, and how long its calls took. */
-interface Turn {
-  readonly elapsed: number;
-  readonly nodesMs: number | undefined;
-  readonly redisMs: number;
-  readonly others: number | undefined;
-  readonly latencies: readonly number[];
-}
-
-/** A number of nodes and a way, with sessions of their own. */
-class Case {
-  readonly count: number;
-  readonly way: Way;
-  readonly #running: RunningGateways;
-  readonly #clients: readonly Client[];
-
-  private constructor(running: RunningGateways, count: number, way: Way, clients: readonly Client[]) {
-    this.count = count;
-    this.way = way;
-    this.#running = running;
-    this.#clients = clients;
-  }
-
-  static async open(
-    running: RunningGateways,
-    count: number,
-    way: Way,
-    { sessions, payloadBytes }: TurnsOptions,
-  ): Promise<Case> {
-    const urls = running.gateways.slice(0, count).map(({ mcpUrl }) => new URL(mcpUrl));
-    const clients = Array.from({ length: sessions }, (_, index) => {
-      // Whoever goes round begins at another node than the one before: all nodes have as much to do from the start.
-      const inTurn = urls.map((_, step) => urls[(index + step) % count]!);
-      return Client.open(way === 'sticky' ? inTurn.slice(0, 1) : inTurn, 'echo', payloadBytes);
-    });
-    return new Case(running, count, way, await Promise.all(clients));
-  }
-
-  /** Each client calls, one call after the other. What is counted begins and ends without a call under way. */
-  async turn(ms: number): Promise<Turn> {
-    const before = await this.#usage();
-    const until = before.at + ms;
-    const latencies: number[] = [];
-    const call = async (client: Client) => {
-      for (let now = performance.now(); now < until; ) {
-        const error = await client.call();
-        if (error !== undefined) throw new Error(`A call failed: ${error}`);
-        const done = performance.now();
-        latencies.push(done - now);
-        now = done;
-      }
-    };
-    await Promise.all(this.#clients.map(call));
-    const after = await this.#usage();
-    const redisMs = after.redis - before.redis;
-    return {
-      latencies,
-      redisMs,
-      elapsed: after.at - before.at,
-      nodesMs: minus(after.nodes, before.nodes),
-      others: minus(minus(after.machine, before.machine), minus(after.own, before.own), redisMs),
-    };
-  }
-
-  async end(): Promise<void> {
-    await Promise.all(this.#clients.map((client) => client.end()));
-  }
-
-  close(): void {
-    for (const client of this.#clients) client.close();
-  }
-
-  async #usage() {
-    const { gateways, redis, downstreamPid } = this.#running;
-    const pids = gateways.map((gateway) => gateway.process.pid!);
-    return {
-      redis: await redisCpu(redis),
-      at: performance.now(),
-      nodes: processesCpu(pids.slice(0, this.count)),
-      own: processesCpu([...pids, downstreamPid, process.pid]),
-      machine: machineCpu(),
-    };
-  }
-}
-
-/** Undefined where a part is. */
-function minus(from: number | undefined, ...parts: readonly (number | undefined)[]): number | undefined {
-  return parts.reduce(
-    (rest, part) => (rest === undefined || part === undefined ? undefined : rest - part),
-    from,
-  );
+function costOf(turns: readonly Turn[]): CallsCost {
+  const latencies = turns.flatMap((turn) => turn.latencies);
+  const nodesMs = sum(turns, (turn) => turn.nodesMs);
+  const redisMs = sum(turns, (turn) => turn.redisMs) ?? 0;
+  return {
+    ...latencyOf(latencies),
+    perSecond: latencies.length / ((sum(turns, ({ elapsed }) => elapsed) ?? 0) / 1000),
+    cpuMs: nodesMs === undefined ? undefined : (nodesMs + redisMs) / latencies.length,
+    redisMs: redisMs / latencies.length,
+  };
 }
 
 function sum(turns: readonly Turn[], of: (turn: Turn) => number | undefined): number | undefined {

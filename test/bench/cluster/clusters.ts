@@ -13,7 +13,7 @@ export interface SimulatedCluster {
   readonly session: string;
 }
 
-/** The processes of the nodes that say nothing. */
+/** The processes of the nodes that say nothing, at most. */
 const CROWDS = 2;
 
 /**
@@ -24,11 +24,16 @@ export class SimulatedClusters {
   readonly clusters: SimulatedCluster[] = [];
   readonly sender = new Worker();
   readonly receiver = new Worker();
-  readonly #crowds = Array.from({ length: CROWDS }, () => new Worker());
+  readonly #crowds: readonly Worker[];
   readonly #stops: (() => unknown)[] = [];
 
+  private constructor(sizes: readonly number[]) {
+    const length = Math.min(CROWDS, Math.max(...sizes) - 2);
+    this.#crowds = Array.from({ length }, () => new Worker());
+  }
+
   static async start(sizes: readonly number[]): Promise<SimulatedClusters> {
-    const started = new SimulatedClusters();
+    const started = new SimulatedClusters(sizes);
     try {
       for (const size of sizes) started.clusters.push(await started.#open(size));
       return started;
@@ -76,7 +81,10 @@ export class SimulatedClusters {
       this.sender.call('open', { url, nodes: nodes.slice(0, 1) }),
       this.receiver.call('open', { url, nodes: nodes.slice(1, 2) }),
       ...this.#crowds.map((worker, index) =>
-        worker.call('open', { url, nodes: crowd.filter((_, place) => place % CROWDS === index) }),
+        worker.call('open', {
+          url,
+          nodes: crowd.filter((_, place) => place % this.#crowds.length === index),
+        }),
       ),
     ]);
     await this.receiver.call('answer', { node: receiver });

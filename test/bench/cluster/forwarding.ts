@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type SimulatedCluster, SimulatedClusters } from './clusters.ts';
 import { machineCpu, processesCpu, redisCpu } from './cpu.ts';
+import { quietRounds } from './rounds.ts';
 import { type Latency, latencyOf } from './statistics.ts';
 
 export interface ForwardingOptions {
   /** Nodes of each cluster, at least two. */
   readonly sizes: readonly number[];
   readonly rounds: number;
+  /** Made in addition where some are disturbed. */
+  readonly extraRounds: number;
   /** How often, within a round, each cluster has its turn. */
   readonly turns: number;
   /** Of a turn with messages, of one with events, and of a pause. */
@@ -49,20 +52,19 @@ const WARM_UP = { count: 5000, faster: 5 };
  * message is lost.
  */
 export async function measureForwarding(options: ForwardingOptions): Promise<ForwardingRound[]> {
-  const { sizes, rounds, log } = options;
+  const { sizes, rounds, extraRounds, log } = options;
   const running = await SimulatedClusters.start(sizes);
   try {
     const bench = new Bench(running, options);
     await bench.warmUp();
-    const done: ForwardingRound[] = [];
-    for (let round = 1; round <= rounds; round++) {
-      const measured = await bench.round();
-      done.push(measured);
-      const costs = measured.samples.map(({ size, message, event }) => {
+    const done = await quietRounds(rounds, extraRounds, async (number) => {
+      const round = await bench.round();
+      const costs = round.samples.map(({ size, message, event }) => {
         return `${size} nodes: ${total(message)} µs of CPU a message, ${total(event)} an event`;
       });
-      log(`forwarding, round ${round}: ${costs.join('; ')}`);
-    }
+      log(`forwarding, round ${number}: ${costs.join('; ')}`);
+      return round;
+    });
     await running.close();
     return done;
   } finally {

@@ -7,6 +7,9 @@ import { startOwnRedis } from '../../support/redis.ts';
 import { until } from '../../support/wait.ts';
 import { freePort, startServer, type Tools } from '../tools.ts';
 
+/** Command line of the server behind them, on a port. */
+export type Downstream = Tools['downstream'];
+
 /** A real cluster with a cheap server behind it, and no balancer in front: only gateways are measured. */
 export interface RunningGateways {
   readonly gateways: readonly Gateway[];
@@ -17,7 +20,7 @@ export interface RunningGateways {
 }
 
 /** Starts so many gateways with one PostgreSQL and one Redis. Each knows the server's tool `echo`. */
-export async function startGateways(count: number, tools: Tools): Promise<RunningGateways> {
+export async function startGateways(count: number, downstream: Downstream): Promise<RunningGateways> {
   const stops: (() => unknown)[] = [];
   const stop = async () => {
     for (const each of stops.splice(0).reverse()) await each();
@@ -30,8 +33,8 @@ export async function startGateways(count: number, tools: Tools): Promise<Runnin
     const redis = new Redis(server.url);
     stops.push(() => redis.disconnect());
     const port = await freePort();
-    const downstream = await startServer(tools.downstream(port));
-    stops.push(() => downstream.process.kill());
+    const behind = await startServer(downstream(port));
+    stops.push(() => behind.process.kill());
     const env = {
       DATABASE_URL: postgres.url,
       REDIS_URL: server.url,
@@ -44,10 +47,10 @@ export async function startGateways(count: number, tools: Tools): Promise<Runnin
       stops.push(() => gateway.stop());
       gateways.push(gateway);
     }
-    const url = /http:\S+/.exec(downstream.line)?.[0] ?? `http://127.0.0.1:${port}/mcp`;
+    const url = /http:\S+/.exec(behind.line)?.[0] ?? `http://127.0.0.1:${port}/mcp`;
     await gateways[0]!.addServer({ name: 'bench', url, toolPrefix: '' });
     await Promise.all(gateways.map(hasTool));
-    return { gateways, redis, downstreamPid: downstream.process.pid!, stop };
+    return { gateways, redis, downstreamPid: behind.process.pid!, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -1,33 +1,33 @@
 import { cpus } from 'node:os';
 import { type Bound, held } from './bounds.ts';
+import type { CallsRound, CallsSample } from './calls.ts';
 import type { ForwardingRound, ForwardingSample } from './forwarding.ts';
+import { NOISE } from './rounds.ts';
 import { type Spread, spread } from './statistics.ts';
-import type { TurnsRound, TurnsSample } from './turns.ts';
 
 /** What was measured, and how. */
 export interface Results {
   readonly forwarding: readonly ForwardingRound[];
-  readonly turns: readonly TurnsRound[];
+  readonly calls: readonly CallsRound[];
   readonly bounds: readonly Bound[];
   readonly conditions: Conditions;
 }
 
-export interface Conditions {
+interface Conditions {
+  /** Messages and events a second, and calls. */
   readonly rate: number;
+  readonly callRate: number;
   readonly sessions: number;
   readonly payloadBytes: number;
   readonly rounds: number;
   /** Within a round, of each line of the tables. */
   readonly secondsForwarding: number;
-  readonly secondsTurns: number;
-  readonly tools: string;
+  readonly secondsCalls: number;
+  readonly downstream: string;
 }
 
-/** Above this share of a core, something else on the machine disturbed the measurement. */
-const NOISE = 0.1;
-
 /** The tables, as they are printed and as docs/performance-cluster.md has them. */
-export function tables({ forwarding, turns, bounds }: Results): string {
+export function tables({ forwarding, calls, bounds, conditions }: Results): string {
   return [
     table(
       [
@@ -66,32 +66,39 @@ export function tables({ forwarding, turns, bounds }: Results): string {
       [
         'nodes',
         'requests of a session',
-        'calls/s',
-        'CPU a call, nodes + Redis, ms',
+        `CPU a call at ${whole(conditions.callRate)}/s, ms`,
         'Redis of it, µs',
         'p50 / p99, ms',
+        'calls/s at full load',
+        'CPU a call, ms',
       ],
-      turns[0]!.samples.map(({ nodes, way }, place) => {
-        const of = (pick: (sample: TurnsSample) => number) =>
-          spread(turns.map(({ samples }) => pick(samples[place]!)));
+      calls[0]!.samples.map(({ nodes, way }, place) => {
+        const of = (pick: (sample: CallsSample) => number | undefined) => {
+          const numbers = calls
+            .map(({ samples }) => pick(samples[place]!))
+            .filter((number) => number !== undefined);
+          return numbers.length < calls.length ? undefined : spread(numbers);
+        };
         return [
           String(nodes),
           nodes === 1 ? 'to it' : way === 'sticky' ? 'to one node' : 'to each in turn',
           withSpread(
-            of(({ callsPerSecond }) => callsPerSecond),
-            0,
+            of(({ steady }) => steady.cpuMs),
+            3,
           ),
-          turns.some(({ samples }) => samples[place]!.cpuMs === undefined)
-            ? 'not measured'
-            : withSpread(
-                of(({ cpuMs }) => cpuMs ?? Number.NaN),
-                3,
-              ),
           fixed(
-            of(({ redisMs }) => redisMs * 1000),
+            of(({ steady }) => steady.redisMs * 1000),
             1,
           ),
-          `${ms(of(({ p50 }) => p50))} / ${ms(of(({ p99 }) => p99))}`,
+          `${ms(of(({ steady }) => steady.p50))} / ${ms(of(({ steady }) => steady.p99))}`,
+          withSpread(
+            of(({ full }) => full.perSecond),
+            0,
+          ),
+          withSpread(
+            of(({ full }) => full.cpuMs),
+            3,
+          ),
         ];
       }),
     ),
@@ -99,7 +106,7 @@ export function tables({ forwarding, turns, bounds }: Results): string {
       ['bound', 'measured', 'limit', 'held'],
       bounds.map((bound) => [
         bound.what,
-        bound.ratio === undefined ? 'not measured' : withSpread(bound.ratio, 2),
+        withSpread(bound.ratio, 2),
         bound.limit.toFixed(2),
         { true: 'yes', false: '**no**', undefined: 'not known' }[String(held(bound)) as 'true'],
       ]),
@@ -108,16 +115,16 @@ export function tables({ forwarding, turns, bounds }: Results): string {
 }
 
 /** Under which conditions the tables came about, in lines. */
-export function notes({ forwarding, turns, conditions }: Results): string {
-  const { rounds, rate, secondsForwarding, secondsTurns, sessions, payloadBytes, tools } = conditions;
-  const others = [forwarding, turns].map(
+export function notes({ forwarding, calls, conditions }: Results): string {
+  const { rounds, rate, secondsForwarding, secondsCalls, sessions, payloadBytes, downstream } = conditions;
+  const others = [forwarding, calls].map(
     (measured) => spread(measured.map(({ otherCpu }) => otherCpu ?? 0)).median,
   );
   return [
     `- Median of ${rounds} rounds; in brackets the least and the most of them. A ratio is made within each round.`,
-    `- Within a round each line has ${secondsForwarding} s of each kind of message, or ${secondsTurns} s of calls, in short turns: what disturbs the machine meets all lines.`,
+    `- Within a round each line has ${secondsForwarding} s of each kind of message, or ${secondsCalls} s of calls at each load, in short turns: what disturbs the machine meets all lines.`,
     `- ${rate} questions with their answers a second, and ${rate} events a second, of some 250 bytes. CPU time is what they took beyond the heartbeats.`,
-    `- ${sessions} sessions with a call under way each, of ${payloadBytes} bytes. ${capital(tools)}.`,
+    `- ${sessions} sessions with a call under way each, of ${payloadBytes} bytes. Clients on Node, ${downstream}.`,
     `- Node ${process.versions.node}, ${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), for gateways, Redis, server and clients together.`,
     ...(others.some((share) => share > NOISE)
       ? [
@@ -155,18 +162,21 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${head.map(() => '--:').join('|')}|`, ...rows.map(line)].join('\n');
 }
 
-const fixed = ({ median }: Spread, digits: number) => grouped(median, digits);
+const UNKNOWN = 'not measured';
 
-const ms = (value: Spread) => fixed(value, 2);
+const fixed = (value: Spread | undefined, digits: number) =>
+  value === undefined ? UNKNOWN : grouped(value.median, digits);
 
-function withSpread({ median, least, most }: Spread, digits: number): string {
+const ms = (value: Spread | undefined) => fixed(value, 2);
+
+function withSpread(value: Spread | undefined, digits: number): string {
+  if (value === undefined) return UNKNOWN;
+  const { median, least, most } = value;
   return `${grouped(median, digits)} (${grouped(least, digits)}–${grouped(most, digits)})`;
 }
 
+const whole = (number: number) => grouped(number, 0);
+
 function grouped(number: number, digits: number): string {
   return number.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
