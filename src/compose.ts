@@ -28,14 +28,18 @@ import { Router } from './router/router.ts';
 import { RunningCalls } from './router/running-calls.ts';
 import { Sessions } from './session/sessions.ts';
 import { Takeover } from './session/takeover.ts';
+import { drain } from './stop.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import type { Logger, Metrics } from './telemetry/types.ts';
 import { packageVersion } from './version.ts';
 
 export interface RunningGateway {
   readonly urls: { readonly mcp: string; readonly management: string; readonly ops: string };
-  /** Refuses what is new, lets what runs end, closes everything. May be called more than once. */
-  stop(): Promise<void>;
+  /**
+   * Lets what runs end, closes everything. `delayMs`: how long to go on as before, but for the answer that this node is
+   * not ready. May be called more than once.
+   */
+  stop(delayMs?: number): Promise<void>;
 }
 
 const NAME = 'dragon-mcp-gateway';
@@ -43,6 +47,9 @@ const TITLE = 'Dragon MCP Gateway';
 
 /** Enough for a client that lost its connection for a minute; small enough for thousands of sessions. */
 const STREAM_LOG = { maxSize: 262_144, keepMs: 60_000 };
+
+/** Probes and scrapers are soon done. */
+const OPS_CLOSE_MS = 1000;
 
 /** Builds the gateway and opens its ports. The only place that knows which part is made of what. */
 export async function startGateway(config: Config, logger: Logger): Promise<RunningGateway> {
@@ -54,6 +61,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
   const coordination = await openCoordination(config, logger);
   let core: Core | undefined;
   let database: Database | undefined;
+  let ops: RunningServer | undefined;
   let mcpAddress = '';
 
   const heartbeat = new Heartbeat(coordination.members, () => ({
@@ -66,19 +74,27 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     state: readiness.state,
   }));
 
-  const stop = once(async () => {
-    readiness.drain();
+  const stop = once(async (delayMs: number = 0) => {
+    const { shutdownTimeoutMs: limitMs } = config;
+    logger.info('stopping', { delayMs });
+    core?.connector.drain(delayMs + limitMs);
+    const retired = core?.catalogs.retire();
+    const drained = drain({
+      readiness,
+      ports: running,
+      underWay: () => core?.sessions.inFlight ?? 0,
+      disconnect: () => core?.disconnect(),
+      cut: () => core?.sessions.cut(),
+      delayMs,
+      limitMs,
+    });
     void heartbeat.beat();
-    logger.info('stopping');
-    core?.sessions.disconnect();
-    await Promise.all([
-      core?.catalogs.retire(),
-      ...running.map((server) => server.close(config.shutdownTimeoutMs)),
-    ]);
+    await Promise.all([retired, drained]);
     // In a cluster other nodes go on with them; alone there is nobody else.
     await core?.sessions.close(config.redisUrl !== undefined);
-    core?.streams.close();
     await core?.close();
+    // Last of the ports: whoever watches the end is told that it is under way.
+    await ops?.close(OPS_CLOSE_MS);
     await heartbeat.stop();
     await coordination.close();
     await database?.close();
@@ -93,7 +109,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     // First of all: whoever watches the start is told that it is under way.
     const members = () => coordination.members.list();
     const port = config.managementPort;
-    const ops = await startOpsServer({
+    ops = await startOpsServer({
       host,
       port,
       readiness: isReady,
@@ -102,7 +118,6 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
       logger,
       allowedHosts,
     });
-    running.push(ops);
     await heartbeat.beat();
     const opened = await openDatabase(config);
     database = opened;
@@ -114,6 +129,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
       sse: parts.sse,
       guard,
       readiness: () => readiness.checkServing(),
+      isDraining: () => readiness.isDraining,
     });
     const mcp = await startMcpServer({ host, port: config.mcpPort, app });
     running.push(mcp);
@@ -169,7 +185,8 @@ interface Core {
   readonly manager: CatalogServerManager;
   readonly catalogs: Catalogs;
   readonly sessions: Sessions;
-  readonly streams: EventStreams;
+  /** Closes the streams that belong to no request here: their clients come back. */
+  disconnect(): void;
   close(): Promise<void>;
 }
 
@@ -268,7 +285,9 @@ function createCore(
     authenticate: () => LOCAL_PRINCIPAL,
     maxBodyBytes: config.maxBodyBytes,
     maxJsonDepth: config.maxJsonDepth,
+    isAlone: config.redisUrl === undefined,
     isDraining: () => readiness.isDraining,
+    isLeaving: () => readiness.isLeaving,
   };
   const endpoint = new McpEndpoint(endpointOptions);
   const manager = new CatalogServerManager({
@@ -292,8 +311,13 @@ function createCore(
     manager,
     catalogs,
     sessions,
-    streams,
+    disconnect: () => {
+      streams.leave();
+      sessions.disconnect();
+      takeover.disconnect();
+    },
     close: async () => {
+      streams.close();
       takeover.close();
       running?.close();
       router.close();
@@ -304,10 +328,11 @@ function createCore(
   };
 }
 
-function once(action: () => Promise<void>): () => Promise<void> {
+/** What is given later than the first time changes nothing. */
+function once<A extends unknown[]>(action: (...given: A) => Promise<void>): (...given: A) => Promise<void> {
   let done: Promise<void> | undefined;
-  return () => {
-    done ??= action();
+  return (...given) => {
+    done ??= action(...given);
     return done;
   };
 }

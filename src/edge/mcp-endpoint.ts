@@ -27,8 +27,11 @@ export interface EndpointOptions {
   readonly authenticate: (request: IncomingMessage) => Principal;
   readonly maxBodyBytes: number;
   readonly maxJsonDepth: number;
-  /** While true, no new session is opened. */
+  /** Sessions end with this node: there is no other. */
+  readonly isAlone: boolean;
+  /** This node is about to stop; the second, once nobody new can reach it. */
   readonly isDraining: () => boolean;
+  readonly isLeaving: () => boolean;
 }
 
 /** Streamable HTTP as the legacy era has it: POST, GET and DELETE on one path. What is thrown is about the HTTP request as a whole. */
@@ -63,7 +66,8 @@ export class McpEndpoint {
   async get(request: IncomingMessage, response: ServerResponse): Promise<void> {
     checkGetHeaders(request.headers);
     const session = await this.#session(request, this.#options.authenticate(request));
-    const { streams, router } = this.#options;
+    const { streams, router, isLeaving } = this.#options;
+    if (isLeaving()) return streams.turnAway(response);
     const primed = hasPriming(session.hello.protocolVersion);
     response.on('close', () => {
       session.lastUsed = Date.now();
@@ -89,7 +93,7 @@ export class McpEndpoint {
   }
 
   async #initialize(response: ServerResponse, principal: Principal, message: RequestMessage): Promise<void> {
-    if (this.#options.isDraining())
+    if (this.#options.isAlone && this.#options.isDraining())
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     let session: Session;
     try {

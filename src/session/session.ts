@@ -1,6 +1,7 @@
 import type { Principal } from '../auth/principal.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
 import type { Id } from '../protocol/envelope.ts';
+import type { GatewayError } from '../protocol/errors.ts';
 import { hasPriming, type SessionVersion } from '../protocol/versions.ts';
 import { ClientStream } from './client-stream.ts';
 import { requestStreamId } from './event-id.ts';
@@ -39,8 +40,8 @@ export class Session {
   lastUsed = Date.now();
   /** The client's last `logging/setLevel`. */
   logLevel: string | undefined;
-  /** Ends a request that is under way here, by its id as JSON text. */
-  readonly inFlight = new Map<string, { cancel(): void }>();
+  /** Ends a request that is under way here, by its id as JSON text; as its client's wish, unless another reason is given. */
+  readonly inFlight = new Map<string, { cancel(reason?: GatewayError): void }>();
   readonly #nodeId: string;
   readonly #log: EventLog;
   /** Streams of requests whose answers are not complete, or were completed a moment ago. */
