@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import { type Bound, held } from './bounds.ts';
-import type { CallsRound, CallsSample } from './calls.ts';
-import type { ForwardingRound, ForwardingSample } from './forwarding.ts';
+import type { CallsRound } from './calls.ts';
+import type { ForwardingRound, MessageCost } from './forwarding.ts';
 import { NOISE } from './rounds.ts';
 import { type Spread, spread } from './statistics.ts';
 
@@ -28,6 +28,7 @@ interface Conditions {
 
 /** The tables, as they are printed and as docs/performance-cluster.md has them. */
 export function tables({ forwarding, calls, bounds, conditions }: Results): string {
+  const callRate = grouped(conditions.callRate, 0);
   return [
     table(
       [
@@ -38,67 +39,41 @@ export function tables({ forwarding, calls, bounds, conditions }: Results): stri
         'CPU an event, Redis + both nodes, µs',
         'heartbeats, CPU of Redis, ms/s',
       ],
-      forwarding[0]!.samples.map(({ size }, place) => {
-        const of = (pick: (sample: ForwardingSample) => number) =>
-          spread(forwarding.map(({ samples }) => pick(samples[place]!)));
-        const kind = (name: 'message' | 'event') => [
-          `${ms(of((sample) => sample[name].p50))} / ${ms(of((sample) => sample[name].p99))}`,
-          `${fixed(
-            of((sample) => sample[name].redisCpu),
-            0,
-          )} + ${fixed(
-            of((sample) => sample[name].nodesCpu),
-            0,
-          )}`,
-        ];
-        return [
-          String(size),
-          ...kind('message'),
-          ...kind('event'),
-          fixed(
-            of((sample) => sample.heartbeatsCpu),
-            1,
-          ),
-        ];
+      linesOf(forwarding).map((line) => {
+        const costOf = (kind: 'message' | 'event') => {
+          const figure = (name: keyof MessageCost, digits: number) =>
+            median(line, (sample) => sample[kind][name], digits);
+          return [
+            `${figure('p50', 2)} / ${figure('p99', 2)}`,
+            `${figure('redisCpu', 0)} + ${figure('nodesCpu', 0)}`,
+          ];
+        };
+        const heartbeats = median(line, ({ heartbeatsCpu }) => heartbeatsCpu, 1);
+        return [String(line[0]!.size), ...costOf('message'), ...costOf('event'), heartbeats];
       }),
     ),
     table(
       [
         'nodes',
         'requests of a session',
-        `CPU a call at ${whole(conditions.callRate)}/s, ms`,
+        `CPU a call at ${callRate}/s, ms`,
         'Redis of it, µs',
         'p50 / p99, ms',
         'calls/s at full load',
         'CPU a call, ms',
       ],
-      calls[0]!.samples.map(({ nodes, way }, place) => {
-        const of = (pick: (sample: CallsSample) => number | undefined) => {
-          const numbers = calls
-            .map(({ samples }) => pick(samples[place]!))
-            .filter((number) => number !== undefined);
-          return numbers.length < calls.length ? undefined : spread(numbers);
-        };
+      linesOf(calls).map((line) => {
+        const { nodes, way } = line[0]!;
+        const p50 = median(line, ({ steady }) => steady.p50, 2);
+        const p99 = median(line, ({ steady }) => steady.p99, 2);
         return [
           String(nodes),
           nodes === 1 ? 'to it' : way === 'sticky' ? 'to one node' : 'to each in turn',
-          withSpread(
-            of(({ steady }) => steady.cpuMs),
-            3,
-          ),
-          fixed(
-            of(({ steady }) => steady.redisMs * 1000),
-            1,
-          ),
-          `${ms(of(({ steady }) => steady.p50))} / ${ms(of(({ steady }) => steady.p99))}`,
-          withSpread(
-            of(({ full }) => full.perSecond),
-            0,
-          ),
-          withSpread(
-            of(({ full }) => full.cpuMs),
-            3,
-          ),
+          range(line, ({ steady }) => steady.cpuMs, 3),
+          median(line, ({ steady }) => steady.redisMs * 1000, 1),
+          `${p50} / ${p99}`,
+          range(line, ({ full }) => full.perSecond, 0),
+          range(line, ({ full }) => full.cpuMs, 3),
         ];
       }),
     ),
@@ -106,7 +81,7 @@ export function tables({ forwarding, calls, bounds, conditions }: Results): stri
       ['bound', 'measured', 'limit', 'held'],
       bounds.map((bound) => [
         bound.what,
-        withSpread(bound.ratio, 2),
+        rangeOf(bound.ratio, 2),
         bound.limit.toFixed(2),
         { true: 'yes', false: '**no**', undefined: 'not known' }[String(held(bound)) as 'true'],
       ]),
@@ -138,18 +113,19 @@ export function notes({ forwarding, calls, conditions }: Results): string {
 export function page(results: Results): string {
   return `# Performance of a cluster
 
-\`npm run bench -- cluster\` measures what it costs that there are other nodes. \`--write\` writes this page.
+\`npm run bench -- cluster\` measures what it costs that there are other nodes; \`--write\` writes this page. One run has all
+of it, on one machine, so what counts is the ratios. The last table says whether they kept within their limits.
 
-- **A message between two nodes** costs the same among 2 nodes and among 200. Each node has a channel of its own, so Redis
-  hands a message to one subscriber, however many there are. Simulated nodes are real in all that reaches Redis: two
-  connections each, heartbeats, pings. A message is a question or its answer, such as another node's stream being taken
-  over; an event is something that a server says to a client, which is logged in Redis by the node that hears it and goes
-  to the node that holds the client's connection. The session's log is full, so one event is dropped for each that comes.
-- **A call** costs the same whether all requests of a session go to one node or each goes to the next: a session in hand
-  needs no Redis. Three gateways run with one Redis and one PostgreSQL; the clients call one, two or three of them
-  directly, without a balancer. All share the cores with their clients, so more nodes cannot answer more calls here: it
-  is the CPU time of a call that counts.
-- **Heartbeats** cost Redis what the table says: one script a second for each node, and a ping every two.
+- **A message between two nodes** is to cost the same however many nodes there are. Each node has a channel of its own, so
+  Redis hands a message to one subscriber. The nodes are simulated, but real in all that reaches Redis: two connections
+  each, heartbeats, pings. A message is a question or its answer, as when one node asks another for a stream that it
+  has. An event is something that a server says to a client: the node that hears it logs it in Redis and sends it to the
+  node that holds the client's connection. The session's log is full, so each event also drops one.
+- **A call** is to cost the same whether all requests of a session go to one node or each goes to the next, since a
+  session in hand needs no Redis. The nodes are gateways with one Redis and one PostgreSQL; all run all the time, and
+  the first, the first two and so on are called, without a balancer. All share the cores with their clients, so more nodes cannot
+  answer more calls here: the CPU time of a call decides. At full load each client calls again at once, and nodes keep
+  each other from the cores.
 
 ${tables(results)}
 
@@ -162,20 +138,34 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), `|${head.map(() => '--:').join('|')}|`, ...rows.map(line)].join('\n');
 }
 
-const UNKNOWN = 'not measured';
-
-const fixed = (value: Spread | undefined, digits: number) =>
-  value === undefined ? UNKNOWN : grouped(value.median, digits);
-
-const ms = (value: Spread | undefined) => fixed(value, 2);
-
-function withSpread(value: Spread | undefined, digits: number): string {
-  if (value === undefined) return UNKNOWN;
-  const { median, least, most } = value;
-  return `${grouped(median, digits)} (${grouped(least, digits)}–${grouped(most, digits)})`;
+/** The samples of each line of a table, over the rounds. */
+function linesOf<T>(rounds: readonly { readonly samples: readonly T[] }[]): T[][] {
+  return rounds[0]!.samples.map((_, place) => rounds.map(({ samples }) => samples[place]!));
 }
 
-const whole = (number: number) => grouped(number, 0);
+/** Undefined where a number is missing. */
+function over<T>(line: readonly T[], pick: (sample: T) => number | undefined): Spread | undefined {
+  const numbers = line.map(pick).filter((number) => number !== undefined);
+  return numbers.length < line.length ? undefined : spread(numbers);
+}
+
+const UNKNOWN = 'not measured';
+
+function median<T>(line: readonly T[], pick: (sample: T) => number | undefined, digits: number): string {
+  const value = over(line, pick);
+  return value === undefined ? UNKNOWN : grouped(value.median, digits);
+}
+
+/** The median, and the least and the most. */
+function range<T>(line: readonly T[], pick: (sample: T) => number | undefined, digits: number): string {
+  return rangeOf(over(line, pick), digits);
+}
+
+function rangeOf(value: Spread | undefined, digits: number): string {
+  if (value === undefined) return UNKNOWN;
+  const [middle, least, most] = [value.median, value.least, value.most].map((n) => grouped(n, digits));
+  return `${middle} (${least}–${most})`;
+}
 
 function grouped(number: number, digits: number): string {
   return number.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });

@@ -44,6 +44,8 @@ if (!(Number.isInteger(gateways) && gateways >= 1 && gateways <= 9))
   wrong('--gateways', 'a number from 1 to 9');
 if (!(Number.isInteger(rounds) && rounds >= 1)) wrong('--rounds', 'a number from 1');
 
+if (values.quick && values.write) wrong('--write', 'a run without --quick');
+
 /** Beyond those that count, where something disturbs the machine; so the whole stays below five minutes. */
 const extraRounds = values.quick ? 0 : 2;
 const warmUpCalls = values.quick ? 100 : 10_000;
