@@ -1,20 +1,20 @@
 import type { Catalogs } from '../catalog/catalogs.ts';
+import type { ListedEntry } from '../catalog/types.ts';
+import type { CatalogView } from '../catalog/view.ts';
 import type { CallJournal } from '../coordination/call-journal.ts';
 import type { SessionStore } from '../coordination/session-store.ts';
 import type { Breakers } from '../downstream/breaker.ts';
-import type { AnswerSink, Connector, Deadlines } from '../downstream/port.ts';
+import type { AnswerSink, Connector, Deadlines, DownstreamServer } from '../downstream/port.ts';
 import type { RequestMessage } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
 import type { Session } from '../session/session.ts';
-import type { Logger, Metrics, Outcome } from '../telemetry/types.ts';
-import type { Conversation } from './conversation.ts';
-import { NODE_GONE } from './node-gone.ts';
+import type { Face, Logger, Metrics, Outcome } from '../telemetry/types.ts';
 import type { RunningCalls } from './running-calls.ts';
 
-export interface RouterOptions {
+/** What both eras' requests are served with. */
+export interface ExchangeOptions {
   readonly catalogs: Catalogs;
   readonly connector: Connector;
-  readonly store: SessionStore;
   readonly logger: Logger;
   readonly breakers: Breakers;
   readonly metrics: Metrics;
@@ -22,6 +22,10 @@ export interface RouterOptions {
   readonly deadlines: Deadlines;
   readonly ownDeadlines: Deadlines;
   readonly maxJsonDepth: number;
+}
+
+export interface RouterOptions extends ExchangeOptions {
+  readonly store: SessionStore;
   /** Calls that a client can come back for at other nodes; undefined for a gateway that is one node. */
   readonly running: RunningCalls | undefined;
   readonly journal: CallJournal;
@@ -50,49 +54,74 @@ export interface Again {
   readonly progress: number | undefined;
 }
 
-/** One request of a client on its way to an answer. */
-export class Exchange {
-  readonly conversation: Conversation;
+/** A tool that is called, and with what. */
+export interface ToolCall {
+  readonly listed: ListedEntry;
+  readonly args: unknown;
+}
+
+export interface CallOptions {
+  /** Where everything goes that comes of it; default: the exchange's own sink. */
+  readonly client?: AnswerSink;
+  readonly tool?: ToolCall;
+  /** The server's own name or URI of what is asked for, where it is no tool. */
+  readonly name?: string;
+  /** It may be run again: the method only reads, or the tool says that it does, or that a second time changes nothing more. */
+  readonly isRepeatable?: boolean;
+}
+
+/** Ends a request that is under way; as its client's wish, unless another reason is given. */
+export interface UnderWay {
+  cancel(reason?: GatewayError): void;
+}
+
+/** One request of a client on its way to an answer, of whichever era. */
+export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions> {
   readonly message: RequestMessage;
+  readonly options: Options;
+  /** What exists for the client. */
+  abstract readonly view: CatalogView;
+  abstract readonly face: Face;
   /** Where the answer goes; whoever uses it directly reports with {@link ended}. */
-  readonly sink: ClientSink;
-  readonly options: RouterOptions;
-  /** Absent for a request that has just come. */
-  readonly again: Again | undefined;
+  abstract readonly sink: AnswerSink;
   readonly #startedAt = performance.now();
 
-  constructor(
-    conversation: Conversation,
-    message: RequestMessage,
-    sink: ClientSink,
-    options: RouterOptions,
-    again?: Again,
-  ) {
-    this.conversation = conversation;
+  constructor(message: RequestMessage, options: Options) {
     this.message = message;
-    this.sink = sink;
     this.options = options;
-    this.again = again;
   }
 
-  /** The gateway's own answer. */
-  answer(text: string): void {
-    this.ended('ok');
+  /** Sends the request to a server and everything that comes of it to the client. `text` is the request by the server's own names. */
+  abstract relay(server: DownstreamServer, text: string, options?: CallOptions): void;
+
+  /**
+   * Asks a server and resolves with its answer as the client may see it. Rejects with DownstreamAnswerError for an error that
+   * the server answers with, GatewayError where it does not answer.
+   */
+  abstract ask(server: DownstreamServer, deadlines: Deadlines, signal: AbortSignal): Promise<string>;
+
+  /** The request is under way without a relay, until the returned function is called. Throws InvalidRequest where it already is. */
+  abstract track(request: UnderWay): () => void;
+
+  /** The gateway's own result, as JSON text. */
+  abstract result(json: string, outcome?: Outcome): void;
+
+  /** An answer that is complete. */
+  answer(text: string, outcome: Outcome = 'ok'): void {
+    this.ended(outcome);
     this.sink.answer(text);
   }
 
-  /** Before any server was asked; of a request that has been sent before, that is not all there is to say. */
+  /** Before any server was asked. */
   fail(error: GatewayError): void {
     this.ended(outcomeOf(error));
-    if (this.again === undefined) return this.sink.fail(error);
-    this.options.running?.over(this.conversation.session.id, this.again.streamId);
-    this.sink.fail(NODE_GONE);
+    this.sink.fail(error);
   }
 
   /** Counts the request; `server` where one was asked. */
   ended(outcome: Outcome, server?: string): void {
     const seconds = (performance.now() - this.#startedAt) / 1000;
-    this.options.metrics.request(this.message.method, outcome, seconds);
+    this.options.metrics.request(this.message.method, outcome, seconds, this.face);
     if (server !== undefined) this.options.metrics.downstream(server, outcome, seconds);
   }
 }

@@ -1,13 +1,14 @@
 import { resourceCandidates, type Snapshot } from '../catalog/snapshot.ts';
-import { isObject, own, type Params, resultText, stringParam } from '../protocol/envelope.ts';
+import { isObject, own, type Params, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Exchange } from './exchange.ts';
-import { orWhenSettled, relay, relayRenamed, replaced, resourceNotFound, unknown } from './relay.ts';
+import { orWhenSettled, relayRenamed, replaced, resourceNotFound, unknown } from './relay.ts';
 import { readResource } from './resources.ts';
+import type { SessionExchange } from './session-exchange.ts';
 import { forwardTask, listTasks } from './tasks.ts';
 import { callTool } from './tools.ts';
 
-type Handler = (exchange: Exchange, snapshot: Snapshot) => void | Promise<void>;
+export type Handler<E extends Exchange> = (exchange: E, snapshot: Snapshot) => void | Promise<void>;
 
 /** Methods that change nothing may be run again. */
 const READ = { isRepeatable: true };
@@ -15,8 +16,11 @@ const READ = { isRepeatable: true };
 const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'];
 
 /** Who answers what. A method that is not here is not known. */
-export const METHODS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
-  ['ping', (exchange) => exchange.answer(resultText(exchange.message.id, '{}'))],
+export const METHODS: ReadonlyMap<string, Handler<SessionExchange>> = new Map<
+  string,
+  Handler<SessionExchange>
+>([
+  ['ping', (exchange) => exchange.result('{}')],
   ['tools/list', list('tools')],
   ['prompts/list', list('prompts')],
   ['resources/list', list('resources')],
@@ -34,32 +38,32 @@ export const METHODS: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ['tasks/list', listTasks],
 ]);
 
-function list(kind: keyof Snapshot['pages']): Handler {
+function list(kind: keyof Snapshot['pages']): Handler<SessionExchange> {
   return (exchange, snapshot) => {
     const { message } = exchange;
     const cursor = message.params === undefined ? undefined : own(message.params, 'cursor');
-    exchange.answer(resultText(message.id, snapshot.pages[kind].page(cursor)));
+    exchange.result(snapshot.pages[kind].page(cursor));
   };
 }
 
-function getPrompt(exchange: Exchange, snapshot: Snapshot): void | Promise<void> {
+export function getPrompt(exchange: Exchange, snapshot: Snapshot): void | Promise<void> {
   const { message } = exchange;
   const name = stringParam(message.params, 'name');
   const route = snapshot.prompts.get(name);
   if (route === undefined) return orWhenSettled(exchange, getPrompt, unknown('prompt', name));
-  relayRenamed(exchange, route, ['params', 'name'], name, READ);
+  relayRenamed(exchange, route, ['params', 'name'], name, { ...READ, name: route.key });
 }
 
-function subscribe(exchange: Exchange, snapshot: Snapshot, on: boolean): void {
+function subscribe(exchange: SessionExchange, snapshot: Snapshot, on: boolean): void {
   const uri = stringParam(exchange.message.params, 'uri');
   const [owner] = resourceCandidates(snapshot, uri);
   if (owner === undefined) throw resourceNotFound(uri);
   const text = replaced(exchange, ['params', 'uri'], owner.uri);
   exchange.conversation.subscribed(owner.server.id, owner.uri, on);
-  relay(exchange, owner.server, text);
+  exchange.relay(owner.server, text);
 }
 
-function complete(exchange: Exchange, snapshot: Snapshot): void {
+export function complete(exchange: Exchange, snapshot: Snapshot): void {
   const { params } = exchange.message;
   const ref = params === undefined ? undefined : own(params, 'ref');
   if (!isObject(ref)) throw new GatewayError(Code.InvalidParams, 'Invalid params: "ref" must be an object');
@@ -86,10 +90,10 @@ function completeResource(exchange: Exchange, snapshot: Snapshot, ref: Params): 
   if (template !== undefined) return relayRenamed(exchange, template, ['params', 'ref', 'uri'], uri, READ);
   const [owner] = resourceCandidates(snapshot, uri);
   if (owner === undefined) throw resourceNotFound(uri);
-  relay(exchange, owner.server, replaced(exchange, ['params', 'ref', 'uri'], owner.uri), READ);
+  exchange.relay(owner.server, replaced(exchange, ['params', 'ref', 'uri'], owner.uri), READ);
 }
 
-async function setLevel(exchange: Exchange): Promise<void> {
+async function setLevel(exchange: SessionExchange): Promise<void> {
   const { conversation, message } = exchange;
   const level = stringParam(message.params, 'level');
   if (!LOG_LEVELS.includes(level)) {
@@ -99,5 +103,5 @@ async function setLevel(exchange: Exchange): Promise<void> {
     );
   }
   await conversation.setLogLevel(level);
-  exchange.answer(resultText(message.id, '{}'));
+  exchange.result('{}');
 }

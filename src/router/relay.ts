@@ -1,29 +1,7 @@
 import type { Route, Snapshot } from '../catalog/snapshot.ts';
-import type { DownstreamServer } from '../downstream/port.ts';
 import { replaceAt } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import type { Exchange } from './exchange.ts';
-import { NODE_GONE } from './node-gone.ts';
-import { type CallOptions, ServerCall } from './server-call.ts';
-
-/** Sends a request to a server and everything that comes of it to the client. `text` is the request as the server is to see it. */
-export function relay(
-  exchange: Exchange,
-  server: DownstreamServer,
-  text: string,
-  options: CallOptions = {},
-): void {
-  const { again, conversation, message } = exchange;
-  const key = JSON.stringify(message.id);
-  if (conversation.session.inFlight.has(key)) return exchange.fail(idInUse(key));
-  if (again !== undefined && (!options.isRepeatable || server.id !== again.serverId))
-    return exchange.fail(NODE_GONE);
-  const refusal = exchange.options.breakers.of(server).refusal();
-  if (refusal !== undefined) return exchange.fail(refusal);
-  const call = new ServerCall(exchange, server, text, key, options);
-  exchange.options.running?.begin(call);
-  call.run();
-}
+import type { CallOptions, Exchange } from './exchange.ts';
 
 /** Relays with the public name at `path` replaced by the server's own. */
 export function relayRenamed(
@@ -35,7 +13,7 @@ export function relayRenamed(
 ): void {
   // Looked for even where the name stays: a key that stands twice would be one name to us and another to the server.
   const text = replaced(exchange, path, route.key);
-  relay(exchange, route.server, name === route.key ? exchange.message.text : text, options);
+  exchange.relay(route.server, name === route.key ? exchange.message.text : text, options);
 }
 
 export function replaced(exchange: Exchange, path: readonly string[], value: string): string {
@@ -46,12 +24,12 @@ export function replaced(exchange: Exchange, path: readonly string[], value: str
 }
 
 /** A name that nobody lists: looked for once more where servers that were just added or changed have yet to answer. */
-export function orWhenSettled(
-  exchange: Exchange,
-  handler: (exchange: Exchange, snapshot: Snapshot) => void | Promise<void>,
+export function orWhenSettled<E extends Exchange>(
+  exchange: E,
+  handler: (exchange: E, snapshot: Snapshot) => void | Promise<void>,
   missing: GatewayError,
 ): Promise<void> {
-  const { view } = exchange.conversation;
+  const { view } = exchange;
   if (!view.isSettling) throw missing;
   return view.snapshot().then((snapshot) => handler(exchange, snapshot));
 }

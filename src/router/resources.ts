@@ -1,12 +1,12 @@
 import { resourceCandidates, type Snapshot } from '../catalog/snapshot.ts';
-import { call, DownstreamAnswerError } from '../downstream/call.ts';
+import { DownstreamAnswerError } from '../downstream/call.ts';
 import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
 import { parseJson, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { arrayElements, locate, objectMembers, splice } from '../protocol/json-text.ts';
 import type { Exchange } from './exchange.ts';
-import { idInUse, relay, replaced, resourceNotFound } from './relay.ts';
+import { replaced, resourceNotFound } from './relay.ts';
 import { RewriteSink } from './rewrite-sink.ts';
 
 /** An answer that is taken apart must not nest deeper. */
@@ -22,7 +22,11 @@ export async function readResource(exchange: Exchange, snapshot: Snapshot): Prom
   if (candidates.length === 1) {
     const alias = (text: string) => withAlias(text, first.uri, uri);
     const sink = first.uri === uri ? exchange.sink : new RewriteSink(exchange.sink, alias);
-    return relay(exchange, first.server, text, { client: sink, isRepeatable: true });
+    return exchange.relay(first.server, text, {
+      client: sink,
+      name: first.uri,
+      isRepeatable: true,
+    });
   }
   return readAnywhere(
     exchange,
@@ -37,12 +41,9 @@ async function readAnywhere(
   servers: readonly DownstreamServer[],
   uri: string,
 ): Promise<void> {
-  const { session } = exchange.conversation;
-  const key = JSON.stringify(exchange.message.id);
-  if (session.inFlight.has(key)) throw idInUse(key);
   const enough = new AbortController();
   let isCancelled = false;
-  session.inFlight.set(key, {
+  const over = exchange.track({
     cancel: () => {
       isCancelled = true;
       enough.abort();
@@ -56,7 +57,7 @@ async function readAnywhere(
     if (answer === undefined) throw failures[0] ?? resourceNotFound(uri);
     exchange.answer(answer);
   } finally {
-    session.inFlight.delete(key);
+    over();
     enough.abort();
   }
 }
@@ -92,16 +93,13 @@ async function firstOf(reads: readonly Promise<string | undefined>[]): Promise<s
 
 /** The answer as text, or undefined where this server has no such resource, or could not be asked: see `failures`. */
 async function tryRead(
-  { conversation, message, options }: Exchange,
+  exchange: Exchange,
   server: DownstreamServer,
   signal: AbortSignal,
   failures: GatewayError[],
 ): Promise<string | undefined> {
   try {
-    const link = await conversation.links.get(server);
-    const deadlines = callDeadlines(options.deadlines, server);
-    const { text } = await call(link, message, deadlines, signal);
-    return text;
+    return await exchange.ask(server, callDeadlines(exchange.options.deadlines, server), signal);
   } catch (error) {
     if (error instanceof GatewayError) failures.push(error);
     else if (!(error instanceof DownstreamAnswerError)) throw error;

@@ -1,4 +1,3 @@
-import type { Snapshot } from '../catalog/snapshot.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
 import type { DownstreamLink } from '../downstream/port.ts';
 import {
@@ -19,10 +18,12 @@ import type { EventPlace } from '../session/event-id.ts';
 import type { Session } from '../session/session.ts';
 import { inServerTerms } from './client-terms.ts';
 import { Conversation } from './conversation.ts';
-import { type Again, type ClientSink, Exchange, type RouterOptions } from './exchange.ts';
+import type { Again, ClientSink, RouterOptions } from './exchange.ts';
 import { offer } from './initialize.ts';
 import { METHODS } from './methods.ts';
 import { Recovery } from './recovery.ts';
+import { runHandler } from './run-handler.ts';
+import { SessionExchange } from './session-exchange.ts';
 
 /** A session with a server that was of no use for this long is closed; the client's own session stays. */
 const LINK_IDLE_MS = 600_000;
@@ -67,19 +68,9 @@ export class Router {
   }
 
   #request(session: Session, message: RequestMessage, sink: ClientSink, again: Again | undefined): void {
-    const exchange = new Exchange(this.#conversation(session), message, sink, this.#options, again);
-    const handler = METHODS.get(message.method);
-    if (handler === undefined) {
-      return exchange.fail(
-        new GatewayError(Code.MethodNotFound, `Method not found: ${message.method.slice(0, 100)}`),
-      );
-    }
-    const { current } = exchange.conversation.view;
-    if (current !== undefined) return this.#run(handler, exchange, current);
-    exchange.conversation.view.snapshot().then(
-      (snapshot) => this.#run(handler, exchange, snapshot),
-      (error) => exchange.fail(this.#known(error)),
-    );
+    const conversation = this.#conversation(session);
+    const exchange = new SessionExchange(conversation, message, sink, this.#options, again);
+    runHandler(METHODS.get(message.method), exchange);
   }
 
   notification(session: Session, message: NotificationMessage): void {
@@ -166,25 +157,6 @@ export class Router {
   #sweep(): void {
     const since = Date.now() - LINK_IDLE_MS;
     for (const conversation of this.#conversations.values()) conversation.closeIdle(since);
-  }
-
-  #run(
-    handler: (exchange: Exchange, snapshot: Snapshot) => void | Promise<void>,
-    exchange: Exchange,
-    snapshot: Snapshot,
-  ): void {
-    try {
-      handler(exchange, snapshot)?.catch((error) => exchange.fail(this.#known(error)));
-    } catch (error) {
-      exchange.fail(this.#known(error));
-    }
-  }
-
-  #known(thrown: unknown): GatewayError {
-    const error = GatewayError.from(thrown);
-    if (error.code === Code.Internal)
-      this.#options.logger.error('a request failed inside the gateway', { err: thrown });
-    return error;
   }
 
   #cancelled(session: Session, message: NotificationMessage): void {

@@ -2,35 +2,35 @@ import { randomUUID } from 'node:crypto';
 import { ownNotification } from '../downstream/call.ts';
 import { callDeadlines } from '../downstream/call-deadlines.ts';
 import { ConnectionLost } from '../downstream/connection-lost.ts';
-import type { AnswerSink, Deadlines, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
+import type {
+  AnswerSink,
+  Deadlines,
+  DownstreamLink,
+  DownstreamServer,
+  Mirrored,
+} from '../downstream/port.ts';
 import { type Id, type RequestMessage, replaceAt } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Outcome } from '../telemetry/types.ts';
-import type { Exchange } from './exchange.ts';
+import type { CallOptions } from './exchange.ts';
+import { mirroredOf } from './mirrored.ts';
 import { RelaySink } from './relay-sink.ts';
 import { RewriteSink } from './rewrite-sink.ts';
 import type { RunningCall } from './running-calls.ts';
+import type { SessionExchange } from './session-exchange.ts';
 
 /** Before a call is run again, in milliseconds: its server may be on its way back. */
 const PAUSE_MS = 200;
-
-export interface CallOptions {
-  /** Where everything goes that comes of it; default: the exchange's own sink. */
-  readonly client?: AnswerSink;
-  /** The server's own name of the tool that is called, for its time limits. */
-  readonly tool?: string;
-  /** It may be run again: the method only reads, or the tool says that it does, or that a second time changes nothing more. */
-  readonly isRepeatable?: boolean;
-}
 
 /** One request at a server until its answer; run again, once, where its connection is lost and that is safe. */
 export class ServerCall implements RunningCall {
   readonly startedAt = performance.now();
   readonly isRepeatable: boolean;
-  readonly #exchange: Exchange;
+  readonly #exchange: SessionExchange;
   readonly #server: DownstreamServer;
   readonly #text: string;
   readonly #key: string;
+  readonly #mirrored: Mirrored | undefined;
   readonly #sink: RelaySink;
   readonly #deadlines: Deadlines;
   /** Under which the request was sent last, by this node or the one before. */
@@ -46,19 +46,21 @@ export class ServerCall implements RunningCall {
 
   /** `text` is the request as the server is to see it; `key` its id as JSON text. */
   constructor(
-    exchange: Exchange,
+    exchange: SessionExchange,
     server: DownstreamServer,
     text: string,
     key: string,
-    { client = exchange.sink, tool, isRepeatable = false }: CallOptions,
+    call: CallOptions,
   ) {
     const { again, options } = exchange;
+    const { client = exchange.sink, tool, isRepeatable = false } = call;
     this.isRepeatable = isRepeatable;
     this.#exchange = exchange;
     this.#server = server;
     this.#text = text;
     this.#key = key;
-    this.#deadlines = callDeadlines(options.deadlines, server, tool);
+    this.#mirrored = mirroredOf(call);
+    this.#deadlines = callDeadlines(options.deadlines, server, tool?.listed.key);
     this.#sentAs = again === undefined ? undefined : exchange.message.id;
     this.#sink = new RelaySink(client, {
       conversation: exchange.conversation,
@@ -130,7 +132,8 @@ export class ServerCall implements RunningCall {
     if (this.#sentAs !== undefined) [request, sink] = this.#renewed(link, request, this.#sentAs);
     this.#sentAs = request.id;
     // A server in the same process may have answered, or the client cancelled, before `request` returns.
-    const cancelRequest = link.request(request, sink, this.#isSecondRun ? this.#left() : this.#deadlines);
+    const deadlines = this.#isSecondRun ? this.#left() : this.#deadlines;
+    const cancelRequest = link.request(request, sink, deadlines, this.#mirrored);
     this.#cancelRequest = cancelRequest;
     if (this.#cancelled !== undefined) cancelRequest(this.#cancelled);
   }

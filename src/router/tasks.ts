@@ -4,9 +4,9 @@ import { isObject, own, requestText, stringParam } from '../protocol/envelope.ts
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { arrayElements, locate, splice } from '../protocol/json-text.ts';
 import { decodeTaskId, encodeTaskId, translateTaskIds } from '../protocol/task-id.ts';
-import type { Exchange } from './exchange.ts';
-import { relay, replaced } from './relay.ts';
+import { replaced } from './relay.ts';
 import { RewriteSink } from './rewrite-sink.ts';
+import type { SessionExchange } from './session-exchange.ts';
 
 /** Where each method's result has the task's id. */
 const RESULT_PATHS: Readonly<Record<string, readonly string[] | undefined>> = {
@@ -16,13 +16,13 @@ const RESULT_PATHS: Readonly<Record<string, readonly string[] | undefined>> = {
 };
 
 /** `tasks/get`, `tasks/result` and `tasks/cancel`: to the server that the task's id names. */
-export function forwardTask(exchange: Exchange, snapshot: Snapshot): void {
+export function forwardTask(exchange: SessionExchange, snapshot: Snapshot): void {
   const { message } = exchange;
   const task = decodeTaskId(stringParam(message.params, 'taskId'));
   const source = snapshot.sources.find(({ server }) => server.id === task?.serverId);
   if (task === undefined || source === undefined) throw new GatewayError(Code.InvalidParams, 'Unknown task');
   const sink = taskSink(exchange.sink, source.server, RESULT_PATHS[message.method]);
-  relay(exchange, source.server, replaced(exchange, ['params', 'taskId'], task.taskId), {
+  exchange.relay(source.server, replaced(exchange, ['params', 'taskId'], task.taskId), {
     client: sink,
     isRepeatable: message.method !== 'tasks/cancel',
   });
@@ -40,7 +40,7 @@ export function taskSink(
 }
 
 /** `tasks/list`: the tasks of all servers, one server's page at a time; a cursor says where to go on. */
-export function listTasks(exchange: Exchange, snapshot: Snapshot): void {
+export function listTasks(exchange: SessionExchange, snapshot: Snapshot): void {
   const { message, sink } = exchange;
   const servers = snapshot.sources.filter(canList).map(({ server }) => server);
   if (servers[0] === undefined) throw new GatewayError(Code.MethodNotFound, 'Method not found: tasks/list');
@@ -48,7 +48,7 @@ export function listTasks(exchange: Exchange, snapshot: Snapshot): void {
   const following = servers[servers.indexOf(server) + 1];
   const request = requestText(message.id, message.method, { ...message.params, cursor });
   const client = new RewriteSink(sink, (answer) => taskPage(answer, server, following));
-  relay(exchange, server, request, { client, isRepeatable: true });
+  exchange.relay(server, request, { client, isRepeatable: true });
 }
 
 /** A server's page as one of ours: under the ids that the client knows, and with a cursor that says whose page is next. */

@@ -1,20 +1,13 @@
 import { z } from 'zod';
 import type { Route, Snapshot } from '../catalog/snapshot.ts';
-import {
-  isObject,
-  own,
-  type RequestMessage,
-  replaceAt,
-  resultText,
-  stringParam,
-} from '../protocol/envelope.ts';
+import { isObject, own, type RequestMessage, replaceAt, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { locate, objectMembers } from '../protocol/json-text.ts';
 import { asksForTask } from '../protocol/task-id.ts';
 import { toolError } from './builtin-link.ts';
 import { EXEC_TOOL, execToolInput, findSource } from './builtin-tools.ts';
-import type { Exchange } from './exchange.ts';
-import { orWhenSettled, relay, relayRenamed, unknown } from './relay.ts';
+import type { Exchange, ToolCall } from './exchange.ts';
+import { orWhenSettled, relayRenamed, unknown } from './relay.ts';
 import { taskSink } from './tasks.ts';
 
 /** `tools/call`: by its public name to the server that has the tool. */
@@ -24,11 +17,24 @@ export function callTool(exchange: Exchange, snapshot: Snapshot): void | Promise
   if (route === undefined) return orWhenSettled(exchange, callTool, absent(snapshot, name));
   if (route.server.target.kind === 'builtin' && route.key === EXEC_TOOL) return execTool(exchange, snapshot);
   const { sink, message } = exchange;
-  const isTask = asksForTask(message.params);
+  const isTask = isForTask(exchange);
   const client = isTask ? taskSink(sink, route.server, ['result', 'task', 'taskId']) : sink;
   // A task would be made twice.
   const isRepeatable = !isTask && saysRepeatable(route);
-  relayRenamed(exchange, route, ['params', 'name'], name, { client, tool: route.key, isRepeatable });
+  relayRenamed(exchange, route, ['params', 'name'], name, {
+    client,
+    tool: toolCall(route, message),
+    isRepeatable,
+  });
+}
+
+function toolCall({ listed }: Route, { params }: RequestMessage): ToolCall {
+  return { listed, args: params && own(params, 'arguments') };
+}
+
+/** Tasks that clients ask for are of the legacy era; in the modern one a server makes them by itself. */
+function isForTask({ face, message }: Exchange): boolean {
+  return face === 'legacy' && asksForTask(message.params);
 }
 
 /** Whether the tool says that it changes nothing, or nothing more when it is called once more (2025-11-25, ToolAnnotations). */
@@ -43,21 +49,20 @@ function execTool(exchange: Exchange, snapshot: Snapshot): void {
   const { message } = exchange;
   const found = findExecuted(message, snapshot);
   if (found instanceof GatewayError) {
-    exchange.ended('tool_error');
-    return exchange.sink.answer(resultText(message.id, JSON.stringify(toolError(found.message))));
+    return exchange.result(JSON.stringify(toolError(found.message)), 'tool_error');
   }
-  const { key: tool, server: target } = found;
-  const renamed = replaceAt(message, ['params', 'name'], JSON.stringify(tool));
+  const { key, server: target } = found;
+  const renamed = replaceAt(message, ['params', 'name'], JSON.stringify(key));
   const args = execArguments(message.text);
   const text =
     renamed === undefined || args === undefined
       ? undefined
       : replaceAt({ text: renamed }, ['params', 'arguments'], args);
-  if (text === undefined)
+  if (text === undefined || args === undefined)
     throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
-  relay(exchange, target, text, {
-    tool,
-    isRepeatable: !asksForTask(message.params) && saysRepeatable(found),
+  exchange.relay(target, text, {
+    tool: { listed: found.listed, args: JSON.parse(args) },
+    isRepeatable: !isForTask(exchange) && saysRepeatable(found),
   });
 }
 

@@ -9,25 +9,35 @@ function lineOf(text: string, start: string): string {
   return found[0]!;
 }
 
-test('requests are counted by method and outcome and timed by method', async (context) => {
+test('requests are counted by method, era and outcome, and timed by method and era', async (context) => {
   const metrics = createMetrics({ version: '1.2.3', nodeId: 'n1' });
   context.after(() => metrics.shutdown());
   metrics.request('tools/call', 'ok', 0.003);
   metrics.request('tools/call', 'ok', 0.004);
   metrics.request('tools/call', 'tool_error', 2);
   metrics.request('made/up', 'error', 0.1);
+  metrics.request('tools/call', 'ok', 0.003, 'modern');
   const text = await metrics.scrape();
   assert.equal(
-    lineOf(text, 'dragon_requests_total{method="tools/call",outcome="ok"}').split(' ').at(-1),
+    lineOf(text, 'dragon_requests_total{method="tools/call",face="legacy",outcome="ok"}').split(' ').at(-1),
     '2',
   );
   assert.equal(
-    lineOf(text, 'dragon_requests_total{method="tools/call",outcome="tool_error"}').split(' ').at(-1),
+    lineOf(text, 'dragon_requests_total{method="tools/call",face="legacy",outcome="tool_error"}')
+      .split(' ')
+      .at(-1),
     '1',
   );
-  assert.equal(lineOf(text, 'dragon_requests_total{method="other",outcome="error"}').split(' ').at(-1), '1');
+  assert.equal(
+    lineOf(text, 'dragon_requests_total{method="other",face="legacy",outcome="error"}').split(' ').at(-1),
+    '1',
+  );
+  assert.equal(
+    lineOf(text, 'dragon_requests_total{method="tools/call",face="modern",outcome="ok"}').split(' ').at(-1),
+    '1',
+  );
   const bucket = (le: string) =>
-    lineOf(text, `dragon_request_duration_seconds_bucket{method="tools/call",le="${le}"}`);
+    lineOf(text, `dragon_request_duration_seconds_bucket{method="tools/call",face="legacy",le="${le}"}`);
   assert.equal(bucket('0.0025').split(' ').at(-1), '0');
   assert.equal(bucket('0.005').split(' ').at(-1), '2');
   assert.equal(bucket('+Inf').split(' ').at(-1), '3');

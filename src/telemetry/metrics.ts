@@ -49,7 +49,15 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
     ...duration,
     description: 'Time from sending a request to a downstream server to the end of its answer',
   });
-  const methodLabels = createLabels('method', { known: MCP_METHODS });
+  const jobs = meter.createCounter('dragon.jobs', { description: 'Runs of jobs on this node' });
+  const jobSeconds = meter.createHistogram('dragon.job.duration.seconds', {
+    ...duration,
+    description: 'Time that a run of a job took',
+  });
+  const methodLabels = {
+    legacy: createLabels('method', { known: MCP_METHODS }, { face: 'legacy' }),
+    modern: createLabels('method', { known: MCP_METHODS }, { face: 'modern' }),
+  };
   const serverLabels = createLabels('server', { max: MAX_SERVERS });
 
   const gauges: { -readonly [K in keyof Gauges]?: Gauges[K] } = {};
@@ -68,8 +76,8 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   const stopRuntime = observeRuntime(meter);
 
   return {
-    request(method, outcome, seconds) {
-      const label = methodLabels.of(method);
+    request(method, outcome, seconds, face = 'legacy') {
+      const label = methodLabels[face].of(method);
       requests.add(1, label.by[outcome]);
       requestSeconds.record(seconds, label.alone);
     },

@@ -18,6 +18,9 @@ export interface Logger {
 /** How a request ended. `tool_error` is an answer with `isError`; `error` a JSON-RPC error or none at all. */
 export type Outcome = 'ok' | 'tool_error' | 'error' | 'cancelled';
 
+/** The era that a request came in. */
+export type Face = 'legacy' | 'modern';
+
 /** What is read at each scrape. */
 export interface Gauges {
   /** Sessions of clients. */
@@ -37,8 +40,8 @@ export interface Gauges {
 
 /** Counts and durations. Recording is cheap enough for each request: about half a microsecond an instrument. */
 export interface Metrics {
-  /** A client's request was answered, after so many seconds. Methods that MCP does not have count as `other`. */
-  request(method: string, outcome: Outcome, seconds: number): void;
+  /** A client's request was answered, after so many seconds. Methods that MCP does not have count as `other`. `face`: default legacy. */
+  request(method: string, outcome: Outcome, seconds: number, face?: Face): void;
   /** A downstream answered, or failed to. Servers beyond the first 200 count as `other`. */
   downstream(server: string, outcome: Outcome, seconds: number): void;
   /** Says where gauges are read. */

@@ -84,7 +84,7 @@ test('metrics are in the text format of Prometheus', async (context) => {
   const response = await fetch(`${url}/metrics`);
   assert.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
   const body = await response.text();
-  assert.match(body, /^dragon_requests_total\{method="ping",outcome="ok"\} 1$/m);
+  assert.match(body, /^dragon_requests_total\{method="ping",face="legacy",outcome="ok"\} 1$/m);
   assert.match(body, /^dragon_sessions 2$/m);
 });
 
