@@ -11,6 +11,7 @@ import type {
 import type { Breakers } from '../downstream/breaker.ts';
 import { type Connector, downstreamServer } from '../downstream/port.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { namesModern } from '../protocol/modern/versions.ts';
 import type { Catalogs } from './catalogs.ts';
 import { checkTarget } from './check-target.ts';
 import type { CatalogEntry } from './entry.ts';
@@ -80,7 +81,7 @@ export class CatalogServerManager implements ServerManager {
       const { protocolVersion, serverInfo, capabilities, tools } = catalog;
       return {
         ok: true,
-        era: 'legacy',
+        era: namesModern(protocolVersion) ? 'modern' : 'legacy',
         protocolVersion,
         serverInfo,
         capabilities,

@@ -1,11 +1,15 @@
+import type { Bus } from '../coordination/bus.ts';
 import type { HttpTarget } from '../db/server-record.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { namesModern } from '../protocol/modern/versions.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { Eras } from './eras.ts';
 import type { ClientIdentity } from './handshake.ts';
 import { HttpClient } from './http-client.ts';
 import { PostRefused } from './http-errors.ts';
 import { HttpLink, type HttpLinkOptions } from './http-link.ts';
+import { InputAnswers } from './input-answers.ts';
+import { LegacyView } from './legacy-view.ts';
 import type { ModernConnector, ModernLink } from './modern-port.ts';
 import type { Connector, DownstreamLink, DownstreamServer, OpenOptions } from './port.ts';
 import { Reaper } from './reaper.ts';
@@ -24,6 +28,8 @@ export interface ConnectorOptions {
   readonly stdioStartTimeoutMs: number;
   readonly stdioIdleMs: number;
   readonly maxMessageBytes: number;
+  /** Brings answers of clients to the node that asked. */
+  readonly bus: Bus;
 }
 
 export const STDIO_OFF =
@@ -37,6 +43,7 @@ export class TransportConnector implements Connector, ModernConnector {
   readonly #options: ConnectorOptions;
   readonly #client: HttpClient;
   readonly #eras: Eras;
+  readonly #answers: InputAnswers;
   readonly #reaper = new Reaper();
   /** Those that this connector has opened by itself, by server id, then by what the client can do. */
   readonly #processes = new Map<string, Map<string, StdioServer>>();
@@ -44,6 +51,8 @@ export class TransportConnector implements Connector, ModernConnector {
   readonly #kept = new Set<StdioServer>();
   /** Servers known to speak the older HTTP+SSE, with the revision of their record that they were found with. */
   readonly #older = new Map<string, number>();
+  /** Servers of the modern era that refuse `initialize`, with the revision of their record. */
+  readonly #modernOnly = new Map<string, number>();
   #closed = false;
 
   constructor(options: ConnectorOptions) {
@@ -53,6 +62,7 @@ export class TransportConnector implements Connector, ModernConnector {
       maxMessageBytes: options.maxMessageBytes,
     });
     const { handshakeTimeoutMs, identity } = options;
+    this.#answers = new InputAnswers(options.bus);
     const patience = Math.min(handshakeTimeoutMs, ERA_PATIENCE_MS);
     this.#eras = new Eras({
       client: this.#client,
@@ -112,6 +122,7 @@ export class TransportConnector implements Connector, ModernConnector {
   async drop(serverId: string): Promise<void> {
     this.#eras.forget(serverId);
     this.#older.delete(serverId);
+    this.#modernOnly.delete(serverId);
     const servers = this.#processes.get(serverId);
     this.#processes.delete(serverId);
     await Promise.all([...(servers?.values() ?? [])].map((server) => server.stop()));
@@ -123,21 +134,29 @@ export class TransportConnector implements Connector, ModernConnector {
       ...[...this.#processes.keys()].map((id) => this.drop(id)),
       ...[...this.#kept].map((server) => server.stop()),
     ]);
+    this.#answers.close();
     this.#reaper.close();
     await this.#client.close();
   }
 
-  /** Streamable HTTP, or, where the server refuses the POST, the older HTTP+SSE (2025-11-25, transports: Backwards Compatibility). */
+  /** As the server's era has it; of the legacy one Streamable HTTP, or, where the server refuses the POST, the older HTTP+SSE (2025-11-25, transports: Backwards Compatibility). */
   async #openHttp(
     server: DownstreamServer,
     target: HttpTarget,
     options: HttpLinkOptions,
   ): Promise<DownstreamLink> {
+    const modern = await this.#modernFor(server, target, options);
+    if (modern !== undefined) return new LegacyView(modern, { ...options, answers: this.#answers });
     const known = this.#older.get(server.id);
     if (known === server.revision) return SseLink.open(server, target, options);
     try {
       return await HttpLink.open(server, target, options);
     } catch (error) {
+      const modern = await this.#eras.of(server, target);
+      if (modern !== undefined && refuses(error)) {
+        this.#modernOnly.set(server.id, server.revision);
+        return new LegacyView(modern, { ...options, answers: this.#answers });
+      }
       if (!(error instanceof PostRefused)) throw error;
       try {
         const link = await SseLink.open(server, target, options);
@@ -148,6 +167,19 @@ export class TransportConnector implements Connector, ModernConnector {
         throw error;
       }
     }
+  }
+
+  /** The modern era's link where that is the one to use. A server of both eras is used in the one of its client. */
+  async #modernFor(
+    server: DownstreamServer,
+    target: HttpTarget,
+    { resume, prefersModern = false }: OpenOptions,
+  ): Promise<ModernLink | undefined> {
+    const isWanted =
+      prefersModern ||
+      this.#modernOnly.get(server.id) === server.revision ||
+      (resume !== undefined && namesModern(resume.handshake.protocolVersion));
+    return isWanted ? this.#eras.of(server, target) : undefined;
   }
 
   #stdioServer(server: DownstreamServer, clientCapabilities: Readonly<Record<string, unknown>>): StdioServer {
@@ -173,4 +205,9 @@ export class TransportConnector implements Connector, ModernConnector {
       maxMessageBytes: this.#options.maxMessageBytes,
     });
   }
+}
+
+/** What `initialize` came to says that the server does not speak as legacy servers do; a server that is away says nothing. */
+function refuses(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === Code.DownstreamProtocol;
 }

@@ -7,9 +7,9 @@ import { Deadline, notRead } from './deadline.ts';
 import type { ClientIdentity } from './handshake.ts';
 import { endpointOf, type HttpClient, type HttpEndpoint } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
-import type { Discovery, Mirrored, ModernLink, SubscriptionListener } from './modern-port.ts';
+import type { Discovery, ModernLink, SubscriptionListener } from './modern-port.ts';
 import { ModernSubscription } from './modern-subscription.ts';
-import type { AnswerSink, CancelRequest, Deadlines, DownstreamServer } from './port.ts';
+import type { AnswerSink, CancelRequest, Deadlines, DownstreamServer, Mirrored } from './port.ts';
 
 export interface ModernHttpOptions {
   readonly client: HttpClient;

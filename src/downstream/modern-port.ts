@@ -4,7 +4,7 @@ import type { Capabilities } from '../protocol/modern/meta.ts';
 import type { CacheHint } from '../protocol/modern/result.ts';
 import type { SubscriptionFilter } from '../protocol/modern/subscriptions.ts';
 import type { ModernVersion } from '../protocol/modern/versions.ts';
-import type { AnswerSink, CancelRequest, Deadlines, DownstreamServer } from './port.ts';
+import type { AnswerSink, CancelRequest, Deadlines, DownstreamServer, Mirrored } from './port.ts';
 
 /** What a server of the modern era says of itself. */
 export interface Discovery {
@@ -25,14 +25,6 @@ export interface SubscriptionListener {
   restarted(): void;
   /** The server refuses it, or has ended it and does not take it up again: nothing more comes. */
   ended(error: GatewayError | undefined): void;
-}
-
-/** What headers repeat of a request's text, where that is not what its params say. */
-export interface Mirrored {
-  /** The name, URI or task id as the server knows it. Default: what is in the params. */
-  readonly name?: string;
-  /** `Mcp-Param-*`, names and values in turn. */
-  readonly params?: readonly string[];
 }
 
 /** A server of the modern era, without any session: shared by all who reach it with the same credentials. */

@@ -56,11 +56,25 @@ export interface PortableLink {
   readonly handshake: ServerHandshake;
 }
 
+/** What headers repeat of a request's text, where that is not what its params say. */
+export interface Mirrored {
+  /** The name, URI or task id as the server knows it. Default: what is in the params. */
+  readonly name?: string;
+  /** `Mcp-Param-*`, names and values in turn. */
+  readonly params?: readonly string[];
+}
+
 /** One MCP session with a downstream server, or a share of one. */
 export interface DownstreamLink {
   readonly server: DownstreamServer;
   readonly handshake: ServerHandshake;
-  request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest;
+  /** `mirrored`: for servers of the modern era, what headers repeat of the text where it is not what the params say. */
+  request(
+    request: RequestMessage,
+    sink: AnswerSink,
+    deadlines: Deadlines,
+    mirrored?: Mirrored,
+  ): CancelRequest;
   /**
    * Asks for what comes after a position of the answer to a request that another node has sent in this session. Absent
    * where a link can't. Fails with {@link ConnectionLost} where the server does not go on.
@@ -98,6 +112,8 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
   /** The client session that it is for. To a process, all links that name the same are one. Absent: the gateway itself. */
   readonly session?: string;
+  /** Of a server that speaks both eras, the modern one is used. */
+  readonly prefersModern?: boolean;
   /** Goes on with a session that another node opened, in place of opening one. */
   readonly resume?: PortableLink;
   /**

@@ -18,6 +18,9 @@ export interface OpenedLink {
   readonly restarts: () => number;
 }
 
+/** What becomes of a message: whoever sends may not know, be told that nobody listened, or be told nothing of the sort. */
+export type Fate = 'heard' | 'heard, not confirmed' | 'lost, not confirmed' | 'nobody listens';
+
 /** The downstream side of a gateway, as a node among others of its hub that can be cut off from them. */
 export class ProcessNode {
   readonly id: string;
@@ -26,6 +29,8 @@ export class ProcessNode {
   readonly logger = recordingLogger();
   /** Servers whose process was found to have moved. */
   readonly moved: string[] = [];
+  /** What becomes of what this node sends, while it is not cut off. */
+  fate: () => Fate = () => 'heard';
   readonly #coordination: Coordination;
   readonly #hub: MemoryHub;
   readonly #heartbeat: Heartbeat;
@@ -40,6 +45,7 @@ export class ProcessNode {
     this.#coordination = createMemoryCoordination({ nodeId: id, hub });
     this.local = new TransportConnector({
       identity: { name: 'gateway', version: '1' },
+      bus: this.#bus(),
       logger: this.logger,
       stdioAllowed: true,
       builtin: () => {
@@ -116,6 +122,14 @@ export class ProcessNode {
     return {
       ...this.#cuttable<Bus>(bus),
       nodeId: bus.nodeId,
+      send: async (to, message) => {
+        const fate = this.fate();
+        if (this.#isCut || fate === 'lost, not confirmed') throw unavailable();
+        if (fate === 'nobody listens') return false;
+        const heard = await bus.send(to, message);
+        if (fate === 'heard, not confirmed') throw unavailable();
+        return heard;
+      },
       on: (kind, listener) => bus.on(kind, listener),
       onGap: (listener) => {
         this.#gapListeners.add(listener);
