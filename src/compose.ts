@@ -13,7 +13,8 @@ import { createMemoryCoordination } from './coordination/memory/index.ts';
 import { type Database, openDatabase } from './db/database.ts';
 import { Breakers } from './downstream/breaker.ts';
 import { STDIO_OFF, TransportConnector } from './downstream/connector.ts';
-import type { Deadlines } from './downstream/port.ts';
+import { OwnedConnector } from './downstream/owned-connector.ts';
+import { type Deadlines, downstreamServer } from './downstream/port.ts';
 import { EventStreams } from './edge/event-stream.ts';
 import { createGuard } from './edge/guard.ts';
 import { startManagementServer } from './edge/management-server.ts';
@@ -184,6 +185,7 @@ interface Core {
   readonly sse: SseEndpoint | undefined;
   readonly manager: CatalogServerManager;
   readonly catalogs: Catalogs;
+  readonly connector: OwnedConnector;
   readonly sessions: Sessions;
   /** Closes the streams that belong to no request here: their clients come back. */
   disconnect(): void;
@@ -201,8 +203,9 @@ function createCore(
 ): Core {
   const registry = new ServerRegistry(database.servers, coordination.bus);
   const gateway = { name: NAME, version, nodeId: config.nodeId };
-  const connector = new TransportConnector({
+  const transports = new TransportConnector({
     identity: { name: NAME, version },
+    bus: coordination.bus,
     logger,
     stdioAllowed: config.stdioAllowed,
     builtin: (server) =>
@@ -212,6 +215,17 @@ function createCore(
     stdioStartTimeoutMs: config.stdioStartTimeoutMs,
     stdioIdleMs: config.stdioIdleMs,
     maxMessageBytes: config.maxDownstreamMessageBytes,
+  });
+  const connector = new OwnedConnector({
+    local: transports,
+    ...coordination,
+    logger,
+    startTimeoutMs: config.stdioStartTimeoutMs,
+    find: async (owner, id, revision) => {
+      const record = await registry.at(owner, id, revision);
+      return record && downstreamServer(record);
+    },
+    onMoved: (server) => breakers.drop(server.id),
   });
   const catalogs = new Catalogs({
     registry,
@@ -302,7 +316,7 @@ function createCore(
     sessions: () => sessions.size,
     streams: () => sessions.streams,
     inFlight: () => sessions.inFlight,
-    stdioProcesses: () => connector.processCount,
+    stdioProcesses: () => transports.processCount,
     breakers: () => breakers.states(),
   });
   return {
@@ -310,6 +324,7 @@ function createCore(
     sse: config.sseEndpoint ? new SseEndpoint(endpointOptions) : undefined,
     manager,
     catalogs,
+    connector,
     sessions,
     disconnect: () => {
       streams.leave();

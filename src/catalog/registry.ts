@@ -67,8 +67,7 @@ export class ServerRegistry {
 
   /** A server that is enabled, at this revision: as it is known here, else as it is stored. */
   async at(owner: Owner, id: string, revision: number): Promise<ServerRecord | undefined> {
-    const isIt = (record: ServerRecord) =>
-      record.id === id && record.revision === revision && record.enabled;
+    const isIt = (record: ServerRecord) => record.id === id && record.revision === revision && record.enabled;
     const known = (await this.all(owner)).find(isIt);
     if (known !== undefined) return known;
     // Another node may have heard of a change before this one has.
