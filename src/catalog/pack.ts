@@ -14,7 +14,7 @@ import type { ListedEntry, RawEntry, ServerCatalog } from './types.ts';
 const PIECE_BYTES = 32 * 1024;
 
 /** Of a catalog unpacked, in bytes: one that is larger is not what a node has packed. */
-const MAX_UNPACKED_BYTES = 1024 * 1024 * 1024;
+const MAX_UNPACKED_BYTES = 256 * 1024 * 1024;
 
 const LISTS = ['tools', 'resources', 'resourceTemplates', 'prompts'] as const;
 

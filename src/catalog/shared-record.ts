@@ -28,16 +28,16 @@ export interface SharedRecordOptions {
 export interface ReadRecord {
   /** Of the lease under which it was written. */
   readonly token: number;
-  /** Not read or written by this node before. */
-  readonly isNew: boolean;
+  readonly version: number;
   /** Undefined for what this node cannot use, and has to ask the server for itself. */
   readonly state: CatalogState | undefined;
 }
 
-/** One catalog in the store, as this node last read or wrote it. Rejects with Unavailable while the store is away. */
+/** One catalog in the store, as this node reads and writes it. Rejects with Unavailable while the store is away. */
 export class SharedRecord {
   readonly #options: SharedRecordOptions;
-  #version = 0;
+  /** Of what this node goes by: what it last wrote, or read and made its own. */
+  version = 0;
   /** The lists that were last read or written, so that the same need not be sent again. */
   #lists: { readonly catalog: ServerCatalog; readonly digest: string } | undefined;
   /** Those that were last written. */
@@ -47,19 +47,13 @@ export class SharedRecord {
     this.#options = options;
   }
 
-  get version(): number {
-    return this.#version;
-  }
-
   /** Undefined where nothing is stored. */
   async read(): Promise<ReadRecord | undefined> {
     const lists = this.#lists;
     const stored = await this.#options.store.read(this.#options.key, lists?.digest);
     if (stored === undefined) return undefined;
-    const isNew = stored.version > this.#version;
-    const state = await this.#toState(stored, lists);
-    if (isNew) this.#version = Math.max(this.#version, stored.version);
-    return { token: stored.token, isNew, state };
+    const { token, version } = stored;
+    return { token, version, state: await this.#toState(stored, lists) };
   }
 
   /** False: a later watcher has written. */
@@ -77,7 +71,7 @@ export class SharedRecord {
       ...(body === undefined ? {} : { body: body.bytes.length > MAX_PACKED_BYTES ? 'private' : body }),
     };
     const version = await store.write(key, write, CATALOG_KEPT_MS);
-    if (version !== undefined) this.#version = version;
+    if (version !== undefined) this.version = version;
     return version !== undefined;
   }
 

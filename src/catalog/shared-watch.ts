@@ -2,7 +2,7 @@ import type { Lease } from '../coordination/leases.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { OtherWatcher } from './other-watcher.ts';
-import type { SharedRecord } from './shared-record.ts';
+import type { ReadRecord, SharedRecord } from './shared-record.ts';
 import type { WatchContext } from './watch-context.ts';
 import { WatchLease } from './watch-lease.ts';
 import { type CatalogSource, type CatalogState, ServerWatcher, type WatcherOptions } from './watcher.ts';
@@ -42,6 +42,7 @@ export class SharedWatch implements CatalogSource {
   #isSettled = false;
   #state: CatalogState;
   #started = false;
+  #startedAt = 0;
   /** This node is to watch no more, as it is about to stop. */
   #retired = false;
   #closed = false;
@@ -70,15 +71,12 @@ export class SharedWatch implements CatalogSource {
   }
 
   ready(): Promise<void> {
-    if (!this.#started) {
-      this.#started = true;
-      void this.contend();
-    }
+    if (this.#start()) void this.contend();
     return this.#settled.promise;
   }
 
   async refresh(): Promise<void> {
-    this.#started = true;
+    this.#start();
     for (let attempt = 0; attempt < REFRESH_ATTEMPTS && !this.#closed; attempt++) {
       const watcher = this.#watcher;
       if (watcher === undefined) {
@@ -160,6 +158,14 @@ export class SharedWatch implements CatalogSource {
     await Promise.all([this.#lease.release(false), watcher?.close(), this.#contending]);
   }
 
+  /** False: it has been before. */
+  #start(): boolean {
+    if (this.#started) return false;
+    this.#started = true;
+    this.#startedAt = Date.now();
+    return true;
+  }
+
   async #contendWhileAsked(): Promise<void> {
     await this.#options.after;
     while (this.#again && !this.#closed) {
@@ -192,7 +198,7 @@ export class SharedWatch implements CatalogSource {
     const found = await this.#options.record.read().catch(() => undefined);
     if (this.#lease.token !== token || this.#watcher !== undefined) return;
     // What an earlier watcher has left, until the server has answered.
-    if (found?.isNew === true && found.state !== undefined) this.#apply(found.state);
+    if (found !== undefined) this.#adopt(found);
     this.#watch();
   }
 
@@ -202,15 +208,29 @@ export class SharedWatch implements CatalogSource {
     const found = await this.#options.record.read();
     if (this.#closed || this.isHolder) return;
     const isCurrent = found !== undefined && found.token >= (lease?.token ?? 0);
-    if (found?.isNew === true && found.state !== undefined && (isCurrent || this.#watcher === undefined))
-      this.#apply(found.state);
-    if (isCurrent && found.state !== undefined) {
-      this.#stopWatching();
-      this.#settle();
-    } else if (this.#watcher === undefined && (isCurrent || (lease === undefined && !this.#isSettled))) {
-      // What this node cannot read, or what nobody is going to write.
+    if (found !== undefined && (isCurrent || this.#watcher === undefined)) this.#adopt(found);
+    if (isCurrent && found.state !== undefined) this.#settleBehind();
+    else if (this.#watcher === undefined && (isCurrent || this.#isInVain(lease))) {
+      // Something that this node cannot read, or nothing at all.
       this.#watch();
     }
+  }
+
+  /** Whether nobody is going to write what this node still waits for: none watches, or one that should have by now. */
+  #isInVain(lease: Lease | undefined): boolean {
+    if (this.#isSettled) return false;
+    // A handshake and a list.
+    const bound = 2 * this.#options.watcher.listTimeoutMs + PATIENCE_MS;
+    return lease === undefined || Date.now() - this.#startedAt > bound;
+  }
+
+  /** Goes by what another node writes from now on. */
+  #settleBehind(): void {
+    const wasWatching = this.#watcher !== undefined;
+    this.#stopWatching();
+    this.#settle();
+    // What this node has seen of the server may be newer than what the other has.
+    if (wasWatching) this.#other.soon(() => void this.#tellOther());
   }
 
   #storeFailed(error: unknown): void {
@@ -275,6 +295,14 @@ export class SharedWatch implements CatalogSource {
     });
     await watcher.refresh();
     await watcher.close();
+    this.#other.soon(() => void this.#tellOther());
+  }
+
+  #adopt({ version, state }: ReadRecord): void {
+    const { record } = this.#options;
+    if (state === undefined || version <= record.version) return;
+    record.version = version;
+    this.#apply(state);
   }
 
   #apply(state: CatalogState): void {
