@@ -3,10 +3,10 @@ import type { Message } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 
 /** Passes everything on to another sink. What stands between a server and a client overrides what it changes. */
-export class ForwardingSink<Client extends AnswerSink = AnswerSink> implements AnswerSink {
-  protected readonly client: Client;
+export class ForwardingSink implements AnswerSink {
+  protected readonly client: AnswerSink;
 
-  constructor(client: Client) {
+  constructor(client: AnswerSink) {
     this.client = client;
   }
 

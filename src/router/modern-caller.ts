@@ -11,12 +11,6 @@ export interface ModernCaller {
   readonly headers: HeaderValues;
 }
 
-/** Where everything goes that a modern client gets for one request. */
-export interface ModernSink extends AnswerSink {
-  /** `status`: of the HTTP answer, where it is none but this; default 200. */
-  answer(body: string | Buffer, status?: number): void;
-}
-
 /** A request of a modern client's to a server of the legacy era. */
 export interface LegacyCall {
   readonly caller: ModernCaller;
@@ -30,7 +24,7 @@ export interface LegacyCall {
  * their type, errors translated, notifications of the request only. Limits, breakers and counting are the caller's.
  */
 export interface LegacyCalls {
-  call(call: LegacyCall, sink: ModernSink, deadlines: Deadlines): CancelRequest;
+  call(call: LegacyCall, sink: AnswerSink, deadlines: Deadlines): CancelRequest;
   /** The server has been removed or changed. */
   dropServer(serverId: string): void;
   close(): Promise<void>;

@@ -1,3 +1,4 @@
+import type { AnswerSink } from '../downstream/port.ts';
 import { type Id, type Message, own, type RequestMessage, replaceAt } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { errorForModern } from '../protocol/modern/error-translation.ts';
@@ -13,7 +14,6 @@ import {
   stampResponse,
 } from '../protocol/modern/result.ts';
 import { ForwardingSink } from './forwarding-sink.ts';
-import type { ModernSink } from './modern-caller.ts';
 
 /** Enough of a large answer to see where its result begins. */
 const HEAD_BYTES = 4096;
@@ -34,7 +34,7 @@ export interface LegacyAnswerOptions {
 }
 
 /** The answer of a legacy server on its way to a modern client: results say of which type they are, ids and errors are the client's. */
-export class LegacyAnswerSink extends ForwardingSink<ModernSink> {
+export class LegacyAnswerSink extends ForwardingSink {
   readonly #options: LegacyAnswerOptions;
   readonly #stamp: ResultStamp;
   #length: number | undefined;
@@ -42,7 +42,7 @@ export class LegacyAnswerSink extends ForwardingSink<ModernSink> {
   #chunks: Buffer[] = [];
   #held = 0;
 
-  constructor(client: ModernSink, options: LegacyAnswerOptions) {
+  constructor(client: AnswerSink, options: LegacyAnswerOptions) {
     super(client);
     this.#options = options;
     const { serverInfo, request } = options;
@@ -63,13 +63,13 @@ export class LegacyAnswerSink extends ForwardingSink<ModernSink> {
   override moveTo(): void {}
 
   override answer(body: string | Buffer): void {
-    let translated: { readonly text: string; readonly status?: number } | undefined;
+    let translated: string | undefined;
     try {
       translated = this.#translated(body.toString());
     } catch {
       // Of a large answer only the beginning was looked at.
     }
-    if (translated !== undefined) return this.client.answer(translated.text, translated.status);
+    if (translated !== undefined) return this.client.answer(translated);
     const reason = `Server "${this.#options.serverName}" answered what is not a JSON-RPC response`;
     this.client.fail(new GatewayError(Code.DownstreamProtocol, reason));
   }
@@ -123,18 +123,17 @@ export class LegacyAnswerSink extends ForwardingSink<ModernSink> {
     }
   }
 
-  #translated(text: string): { readonly text: string; readonly status?: number } | undefined {
+  #translated(text: string): string | undefined {
     const { request, meta } = this.#options;
     const own = replaceAt({ text }, ['id'], JSON.stringify(request.id));
     if (own === undefined) return undefined;
     const type = resultTypeOf(own);
     if (type === undefined) {
-      return own.includes('"error"') ? errorForModern(own, meta.clientCapabilities) : undefined;
+      return own.includes('"error"') ? errorForModern(own, meta.clientCapabilities).text : undefined;
     }
     // Older servers have no such member; one that has it means something that nobody here knows.
     if (type !== 'complete') return undefined;
-    const stamped = stampResponse(own, this.#stamp);
-    return stamped === undefined ? undefined : { text: stamped };
+    return stampResponse(own, this.#stamp);
   }
 
   /** The beginning of a large answer, changed; undefined where it does not show what has to be changed. */

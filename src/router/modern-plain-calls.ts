@@ -1,13 +1,19 @@
 import type { Owner } from '../auth/principal.ts';
 import { call, ownRefusal, ownRequest } from '../downstream/call.ts';
-import type { CancelRequest, Deadlines, DownstreamLink, ServerHandshake } from '../downstream/port.ts';
+import type {
+  AnswerSink,
+  CancelRequest,
+  Deadlines,
+  DownstreamLink,
+  ServerHandshake,
+} from '../downstream/port.ts';
 import { type Message, own, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { NO_RETRY } from '../protocol/modern/input-required.ts';
 import { type Edits, editRequest } from '../protocol/modern/json-edit.ts';
 import { NO_ENVELOPE } from '../protocol/modern/meta.ts';
 import type { Logger } from '../telemetry/types.ts';
-import type { LegacyCall, LegacyCalls, ModernSink } from './modern-caller.ts';
+import type { LegacyCall, LegacyCalls } from './modern-caller.ts';
 import { EndingSink } from './modern-ending-sink.ts';
 import { LegacyAnswerSink } from './modern-legacy-sink.ts';
 import type { Borrowed, LegacyPool } from './modern-pool.ts';
@@ -42,7 +48,7 @@ export class PlainCalls implements LegacyCalls {
     this.#options = options;
   }
 
-  call(call: LegacyCall, sink: ModernSink, deadlines: Deadlines): CancelRequest {
+  call(call: LegacyCall, sink: AnswerSink, deadlines: Deadlines): CancelRequest {
     const { pool } = this.#options;
     const { principal, meta } = call.caller;
     // What a process says belongs to no request of those that share it.
@@ -77,7 +83,7 @@ export class PlainCalls implements LegacyCalls {
     return this.#options.pool.close();
   }
 
-  #send(borrowed: Borrowed, { caller, server, request }: LegacyCall, sink: ModernSink, deadlines: Deadlines) {
+  #send(borrowed: Borrowed, { caller, server, request }: LegacyCall, sink: AnswerSink, deadlines: Deadlines) {
     const { link } = borrowed;
     const { principal, meta } = caller;
     const sentAs = `modern-${++lastId}`;
