@@ -51,8 +51,8 @@ export class TransportConnector implements Connector, ModernConnector {
   readonly #kept = new Set<StdioServer>();
   /** Servers known to speak the older HTTP+SSE, with the revision of their record that they were found with. */
   readonly #older = new Map<string, number>();
-  /** Servers of the modern era that refuse `initialize`, with the revision of their record. */
-  readonly #modernOnly = new Map<string, number>();
+  /** Servers of the modern era that have no sessions of the legacy one, with the revision of their record. */
+  readonly #asModern = new Map<string, number>();
   #closed = false;
 
   constructor(options: ConnectorOptions) {
@@ -122,7 +122,7 @@ export class TransportConnector implements Connector, ModernConnector {
   async drop(serverId: string): Promise<void> {
     this.#eras.forget(serverId);
     this.#older.delete(serverId);
-    this.#modernOnly.delete(serverId);
+    this.#asModern.delete(serverId);
     const servers = this.#processes.get(serverId);
     this.#processes.delete(serverId);
     await Promise.all([...(servers?.values() ?? [])].map((server) => server.stop()));
@@ -146,30 +146,46 @@ export class TransportConnector implements Connector, ModernConnector {
     options: HttpLinkOptions,
   ): Promise<DownstreamLink> {
     const modern = await this.#modernFor(server, target, options);
-    if (modern !== undefined) return new LegacyView(modern, { ...options, answers: this.#answers });
+    if (modern !== undefined) return this.#view(modern, options);
     const known = this.#older.get(server.id);
     if (known === server.revision) return SseLink.open(server, target, options);
+    let link: HttpLink;
     try {
-      return await HttpLink.open(server, target, options);
+      link = await HttpLink.open(server, target, options);
     } catch (error) {
-      const modern = await this.#eras.of(server, target);
-      if (modern !== undefined && refuses(error)) {
-        this.#modernOnly.set(server.id, server.revision);
-        return new LegacyView(modern, { ...options, answers: this.#answers });
-      }
+      const modern = refuses(error) ? await this.#eras.of(server, target) : undefined;
+      if (modern !== undefined) return this.#view(modern, options);
       if (!(error instanceof PostRefused)) throw error;
-      try {
-        const link = await SseLink.open(server, target, options);
-        this.#older.set(server.id, server.revision);
-        return link;
-      } catch {
-        // It is not of the older transport either: what the newer one said is what helps.
-        throw error;
-      }
+      return this.#openOlder(server, target, options, error);
+    }
+    if (options.resume !== undefined || link.portable.sessionId !== undefined) return link;
+    // Without a session a server can ask its clients nothing, unless it speaks the modern era, too.
+    const better = await this.#eras.of(server, target);
+    return better === undefined ? link : this.#view(better, options);
+  }
+
+  async #openOlder(
+    server: DownstreamServer,
+    target: HttpTarget,
+    options: HttpLinkOptions,
+    refusal: PostRefused,
+  ): Promise<DownstreamLink> {
+    try {
+      const link = await SseLink.open(server, target, options);
+      this.#older.set(server.id, server.revision);
+      return link;
+    } catch {
+      // It is not of the older transport either: what the newer one said is what helps.
+      throw refusal;
     }
   }
 
-  /** The modern era's link where that is the one to use. A server of both eras is used in the one of its client. */
+  #view(modern: ModernLink, options: HttpLinkOptions): LegacyView {
+    if (options.prefersModern !== true) this.#asModern.set(modern.server.id, modern.server.revision);
+    return new LegacyView(modern, { ...options, answers: this.#answers });
+  }
+
+  /** The modern era's link where that is the one to use. A server with sessions that speaks both is used in the era of its client. */
   async #modernFor(
     server: DownstreamServer,
     target: HttpTarget,
@@ -177,7 +193,7 @@ export class TransportConnector implements Connector, ModernConnector {
   ): Promise<ModernLink | undefined> {
     const isWanted =
       prefersModern ||
-      this.#modernOnly.get(server.id) === server.revision ||
+      this.#asModern.get(server.id) === server.revision ||
       (resume !== undefined && namesModern(resume.handshake.protocolVersion));
     return isWanted ? this.#eras.of(server, target) : undefined;
   }
