@@ -50,7 +50,16 @@ describe('what a later version has written', () => {
   test('members that cannot be read are left out', async () => {
     const member = { id: 'a', address: 'x', version: '1', started: 'x', sessions: 0, streams: 0 } as const;
     await node.members.beat({ ...member, state: 'ready' }, LONG_MS);
-    await redis.call('HSET', createKeys(redis.keyPrefix).members, 'later', '{"state":"later"}');
+    const put = (id: string, changes: object) => {
+      const { members } = createKeys(redis.keyPrefix);
+      return redis.call('HSET', members, id, JSON.stringify({ ...member, id, state: 'ready', ...changes }));
+    };
+    await put('later-1', { v: 2 });
+    await put('later-2', { state: 'later' });
+    await put('a', { v: 1, later: true });
+    assert.deepEqual(await node.members.list(), [{ ...member, state: 'ready' }]);
+    // As nodes before wrote it.
+    await put('a', {});
     assert.deepEqual(await node.members.list(), [{ ...member, state: 'ready' }]);
   });
 

@@ -4,7 +4,11 @@ import type { Member, Members } from '../members.ts';
 import type { Commands } from './commands.ts';
 import { asArray, asNumber, asPairs } from './replies.ts';
 
+const RECORD_VERSION = 1;
+
 const MemberRecord = z.object({
+  // Nodes that do not write it yet write this form.
+  v: z.literal(RECORD_VERSION).exactOptional(),
   id: z.string(),
   address: z.string(),
   version: z.string(),
@@ -33,7 +37,7 @@ export class RedisMembers implements Members {
   }
 
   async beat(member: Member, ttlMs: number): Promise<void> {
-    const args = [member.id, JSON.stringify(member), ttlMs, MEMBER_GONE_MS];
+    const args = [member.id, JSON.stringify({ v: RECORD_VERSION, ...member }), ttlMs, MEMBER_GONE_MS];
     const sentAt = performance.now();
     try {
       const reply = await this.#commands.run('beat-2', [this.#keys.members, this.#keys.beats], args);
@@ -63,9 +67,10 @@ export class RedisMembers implements Members {
     const members: Member[] = [];
     for (const [id, json] of asPairs(described)) {
       // What a later version has written and this one cannot read is left out.
-      const member = MemberRecord.safeParse(JSON.parse(json)).data;
+      const record = MemberRecord.safeParse(JSON.parse(json)).data;
       const until = aliveUntil.get(id) ?? 0;
-      if (member === undefined || until <= now - MEMBER_GONE_MS) continue;
+      if (record === undefined || until <= now - MEMBER_GONE_MS) continue;
+      const { v: _, ...member } = record;
       members.push(until > aliveAt ? member : { ...member, state: 'gone' });
     }
     return members.sort((a, b) => (a.id < b.id ? -1 : 1));
