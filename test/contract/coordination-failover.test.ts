@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { openConnection } from '../../src/coordination/redis/connection.ts';
+import { openQueueConnection } from '../../src/coordination/redis/queue-connection.ts';
+import { parseRedisUrl } from '../../src/coordination/redis/url.ts';
 import { LONG_MS, makeSession, type RedisNode, startRedisNode, uniqueId } from '../support/coordination.ts';
 import { startRedisSentinel, type TestRedisSentinel } from '../support/redis.ts';
 import { until } from '../support/wait.ts';
@@ -24,6 +27,23 @@ describe('when sentinels make another Redis the master', () => {
     await redis.sentinel.start();
     await a.ping();
     assert.deepEqual(a.lines, []);
+  });
+
+  test('one that is told to go while it asks the sentinel where to comes back', async (t) => {
+    for (const open of [
+      () => openConnection(parseRedisUrl(redis.url), 'a'),
+      () => openQueueConnection(redis.url, 'a', 'key'),
+    ]) {
+      const { client, close } = open();
+      t.after(close);
+      await until(() => client.status === 'ready', { what: 'the connection' });
+      await redis.sentinel.pause();
+      client.disconnect(true);
+      await until(() => client.status === 'connecting', { what: 'the sentinel to be asked' });
+      client.disconnect(true);
+      await redis.sentinel.resume();
+      await until(() => client.status === 'ready', { what: 'the connection to be back', timeoutMs: 60_000 });
+    }
   });
 
   test('nodes follow it at once, with their sessions', async () => {

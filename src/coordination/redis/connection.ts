@@ -28,6 +28,7 @@ function openSingle(target: RedisTarget, common: ConnectionSettings): Connection
   const options = { ...common, ...placeOf(target), db: target.db };
   const client = new Redis({ ...options, enableOfflineQueue: false, retryStrategy: backoffMs });
   client.on('error', ignore);
+  const letEnd = keepFromEnding(client);
   const dialled = new Set<Redis>();
   const sentinels =
     target.kind === 'sentinel'
@@ -47,6 +48,7 @@ function openSingle(target: RedisTarget, common: ConnectionSettings): Connection
     },
     ready: () => becomeReady(client),
     async close() {
+      letEnd();
       client.disconnect();
       await sentinels?.close();
     },
@@ -108,7 +110,20 @@ function openCluster(target: RedisTarget, common: ConnectionSettings): Connectio
   };
 }
 
-function placeOf(target: RedisTarget): ConnectionSettings {
+/** A client that is told to reconnect while it asks sentinels where to is at its end. Returns what lets it end. */
+export function keepFromEnding(client: Redis): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const again = () => {
+    timer = setTimeout(() => void client.connect().catch(ignore), backoffMs(0));
+  };
+  client.on('end', again);
+  return () => {
+    client.off('end', again);
+    clearTimeout(timer);
+  };
+}
+
+export function placeOf(target: RedisTarget): ConnectionSettings {
   const [first] = target.addresses;
   if (target.kind !== 'sentinel') return { host: first.host, port: first.port };
   return {
