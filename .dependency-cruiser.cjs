@@ -10,7 +10,7 @@ const SHARED = ['auth/principal', 'db/server-record', 'protocol/', 'telemetry/ty
 const LAYERS = {
   protocol: [],
   coordination: ['protocol/errors', 'telemetry/types'],
-  jobs: [],
+  jobs: ['protocol/errors', 'telemetry/types'],
   telemetry: [],
   auth: SHARED,
   db: SHARED,
@@ -30,7 +30,8 @@ const VENDORS = [
   { name: 'hono', packages: ['hono', '@hono/'], places: ['edge/'] },
   { name: 'undici', packages: ['undici'], places: ['downstream/'] },
   { name: 'database', packages: ['drizzle-orm', 'postgres', '@electric-sql/'], places: ['db/'] },
-  { name: 'redis', packages: ['ioredis'], places: ['coordination/redis/', 'jobs/'] },
+  { name: 'redis', packages: ['ioredis'], places: ['coordination/redis/'] },
+  { name: 'bullmq', packages: ['bullmq'], places: ['jobs/bullmq'] },
   { name: 'connect', packages: ['@connectrpc/'], places: ['admin/', 'edge/', 'cli/'] },
   { name: 'telemetry', packages: ['@opentelemetry/', 'pino', 'pino-pretty'], places: ['telemetry/'] },
   { name: 'cli', packages: ['commander', 'cli-table3', 'string-argv', 'jsonc-parser'], places: ['cli/'] },

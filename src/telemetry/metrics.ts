@@ -16,6 +16,9 @@ export interface MetricsOptions {
 /** A server's name is a label of every series about it; an installation with more servers is told of the sum. */
 const MAX_SERVERS = 200;
 
+/** Far more than there are kinds of jobs. */
+const MAX_JOBS = 50;
+
 /** Seconds: from an answer out of the process to a tool that works for a minute. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
@@ -59,6 +62,7 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
     modern: createLabels('method', { known: MCP_METHODS }, { face: 'modern' }),
   };
   const serverLabels = createLabels('server', { max: MAX_SERVERS });
+  const jobLabels = createLabels('job', { max: MAX_JOBS });
 
   const gauges: { -readonly [K in keyof Gauges]?: Gauges[K] } = {};
   type Count = 'sessions' | 'streams' | 'inFlight' | 'stdioProcesses';
@@ -85,6 +89,11 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
       const label = serverLabels.of(server);
       downstreamRequests.add(1, label.by[outcome]);
       downstreamSeconds.record(seconds, label.alone);
+    },
+    job(name, outcome, seconds) {
+      const label = jobLabels.of(name);
+      jobs.add(1, label.by[outcome]);
+      jobSeconds.record(seconds, label.alone);
     },
     observe(sources) {
       Object.assign(gauges, sources);

@@ -44,6 +44,8 @@ export interface Metrics {
   request(method: string, outcome: Outcome, seconds: number, face?: Face): void;
   /** A downstream answered, or failed to. Servers beyond the first 200 count as `other`. */
   downstream(server: string, outcome: Outcome, seconds: number): void;
+  /** A run of a job of this node ended. */
+  job(name: string, outcome: Extract<Outcome, 'ok' | 'error'>, seconds: number): void;
   /** Says where gauges are read. */
   observe(gauges: Partial<Gauges>): void;
   /** All of it in the text format of Prometheus. */

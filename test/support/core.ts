@@ -80,6 +80,7 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
   const metrics: Metrics = {
     request: (method, outcome) => counted.push({ method, outcome }),
     downstream: () => {},
+    job: () => {},
     observe: () => {},
     scrape: async () => '',
     shutdown: async () => {},
