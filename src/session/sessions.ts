@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Principal } from '../auth/principal.ts';
-import type { BusMessage } from '../coordination/bus.ts';
-import type { SessionStore, StoredLink } from '../coordination/session-store.ts';
+import type { Bus, BusMessage } from '../coordination/bus.ts';
+import type { EndedSession, SessionStore, StoredLink } from '../coordination/session-store.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { storeTtlMs, sweepMs } from './lifetime.ts';
 import { type ClientHello, FRESH, Session, type SessionParts, type SessionState } from './session.ts';
 import { STREAM_EVENT, STREAM_MOVED } from './standalone-stream.ts';
 import { fromStored, toStored } from './stored.ts';
@@ -23,11 +24,6 @@ const ENDED = 'session.ended';
 const CANCEL = 'session.cancel';
 const LINKED = 'session.linked';
 
-/** The store forgets a session this much later than nodes do, so that the last node can end it in good order. */
-const STORE_MARGIN_MS = 120_000;
-
-const SWEEP_MS = 10_000;
-
 const SHUT_DOWN = new GatewayError(
   Code.Unavailable,
   'The gateway is shutting down and the request took too long; its outcome is unknown',
@@ -45,7 +41,7 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    this.#sweeper = setInterval(() => this.#sweepOnce(), Math.min(options.idleMs, SWEEP_MS));
+    this.#sweeper = setInterval(() => this.#sweepOnce(), sweepMs(options.idleMs));
     this.#sweeper.unref();
     const { bus } = options;
     this.#unsubscribe = [
@@ -108,14 +104,14 @@ export class Sessions {
     if (!this.#sessions.delete(session.id)) return;
     const { store, bus, onGone } = this.#options;
     this.#close(session);
-    let deleted: Awaited<ReturnType<SessionStore['delete']>>;
+    let ended: EndedSession | undefined;
     try {
-      deleted = await store.delete(session.id);
+      ended = await store.delete(session.id);
     } finally {
-      onGone(session, deleted?.loaded.links ?? []);
+      onGone(session, ended?.loaded.links ?? []);
     }
-    const others = (deleted?.nodes ?? []).filter((node) => node !== bus.nodeId);
-    await Promise.allSettled(others.map((node) => bus.send(node, { kind: ENDED, session: session.id })));
+    const others = (ended?.nodes ?? []).filter((node) => node !== bus.nodeId);
+    await tellEnded(bus, session.id, others);
   }
 
   /** Cancels a request that runs on another node. */
@@ -148,7 +144,7 @@ export class Sessions {
   }
 
   get #ttlMs(): number {
-    return this.#options.idleMs + STORE_MARGIN_MS;
+    return storeTtlMs(this.#options.idleMs);
   }
 
   #check(principal: Principal, session: Session | undefined): Session {
@@ -262,4 +258,9 @@ export class Sessions {
 
 function isOwn(session: Session, principal: Principal): boolean {
   return session.principal.tenantId === principal.tenantId && session.principal.userId === principal.userId;
+}
+
+/** Tells nodes that a session which they may have in hand has ended. */
+export async function tellEnded(bus: Bus, session: string, nodes: readonly string[]): Promise<void> {
+  await Promise.allSettled(nodes.map((node) => bus.send(node, { kind: ENDED, session })));
 }
