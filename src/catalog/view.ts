@@ -12,8 +12,6 @@ export type ChangedLists = {
   readonly resources: boolean;
 };
 
-const UNCHANGED: ChangedLists = { tools: false, prompts: false, resources: false };
-
 export interface ViewOptions extends EntryOptions {
   readonly owner: Owner;
   readonly pageSize: number;
@@ -43,8 +41,8 @@ export class CatalogView {
   #generation = 0;
   #orderOf = -1;
   #rebuilding = false;
-  /** What changed since clients were told, and when they are to be. */
-  #untold: ChangedLists = UNCHANGED;
+  /** What each listener has not been told yet; one that came after a change has the new lists. */
+  readonly #untold = new Map<(changed: ChangedLists) => void, ChangedLists>();
   #telling: NodeJS.Timeout | undefined;
   #closed = false;
   /** Sessions that look at this view, and when the last one went. */
@@ -206,21 +204,32 @@ export class CatalogView {
   #tell(before: Snapshot, after: Snapshot): void {
     const differs = (list: keyof Snapshot['pages']) =>
       before.pages[list].version !== after.pages[list].version;
-    const { tools, prompts, resources } = this.#untold;
-    this.#untold = {
-      tools: tools || differs('tools'),
-      prompts: prompts || differs('prompts'),
-      resources: resources || differs('resources') || differs('resourceTemplates'),
+    const changed = {
+      tools: differs('tools'),
+      prompts: differs('prompts'),
+      resources: differs('resources') || differs('resourceTemplates'),
     };
+    if (!changed.tools && !changed.prompts && !changed.resources) return;
+    for (const listener of this.#listeners) {
+      const untold = this.#untold.get(listener);
+      this.#untold.set(listener, untold === undefined ? changed : either(untold, changed));
+    }
     if (this.#options.sharing === undefined) this.#tellNow();
     else if (!this.#closed) this.#telling ??= setTimeout(() => this.#tellNow(), TELL_AFTER_MS);
   }
 
   #tellNow(): void {
-    const changed = this.#untold;
-    this.#untold = UNCHANGED;
     this.#telling = undefined;
-    if (!changed.tools && !changed.prompts && !changed.resources) return;
-    for (const listener of this.#listeners) listener(changed);
+    const untold = [...this.#untold];
+    this.#untold.clear();
+    for (const [listener, changed] of untold) if (this.#listeners.has(listener)) listener(changed);
   }
+}
+
+function either(a: ChangedLists, b: ChangedLists): ChangedLists {
+  return {
+    tools: a.tools || b.tools,
+    prompts: a.prompts || b.prompts,
+    resources: a.resources || b.resources,
+  };
 }

@@ -4,7 +4,7 @@ import { type Cluster, startCluster } from '../support/cluster.ts';
 import { CountingServer } from '../support/counting-http.ts';
 import type { Gateway } from '../support/gateway.ts';
 import { until } from '../support/wait.ts';
-import { addServer, has, listeners, oneListens, SLOW_MS, told, watcherOf } from './list-clients.ts';
+import { has, listeners, oneListens, Servers, SLOW_MS, settled, told, watcherOf } from './list-clients.ts';
 
 interface Health {
   readonly state: string;
@@ -14,18 +14,22 @@ interface Health {
 
 describe('what a server lists, on three nodes', () => {
   let cluster: Cluster;
+  const servers = new Servers();
 
   before(async () => {
     cluster = await startCluster();
   });
 
-  after(() => cluster?.stop());
+  after(async () => {
+    await cluster?.stop();
+    await servers.close();
+  });
 
   it('is asked for once for all sessions, by the one node that listens', async (t) => {
     // A node that the machine holds up for seconds loses its lease, rightly, and another asks again.
     for (let attempt = 1; ; attempt++) {
-      const { server } = await addServer(t, cluster, `once${attempt}`);
-      await listeners(t, cluster, `once${attempt}__echo`);
+      const { server } = await servers.add(cluster, `once${attempt}`);
+      await listeners(t, cluster, `once${attempt}`);
       await oneListens(server);
       const counts = [server.sessionsOpened, server.count('tools/list'), server.streamsOpened];
       if (attempt < 3 && counts.some((count) => count !== 1)) continue;
@@ -35,10 +39,9 @@ describe('what a server lists, on three nodes', () => {
   });
 
   it('is told to every client at every node when it changes, once', async (t) => {
-    const { server } = await addServer(t, cluster, 'news');
-    const all = await listeners(t, cluster, 'news__echo');
-    await oneListens(server);
-    const before = all.map(({ changes }) => changes());
+    const { server } = await servers.add(cluster, 'news');
+    const all = await listeners(t, cluster, 'news');
+    const before = await settled(all, server);
     const { tools } = server.peer;
     for (let n = 1; n <= 3; n++) {
       server.setTools([...tools, { name: `extra${n}` }]);
@@ -53,8 +56,8 @@ describe('what a server lists, on three nodes', () => {
   });
 
   it('is asked for by the node that watches when an operator wants it at another', async (t) => {
-    const { server, id } = await addServer(t, cluster, 'asked');
-    const all = await listeners(t, cluster, 'asked__echo');
+    const { server, id } = await servers.add(cluster, 'asked');
+    const all = await listeners(t, cluster, 'asked');
     await oneListens(server);
     const watcher = await watcherOf(cluster, id);
     const { sessionsOpened } = server;
@@ -70,8 +73,8 @@ describe('what a server lists, on three nodes', () => {
   });
 
   it('says the same of a server’s health at every node', async (t) => {
-    const { server, id } = await addServer(t, cluster, 'ill');
-    await listeners(t, cluster, 'ill__echo');
+    const { server, id } = await servers.add(cluster, 'ill');
+    await listeners(t, cluster, 'ill');
     const same = async (state: string): Promise<Health | undefined> => {
       const [first, ...others] = await Promise.all(cluster.nodes.map((node) => healthOf(node, id)));
       // Between two of these questions it may have been asked again.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import type { Cluster } from '../support/cluster.ts';
+import { type Cluster, clientAt } from '../support/cluster.ts';
 import { CountingServer } from '../support/counting-http.ts';
 import type { Gateway } from '../support/gateway.ts';
 import { countOf, inbox } from '../support/inbox.ts';
@@ -18,37 +19,59 @@ const SESSIONS = 3;
 export interface Listening {
   readonly client: RawClient;
   readonly node: Gateway;
-  /** How often it has been told that the list of tools changed. */
-  changes(): number;
+  /** How often it has been told that a list changed, by default that of tools. */
+  changes(list?: string): number;
 }
 
-/** A server of the cluster, for one test. */
-export async function addServer(t: TestContext, cluster: Cluster, name: string) {
-  const server = await CountingServer.start({ name });
-  const id = await cluster.nodes[0]!.addServer({ name, url: server.url });
-  t.after(async () => {
-    const node = cluster.nodes.find(({ isRunning }) => isRunning);
-    await node!.manage('DeleteMcpServer', { server: { id } });
-    await server.close();
-  });
-  return { server, id };
+/** Servers that a cluster has been given, and that stay: one that goes would be news in the tests after it. */
+export class Servers {
+  readonly #all: CountingServer[] = [];
+
+  async add(cluster: Cluster, name: string) {
+    const server = await CountingServer.start({ name });
+    this.#all.push(server);
+    const id = await cluster.nodes[0]!.addServer({ name, url: server.url });
+    return { server, id };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#all.map((server) => server.close()));
+  }
 }
 
-/** Some sessions at each node, all of which list the tool. */
-export async function listeners(t: TestContext, cluster: Cluster, tool: string): Promise<Listening[]> {
+/** Some sessions at each node, all of which list the tools of a server. Their clients are of a kind of their own. */
+export async function listeners(t: TestContext, cluster: Cluster, server: string): Promise<Listening[]> {
   const each = async (node: Gateway): Promise<Listening> => {
-    const client = new RawClient(node.mcpUrl);
-    t.after(() => client.close());
+    const client = new RawClient(node.mcpUrl, { capabilities: { experimental: { [server]: {} } } });
+    t.after(async () => {
+      const alive = cluster.nodes.find(({ isRunning }) => isRunning);
+      await clientAt(alive!.mcpUrl, client).delete();
+      client.close();
+    });
     await client.initialize();
     const messages = inbox(await client.stream());
-    await until(() => has(client, tool), { what: tool, timeoutMs: SLOW_MS });
-    return { client, node, changes: () => countOf(messages, 'notifications/tools/list_changed') };
+    await until(() => has(client, `${server}__echo`), { what: `tools of ${server}`, timeoutMs: SLOW_MS });
+    const changes = (list = 'tools') => countOf(messages, `notifications/${list}/list_changed`);
+    return { client, node, changes };
   };
   return Promise.all(cluster.nodes.flatMap((node) => Array.from({ length: SESSIONS }, () => each(node))));
 }
 
 export async function has(client: RawClient, tool: string): Promise<boolean> {
   return (await listNames(client)).includes(tool);
+}
+
+/** Waits until all have heard what there was to hear so far, by another kind of list that changes last. Says how often they have heard of tools. */
+export async function settled(all: readonly Listening[], server: CountingServer): Promise<number[]> {
+  await oneListens(server);
+  const before = all.map(({ changes }) => changes('resources'));
+  server.peer.resources = [...server.peer.resources, { uri: `x://${randomUUID()}`, name: 'last' }];
+  server.notify('notifications/resources/list_changed');
+  await until(() => all.every(({ changes }, n) => changes('resources') > before[n]!), {
+    what: 'the last news at every client',
+    timeoutMs: SLOW_MS,
+  });
+  return all.map(({ changes }) => changes());
 }
 
 /** Waits until all have been told of so many changes more than `before`. */

@@ -2,23 +2,27 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Cluster, startCluster } from '../support/cluster.ts';
 import { until } from '../support/wait.ts';
-import { addServer, has, listeners, oneListens, SLOW_MS, told, watcherOf } from './list-clients.ts';
+import { has, listeners, oneListens, Servers, SLOW_MS, told, watcherOf } from './list-clients.ts';
 
 describe('the node that watches a server', () => {
   let cluster: Cluster;
+  const servers = new Servers();
 
   before(async () => {
     cluster = await startCluster();
   });
 
-  after(() => cluster?.stop());
+  after(async () => {
+    await cluster?.stop();
+    await servers.close();
+  });
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     it(`is followed by another after ${signal}, and clients hear of changes again`, async (t) => {
       const name = signal.toLowerCase();
-      const { server, id } = await addServer(t, cluster, name);
-      const all = await listeners(t, cluster, `${name}__echo`);
-      await oneListens(server);
+      const { server, id } = await servers.add(cluster, name);
+      const all = await listeners(t, cluster, name);
+      await settled(all, server);
       const { streamsOpened } = server;
       const place = await watcherOf(cluster, id);
       await cluster.kill(place, signal);
@@ -38,9 +42,9 @@ describe('the node that watches a server', () => {
   }
 
   it('is one again after Redis was away, and clients hear of changes again', async (t) => {
-    const { server } = await addServer(t, cluster, 'back');
-    const all = await listeners(t, cluster, 'back__echo');
-    await oneListens(server);
+    const { server } = await servers.add(cluster, 'back');
+    const all = await listeners(t, cluster, 'back');
+    await settled(all, server);
     await cluster.redis.restart();
     for (const { opsUrl } of cluster.nodes) {
       await until(async () => (await fetch(`${opsUrl}/ready`)).ok, {
