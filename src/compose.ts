@@ -21,10 +21,12 @@ import { startManagementServer } from './edge/management-server.ts';
 import { createMcpApp } from './edge/mcp-app.ts';
 import { type EndpointOptions, McpEndpoint } from './edge/mcp-endpoint.ts';
 import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
+import { ModernEndpoint } from './edge/modern-endpoint.ts';
 import { startOpsServer } from './edge/ops.ts';
 import { SseEndpoint } from './edge/sse-endpoint.ts';
 import { NodeReadiness } from './readiness.ts';
 import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
+import { ModernRouter } from './router/modern-router.ts';
 import { Router } from './router/router.ts';
 import { RunningCalls } from './router/running-calls.ts';
 import { Sessions } from './session/sessions.ts';
@@ -83,9 +85,9 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     const drained = drain({
       readiness,
       ports: running,
-      underWay: () => core?.sessions.inFlight ?? 0,
+      underWay: () => core?.inFlight() ?? 0,
       disconnect: () => core?.disconnect(),
-      cut: () => core?.sessions.cut(),
+      cut: () => core?.cut(),
       delayMs,
       limitMs,
     });
@@ -187,6 +189,10 @@ interface Core {
   readonly catalogs: Catalogs;
   readonly connector: OwnedConnector;
   readonly sessions: Sessions;
+  /** Requests of clients that are not answered. */
+  inFlight(): number;
+  /** Ends them, each with an answer that says why. */
+  cut(): void;
   /** Closes the streams that belong to no request here: their clients come back. */
   disconnect(): void;
   close(): Promise<void>;
@@ -244,10 +250,9 @@ function createCore(
   const running = config.redisUrl === undefined ? undefined : new RunningCalls(coordination.calls);
   const ownDeadlines: Deadlines = { idleMs: config.listTimeoutMs, totalMs: config.listTimeoutMs };
   const breakers = new Breakers({ failures: config.breakerFailures, pauseMs: config.breakerPauseMs });
-  const router = new Router({
+  const exchangeOptions = {
     catalogs,
     connector,
-    store: coordination.sessions,
     logger,
     identity: { name: NAME, title: TITLE, version },
     deadlines: { idleMs: config.callTimeoutMs, totalMs: config.callMaxTimeoutMs },
@@ -255,6 +260,11 @@ function createCore(
     maxJsonDepth: config.maxJsonDepth,
     breakers,
     metrics,
+  };
+  const modern = new ModernRouter({ ...exchangeOptions, modern: transports });
+  const router = new Router({
+    ...exchangeOptions,
+    store: coordination.sessions,
     running,
     journal: coordination.calls,
     tellLinked: (session) => {
@@ -271,6 +281,7 @@ function createCore(
   registry.onChange(({ serverId }) => {
     if (serverId === undefined) return;
     router.dropServer(serverId);
+    modern.dropServer(serverId);
     void connector.drop(serverId);
   });
   const sessions = new Sessions({
@@ -294,6 +305,7 @@ function createCore(
     sessions,
     takeover,
     router,
+    modern: new ModernEndpoint({ router: modern, streams }),
     streams,
     logger,
     authenticate: () => LOCAL_PRINCIPAL,
@@ -312,10 +324,11 @@ function createCore(
     listTimeoutMs: config.listTimeoutMs,
     stdioOff: config.stdioAllowed ? undefined : STDIO_OFF,
   });
+  const inFlight = () => sessions.inFlight + modern.inFlight;
   metrics.observe({
     sessions: () => sessions.size,
-    streams: () => sessions.streams,
-    inFlight: () => sessions.inFlight,
+    streams: () => sessions.streams + modern.streams,
+    inFlight,
     stdioProcesses: () => transports.processCount,
     breakers: () => breakers.states(),
   });
@@ -326,9 +339,15 @@ function createCore(
     catalogs,
     connector,
     sessions,
+    inFlight,
+    cut: () => {
+      sessions.cut();
+      modern.cut();
+    },
     disconnect: () => {
       streams.leave();
       sessions.disconnect();
+      modern.disconnect();
       takeover.disconnect();
     },
     close: async () => {
@@ -336,6 +355,7 @@ function createCore(
       takeover.close();
       running?.close();
       router.close();
+      await modern.close();
       registry.close();
       await catalogs.close();
       await connector.close();

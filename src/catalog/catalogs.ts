@@ -28,6 +28,15 @@ export interface LastCheck {
 /** A view that nobody has looked at for this long is closed, its connections with it. */
 const VIEW_IDLE_MS = 600_000;
 
+/** What a client can be asked at all. */
+const EVERYTHING = {
+  elicitation: { form: {}, url: {} },
+  sampling: { context: {}, tools: {} },
+  roots: { listChanged: true },
+};
+
+const EVERYTHING_KIND = kindOf(EVERYTHING);
+
 /**
  * All catalog views: one for each owner and kind of client, since servers may list other things to clients that can do
  * other things. Sessions of one owner whose clients can do the same share one.
@@ -52,30 +61,15 @@ export class Catalogs {
   }
 
   view(owner: Owner, clientCapabilities: Readonly<Record<string, unknown>>): CatalogView {
-    const key = ownerKey(owner);
-    const views = this.#views.get(key) ?? new Map<string, CatalogView>();
-    this.#views.set(key, views);
-    const kind = kindOf(clientCapabilities);
-    const known = views.get(kind);
-    if (known !== undefined) {
-      known.idleSince = Date.now();
-      return known;
-    }
-    const { registry, connector, logger, builtin, listTimeoutMs, ttlMs, pageSize, sharing } = this.#options;
-    const view = new CatalogView({
-      owner,
-      clientCapabilities,
-      connector,
-      logger,
-      listTimeoutMs,
-      ttlMs,
-      pageSize,
-      sharing,
-      builtin: builtin?.(owner),
-      servers: () => registry.all(owner),
-    });
-    views.set(kind, view);
-    return view;
+    return this.#view(owner, clientCapabilities, kindOf(clientCapabilities));
+  }
+
+  /**
+   * What exists for all of an owner's clients of the modern era: there, lists must not differ from one client to another
+   * (2026-07-28, tools), so servers are asked as by one that can do everything.
+   */
+  modernView(owner: Owner): CatalogView {
+    return this.#view(owner, EVERYTHING, EVERYTHING_KIND);
   }
 
   /** The view that an operator sees through: the one in use, where there is one, so that looking starts no second process. */
@@ -132,6 +126,32 @@ export class Catalogs {
       [...this.#views.values()].flatMap((views) => [...views.values()].map((view) => view.close())),
     );
     await this.#options.sharing?.close();
+  }
+
+  #view(owner: Owner, clientCapabilities: Readonly<Record<string, unknown>>, kind: string): CatalogView {
+    const key = ownerKey(owner);
+    const views = this.#views.get(key) ?? new Map<string, CatalogView>();
+    this.#views.set(key, views);
+    const known = views.get(kind);
+    if (known !== undefined) {
+      known.idleSince = Date.now();
+      return known;
+    }
+    const { registry, connector, logger, builtin, listTimeoutMs, ttlMs, pageSize, sharing } = this.#options;
+    const view = new CatalogView({
+      owner,
+      clientCapabilities,
+      connector,
+      logger,
+      listTimeoutMs,
+      ttlMs,
+      pageSize,
+      sharing,
+      builtin: builtin?.(owner),
+      servers: () => registry.all(owner),
+    });
+    views.set(kind, view);
+    return view;
   }
 
   #viewsOf(owner: Owner): Iterable<CatalogView> {

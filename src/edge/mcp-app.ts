@@ -4,6 +4,8 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { isModernHeader } from '../protocol/modern/era.ts';
+import { modernError, modernErrorText } from '../protocol/modern/wire-error.ts';
 import { discardBody } from './body.ts';
 import { errorResponse, wireError } from './error-response.ts';
 import type { Guard } from './guard.ts';
@@ -46,10 +48,11 @@ export function createMcpApp({ endpoint, sse, guard, readiness, isDraining }: Mc
     } catch (thrown) {
       if (outgoing.headersSent || outgoing.destroyed) return RESPONSE_ALREADY_SENT;
       const error = endpoint.known(thrown);
+      const isModern = isModernHeader(incoming.headers);
       // A connection that ends with this answer is not read to the end of the body by itself.
       const isCutShort = isDraining() && !incoming.complete;
-      if (error.code !== Code.TooLarge && !isCutShort) return fail(error);
-      await refuseBody(incoming, outgoing, error);
+      if (error.code !== Code.TooLarge && !isCutShort) return isModern ? failModern(error) : fail(error);
+      await refuseBody(incoming, outgoing, isModern ? modernWire(error) : legacyWire(error));
       return RESPONSE_ALREADY_SENT;
     }
   };
@@ -61,11 +64,11 @@ export function createMcpApp({ endpoint, sse, guard, readiness, isDraining }: Mc
   );
   app.get(
     '/mcp',
-    handle(({ env }) => endpoint.get(env.incoming, env.outgoing)),
+    handle(({ env }) => legacyOnly(env.incoming) ?? endpoint.get(env.incoming, env.outgoing)),
   );
   app.delete(
     '/mcp',
-    handle(({ env }) => endpoint.delete(env.incoming, env.outgoing)),
+    handle(({ env }) => legacyOnly(env.incoming) ?? endpoint.delete(env.incoming, env.outgoing)),
   );
   app.all('/mcp', () => notAllowed('/mcp'));
   if (sse !== undefined) {
@@ -96,9 +99,8 @@ async function sendElsewhere(incoming: IncomingMessage, outgoing: ServerResponse
 }
 
 /** The answer leaves at once and whole; its connection is closed when the client has stopped sending. */
-async function refuseBody(incoming: IncomingMessage, outgoing: ServerResponse, error: GatewayError) {
-  const body = errorResponse(error, null);
-  outgoing.writeHead(wireError(error).status, {
+async function refuseBody(incoming: IncomingMessage, outgoing: ServerResponse, { status, body }: Wire) {
+  outgoing.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
     connection: 'close',
@@ -114,10 +116,36 @@ function notAllowed(path: string): Response {
   return fail(NOT_ALLOWED, { allow: path === '/mcp' ? 'GET, POST, DELETE' : 'GET' });
 }
 
-function fail(error: GatewayError, headers: Readonly<Record<string, string>> = {}): Response {
-  const { status } = wireError(error);
+/** The modern era has neither a stream nor a session to end (2026-07-28, transports: POST alone). */
+function legacyOnly({ headers }: IncomingMessage): undefined {
+  if (isModernHeader(headers)) throw NOT_ALLOWED;
+}
+
+/** An error about the HTTP request as a whole. */
+interface Wire {
+  readonly status: number;
+  readonly body: string;
+}
+
+function legacyWire(error: GatewayError): Wire {
+  return { status: wireError(error).status, body: errorResponse(error, null) };
+}
+
+function modernWire(error: GatewayError): Wire {
+  return { status: modernError(error).status, body: modernErrorText(error, null) };
+}
+
+function failModern(error: GatewayError): Response {
+  return fail(error, error === NOT_ALLOWED ? { allow: 'POST' } : {}, modernWire(error));
+}
+
+function fail(
+  error: GatewayError,
+  headers: Readonly<Record<string, string>> = {},
+  { status, body }: Wire = legacyWire(error),
+): Response {
   const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
-  return new Response(errorResponse(error, null), {
+  return new Response(body, {
     status,
     headers: { 'content-type': 'application/json', ...retry, ...headers },
   });

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../auth/principal.ts';
 import { type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { type Opening, openPost } from '../protocol/modern/era.ts';
 import { hasBatches, hasPriming, negotiate } from '../protocol/versions.ts';
 import type { Router } from '../router/router.ts';
 import { type EventPlace, parseEventId, STANDALONE } from '../session/event-id.ts';
@@ -16,12 +17,15 @@ import type { EventStreams } from './event-stream.ts';
 import { readHello } from './hello.ts';
 import { HttpAnswer, writeFailure, writeJson } from './http-answer.ts';
 import { checkGetHeaders, checkPostHeaders, sessionIdOf, versionOf } from './mcp-headers.ts';
+import { type ModernEndpoint, writeModernError } from './modern-endpoint.ts';
 
 export interface EndpointOptions {
   readonly nodeId: string;
   readonly sessions: Sessions;
   readonly takeover: Takeover;
   readonly router: Router;
+  /** Takes what is not of the legacy era. */
+  readonly modern: ModernEndpoint;
   readonly streams: EventStreams;
   readonly logger: Logger;
   readonly authenticate: (request: IncomingMessage) => Principal;
@@ -34,7 +38,7 @@ export interface EndpointOptions {
   readonly isLeaving: () => boolean;
 }
 
-/** Streamable HTTP as the legacy era has it: POST, GET and DELETE on one path. What is thrown is about the HTTP request as a whole. */
+/** Streamable HTTP, where it is the same in both eras, and as the legacy one has it: POST, GET and DELETE on one path. What is thrown is about the HTTP request as a whole. */
 export class McpEndpoint {
   readonly #options: EndpointOptions;
 
@@ -47,6 +51,14 @@ export class McpEndpoint {
     const principal = this.#options.authenticate(request);
     const text = await readBody(request, this.#options.maxBodyBytes);
     const body = parseBody(text, this.#options.maxJsonDepth);
+    let opening: Opening;
+    try {
+      opening = openPost(request.headers, body);
+    } catch (thrown) {
+      const id = !Array.isArray(body) && body.kind === 'request' ? body.id : null;
+      return writeModernError(response, this.known(thrown), id);
+    }
+    if (opening.era === 'modern') return this.#options.modern.post(request, response, principal, opening);
     if (Array.isArray(body)) return this.#batch(request, response, principal, body);
     if (body.kind === 'request' && body.method === 'initialize')
       return this.#initialize(response, principal, body);

@@ -15,22 +15,26 @@ export function offer(
   identity: { readonly name: string; readonly title: string; readonly version: string },
 ): string {
   const { sources } = snapshot;
-  const has = (capability: string) =>
-    sources.some(({ catalog }) => catalog === undefined || Object.hasOwn(catalog.capabilities, capability));
   const instructions = joinInstructions(sources);
   return JSON.stringify({
     protocolVersion,
-    capabilities: {
-      tools: { listChanged: true },
-      prompts: { listChanged: true },
-      resources: { listChanged: true, ...(sources.some(canSubscribe) ? { subscribe: true } : {}) },
-      ...(has('logging') ? { logging: {} } : {}),
-      ...(has('completions') ? { completions: {} } : {}),
-      ...tasksOf(sources),
-    },
+    capabilities: { ...commonOffer(sources), ...tasksOf(sources) },
     serverInfo: identity,
     ...(instructions === '' ? {} : { instructions }),
   });
+}
+
+/** Capabilities that are the same in both eras. */
+export function commonOffer(sources: readonly Source[]): Readonly<Record<string, unknown>> {
+  const has = (capability: string) =>
+    sources.some(({ catalog }) => catalog === undefined || Object.hasOwn(catalog.capabilities, capability));
+  return {
+    tools: { listChanged: true },
+    prompts: { listChanged: true },
+    resources: { listChanged: true, ...(sources.some(canSubscribe) ? { subscribe: true } : {}) },
+    ...(has('logging') ? { logging: {} } : {}),
+    ...(has('completions') ? { completions: {} } : {}),
+  };
 }
 
 /** What servers can do with tasks, added up; a server that has not answered yet is not counted on. */
@@ -48,13 +52,14 @@ function tasksOf(sources: readonly Source[]): { tasks?: Readonly<Record<string, 
   };
 }
 
-function canSubscribe({ catalog }: Source): boolean {
+/** Whether the server says when a resource changes; one that has not answered yet may. */
+export function canSubscribe({ catalog }: Source): boolean {
   if (catalog === undefined) return true;
   const resources = own(catalog.capabilities, 'resources');
   return isObject(resources) && own(resources, 'subscribe') === true;
 }
 
-function joinInstructions(sources: readonly Source[]): string {
+export function joinInstructions(sources: readonly Source[]): string {
   const parts = sources.flatMap(({ server, catalog }) => {
     const text = catalog?.instructions?.trim() ?? '';
     return text === '' ? [] : [`# ${server.name}\n${text}`];

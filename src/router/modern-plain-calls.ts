@@ -27,7 +27,7 @@ const EVERYTHING = 'debug';
 export interface PlainCallsOptions {
   readonly pool: LegacyPool;
   /** The gateway's `Implementation` as JSON text, for servers that do not say who they are. */
-  readonly identity: string;
+  readonly implementation: string;
   readonly ownDeadlines: Deadlines;
   readonly maxJsonDepth: number;
   readonly logger: Logger;
@@ -140,7 +140,7 @@ export class PlainCalls implements LegacyCalls {
     const { serverInfo } = handshake;
     const isWhole =
       typeof own(serverInfo, 'name') === 'string' && typeof own(serverInfo, 'version') === 'string';
-    const text = isWhole ? JSON.stringify(serverInfo) : this.#options.identity;
+    const text = isWhole ? JSON.stringify(serverInfo) : this.#options.implementation;
     this.#serverInfos.set(handshake, text);
     return text;
   }

@@ -105,7 +105,7 @@ function outcomeUnknown(error: ConnectionLost): GatewayError {
 }
 
 /** Read off the bytes: a search costs less than parsing what is only passed on. */
-function answerOutcome(body: string | Buffer): Outcome {
+export function answerOutcome(body: string | Buffer): Outcome {
   if (body.includes('"isError":true') || body.includes('"isError": true')) return 'tool_error';
   const head = typeof body === 'string' ? body.slice(0, 100) : body.toString('latin1', 0, 100);
   return head.includes('"error":') && !body.includes('"result":') ? 'error' : 'ok';

@@ -12,21 +12,29 @@ import type {
 import { type Id, type RequestMessage, replaceAt } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Outcome } from '../telemetry/types.ts';
-import type { CallOptions } from './exchange.ts';
+import type { Conversation } from './conversation.ts';
+import type { Again, CallOptions, ClientSink, Exchange, RouterOptions } from './exchange.ts';
 import { mirroredOf } from './mirrored.ts';
 import { RelaySink } from './relay-sink.ts';
 import { RewriteSink } from './rewrite-sink.ts';
 import type { RunningCall } from './running-calls.ts';
-import type { SessionExchange } from './session-exchange.ts';
 
 /** Before a call is run again, in milliseconds: its server may be on its way back. */
 const PAUSE_MS = 200;
+
+/** A request in a session. */
+export interface SessionRequest extends Exchange<RouterOptions> {
+  readonly conversation: Conversation;
+  readonly sink: ClientSink;
+  /** Absent for a request that has just come. */
+  readonly again: Again | undefined;
+}
 
 /** One request at a server until its answer; run again, once, where its connection is lost and that is safe. */
 export class ServerCall implements RunningCall {
   readonly startedAt = performance.now();
   readonly isRepeatable: boolean;
-  readonly #exchange: SessionExchange;
+  readonly #exchange: SessionRequest;
   readonly #server: DownstreamServer;
   readonly #text: string;
   readonly #key: string;
@@ -46,7 +54,7 @@ export class ServerCall implements RunningCall {
 
   /** `text` is the request as the server is to see it; `key` its id as JSON text. */
   constructor(
-    exchange: SessionExchange,
+    exchange: SessionRequest,
     server: DownstreamServer,
     text: string,
     key: string,

@@ -16,14 +16,13 @@ import {
 } from './exchange.ts';
 import { NODE_GONE } from './node-gone.ts';
 import { idInUse } from './relay.ts';
-import { ServerCall } from './server-call.ts';
+import { ServerCall, type SessionRequest } from './server-call.ts';
 
 /** A request in a session of the legacy era. */
-export class SessionExchange extends Exchange<RouterOptions> {
+export class SessionExchange extends Exchange<RouterOptions> implements SessionRequest {
   readonly face = 'legacy';
   readonly conversation: Conversation;
   readonly sink: ClientSink;
-  /** Absent for a request that has just come. */
   readonly again: Again | undefined;
 
   constructor(

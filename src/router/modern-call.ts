@@ -1,0 +1,169 @@
+import type { ListedEntry } from '../catalog/types.ts';
+import { callDeadlines } from '../downstream/call-deadlines.ts';
+import type { ModernLink } from '../downstream/modern-port.ts';
+import type { AnswerSink, CancelRequest, Deadlines, DownstreamServer, Mirrored } from '../downstream/port.ts';
+import type { Message, RequestMessage } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { undeclaredParamHeaders } from '../protocol/modern/param-headers.ts';
+import { type CallOptions, type Exchange, outcomeOf, type ToolCall, type UnderWay } from './exchange.ts';
+import { mirroredOf, paramHeadersOf } from './mirrored.ts';
+import type { ModernCaller } from './modern-caller.ts';
+import { type End, EndingSink } from './modern-ending-sink.ts';
+import type { ModernOptions } from './modern-options.ts';
+import { ModernRelaySink } from './modern-relay-sink.ts';
+import { answerOutcome } from './relay-sink.ts';
+
+/** A request of the modern era. */
+export interface ModernRequest extends Exchange<ModernOptions> {
+  readonly caller: ModernCaller;
+  /** What a server says in it that is not about it. */
+  heard(serverId: string, message: Message): void;
+}
+
+const NEVER = new AbortController().signal;
+
+/** One request of a modern client's at a server until its answer, whichever era the server is of. */
+export class ModernCall implements UnderWay {
+  readonly #exchange: ModernRequest;
+  readonly #server: DownstreamServer;
+  readonly #request: RequestMessage;
+  readonly #options: CallOptions;
+  readonly #deadlines: Deadlines;
+  readonly #sink: EndingSink;
+  readonly #over: () => void;
+  /** One of several that ask for the same. */
+  readonly #isPart: boolean;
+  #tool: ToolCall | undefined;
+  #hasRetried = false;
+  /** Nobody has the request yet, or now. */
+  #isWaiting = true;
+  #isOver = false;
+  #cancelled: GatewayError | undefined;
+  #cancelRequest: CancelRequest | undefined;
+
+  /** `text`: the request by the server's own names. `deadlines`: of a part of a request; breakers and counting are another's. */
+  constructor(
+    exchange: ModernRequest,
+    server: DownstreamServer,
+    text: string,
+    options: CallOptions,
+    deadlines?: Deadlines,
+  ) {
+    const { message } = exchange;
+    this.#exchange = exchange;
+    this.#server = server;
+    this.#request = text === message.text ? message : { ...message, text };
+    this.#options = options;
+    this.#tool = options.tool;
+    this.#isPart = deadlines !== undefined;
+    this.#deadlines =
+      deadlines ?? callDeadlines(exchange.options.deadlines, server, options.tool?.listed.key);
+    this.#sink = new EndingSink(options.client ?? exchange.sink, (end) => this.#ended(end));
+    this.#over = this.#isPart ? () => {} : exchange.track(this);
+  }
+
+  run(): void {
+    if (this.#isOver) return;
+    let found: ModernLink | undefined | Promise<ModernLink | undefined>;
+    try {
+      found = this.#exchange.options.modern.modern(this.#server, NEVER);
+    } catch (error) {
+      return this.#sink.fail(GatewayError.from(error));
+    }
+    if (!(found instanceof Promise)) return this.#send(found);
+    found.then(
+      (link) => {
+        if (!this.#isOver) this.#send(link);
+      },
+      (error) => {
+        if (!this.#isOver) this.#sink.fail(GatewayError.from(error));
+      },
+    );
+  }
+
+  cancel(reason = new GatewayError(Code.Cancelled, 'Cancelled by the client')): void {
+    if (this.#isOver) return;
+    this.#cancelled = reason;
+    if (this.#isWaiting) this.#sink.fail(reason);
+    else this.#cancelRequest?.(reason);
+  }
+
+  #send(link: ModernLink | undefined): void {
+    const { caller, options } = this.#exchange;
+    this.#isWaiting = false;
+    this.#cancelRequest = undefined;
+    const cancelRequest =
+      link === undefined
+        ? options.legacy.call(
+            { caller, server: this.#server, request: this.#request },
+            this.#sink,
+            this.#deadlines,
+          )
+        : link.request(this.#request, this.#relaySink(), this.#deadlines, this.#mirrored());
+    this.#cancelRequest = cancelRequest;
+    // It may have been cancelled before `request` returned.
+    if (this.#cancelled !== undefined && !this.#isOver) cancelRequest(this.#cancelled);
+  }
+
+  #relaySink(): AnswerSink {
+    const { caller, options } = this.#exchange;
+    return new ModernRelaySink(this.#sink, {
+      request: this.#request,
+      meta: caller.meta,
+      serverId: this.#server.id,
+      serverName: this.#server.name,
+      identity: options.implementation,
+      heard: (message) => this.#exchange.heard(this.#server.id, message),
+      mismatched: () => this.#sendAgain(),
+    });
+  }
+
+  /** Headers that the tool does not declare pass on. */
+  #mirrored(): Mirrored | undefined {
+    const { name } = this.#options;
+    const tool = this.#tool;
+    const mirrored = mirroredOf({ ...(tool && { tool }), ...(name !== undefined && { name }) });
+    const declared = tool === undefined ? [] : paramHeadersOf(tool.listed);
+    const others = undeclaredParamHeaders(declared, this.#exchange.caller.headers);
+    return others.length === 0 ? mirrored : { ...mirrored, params: [...(mirrored?.params ?? []), ...others] };
+  }
+
+  /** The server wants other headers than its list told: the list is read anew, and the request sent once more (2026-07-28, transports: Client Behavior). */
+  #sendAgain(): boolean {
+    const tool = this.#tool;
+    if (tool === undefined || this.#hasRetried) return false;
+    this.#hasRetried = true;
+    this.#isWaiting = true;
+    this.#exchange.options.logger.info('a server finds headers wrong: its list is read anew', {
+      server: this.#server.name,
+    });
+    this.#newest(tool.listed).then(
+      (listed) => {
+        if (listed !== undefined) this.#tool = { ...tool, listed };
+        this.run();
+      },
+      (error) => {
+        if (!this.#isOver) this.#sink.fail(GatewayError.from(error));
+      },
+    );
+    return true;
+  }
+
+  async #newest({ key }: ListedEntry): Promise<ListedEntry | undefined> {
+    const { view } = this.#exchange;
+    const entry = await view.entry(this.#server.id, true);
+    return entry?.catalog?.tools.find((listed) => listed.key === key);
+  }
+
+  #ended({ body, error }: End): void {
+    this.#isOver = true;
+    this.#over();
+    if (this.#isPart) return;
+    const { options } = this.#exchange;
+    const breaker = options.breakers.of(this.#server);
+    if (error === undefined) breaker.succeeded();
+    else breaker.failed(error);
+    const outcome = error !== undefined ? outcomeOf(error) : body === undefined ? 'ok' : answerOutcome(body);
+    this.#exchange.ended(outcome, this.#server.name);
+  }
+}

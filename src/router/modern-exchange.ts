@@ -1,0 +1,86 @@
+import type { CatalogView } from '../catalog/view.ts';
+import { DownstreamAnswerError } from '../downstream/call.ts';
+import type { AnswerSink, Deadlines, DownstreamServer } from '../downstream/port.ts';
+import { TextSink } from '../downstream/text-sink.ts';
+import { type Message, own, parseMessage, type RequestMessage, resultText } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { stampResult } from '../protocol/modern/result.ts';
+import type { Outcome } from '../telemetry/types.ts';
+import { type CallOptions, Exchange, type UnderWay } from './exchange.ts';
+import { ModernCall, type ModernRequest } from './modern-call.ts';
+import type { ModernCaller } from './modern-caller.ts';
+import type { ModernOptions } from './modern-options.ts';
+
+/** A request of the modern era, which stands for itself. */
+export class ModernExchange extends Exchange<ModernOptions> implements ModernRequest {
+  readonly face = 'modern';
+  readonly caller: ModernCaller;
+  readonly view: CatalogView;
+  readonly sink: AnswerSink;
+  /** What ends where its client goes away. */
+  #underWay: UnderWay | undefined;
+  #goneWith: GatewayError | undefined;
+
+  constructor(
+    caller: ModernCaller,
+    view: CatalogView,
+    message: RequestMessage,
+    sink: AnswerSink,
+    options: ModernOptions,
+  ) {
+    super(message, options);
+    this.caller = caller;
+    this.view = view;
+    this.sink = sink;
+  }
+
+  relay(server: DownstreamServer, text: string, options: CallOptions = {}): void {
+    const refusal = this.options.breakers.of(server).refusal();
+    if (refusal !== undefined) return this.fail(refusal);
+    new ModernCall(this, server, text, options).run();
+  }
+
+  async ask(server: DownstreamServer, deadlines: Deadlines, signal: AbortSignal): Promise<string> {
+    const text = await new Promise<string>((resolve, reject) => {
+      const sink = new TextSink(resolve, reject);
+      const call = new ModernCall(this, server, this.message.text, { client: sink }, deadlines);
+      signal.addEventListener('abort', () => call.cancel(), { once: true });
+      call.run();
+    });
+    const answer = parseMessage(text, this.options.maxJsonDepth);
+    const error = answer.kind === 'response' ? answer.error : undefined;
+    if (typeof error !== 'object' || error === null) return text;
+    const code = own(error as Readonly<Record<string, unknown>>, 'code');
+    throw new DownstreamAnswerError(Number(code), 'An error');
+  }
+
+  track(request: UnderWay): () => void {
+    this.endWithClient(request);
+    const { underWay } = this.options;
+    underWay.add(request);
+    return () => underWay.delete(request);
+  }
+
+  /** Ends something where the client goes away. Throws Cancelled where it has. */
+  endWithClient(request: UnderWay): void {
+    if (this.#goneWith !== undefined) throw this.#goneWith;
+    this.#underWay = request;
+  }
+
+  result(json: string, outcome?: Outcome): void {
+    const stamped = stampResult(json, { serverInfo: this.options.implementation }) ?? json;
+    this.answer(resultText(this.message.id, stamped), outcome);
+  }
+
+  /** Its client has gone away: what runs for it is ended. */
+  cancel(): void {
+    this.#goneWith = new GatewayError(Code.Cancelled, 'Cancelled by the client');
+    this.#underWay?.cancel(this.#goneWith);
+  }
+
+  /** What a server says in a request that is not about it. */
+  heard(serverId: string, message: Message): void {
+    if (message.kind !== 'notification') return;
+    if (message.method.endsWith('/list_changed')) this.view.peek(serverId)?.changed();
+  }
+}

@@ -1,0 +1,34 @@
+/** A stream that somebody listens on. */
+export interface OpenListener {
+  /** Ends it, and says that it was meant to end. */
+  end(): void;
+}
+
+/** Streams of `subscriptions/listen` on this node. */
+export class Listeners {
+  readonly #open = new Set<OpenListener>();
+  #isOver = false;
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** This node is leaving: who comes now is to come back elsewhere. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  add(listener: OpenListener): void {
+    this.#open.add(listener);
+  }
+
+  delete(listener: OpenListener): void {
+    this.#open.delete(listener);
+  }
+
+  /** Ends all, now and from now on: their clients come back, and not to here. */
+  disconnect(): void {
+    this.#isOver = true;
+    for (const listener of [...this.#open]) listener.end();
+  }
+}

@@ -1,0 +1,102 @@
+import type { Owner } from '../auth/principal.ts';
+import type { ModernConnector } from '../downstream/modern-port.ts';
+import type { AnswerSink } from '../downstream/port.ts';
+import type { Message, RequestMessage } from '../protocol/envelope.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import type { ExchangeOptions, UnderWay } from './exchange.ts';
+import type { LegacyCalls, ModernCaller } from './modern-caller.ts';
+import { ModernExchange } from './modern-exchange.ts';
+import { ResourceHub } from './modern-hub.ts';
+import { Listeners } from './modern-listeners.ts';
+import { MODERN_METHODS } from './modern-methods.ts';
+import type { ModernOptions } from './modern-options.ts';
+import { PlainCalls } from './modern-plain-calls.ts';
+import { LegacyPool } from './modern-pool.ts';
+import { runHandler } from './run-handler.ts';
+
+export interface ModernRouterOptions extends ExchangeOptions {
+  readonly modern: ModernConnector;
+}
+
+const SHUT_DOWN = new GatewayError(
+  Code.Unavailable,
+  'The gateway is shutting down and the request took too long; its outcome is unknown',
+);
+
+/** From requests of the modern era, each of which stands for itself, to the servers they are for, and back. */
+export class ModernRouter {
+  readonly #options: ModernOptions;
+
+  constructor(options: ModernRouterOptions) {
+    const { connector, catalogs, identity } = options;
+    const implementation = JSON.stringify(identity);
+    const heard = (owner: Owner, serverId: string, message: Message) => this.#heard(owner, serverId, message);
+    const pool = new LegacyPool({
+      connector,
+      listener: ({ id }, owner) => ({
+        message: (message) => heard(owner, id, message),
+        restarted: () => this.#restarted(owner, id),
+      }),
+    });
+    const legacy: LegacyCalls = new PlainCalls({ ...options, pool, implementation, heard });
+    this.#options = {
+      ...options,
+      implementation,
+      legacy,
+      hub: new ResourceHub({ ...options, pool, snapshotOf: (owner) => catalogs.modernView(owner).current }),
+      listeners: new Listeners(),
+      underWay: new Set<UnderWay>(),
+    };
+  }
+
+  /** Requests that are not answered; streams that listen are none. */
+  get inFlight(): number {
+    return this.#options.underWay.size;
+  }
+
+  /** Streams that listen. */
+  get streams(): number {
+    return this.#options.listeners.size;
+  }
+
+  /** Answers through the sink, always. Returns what ends the request where its client goes away. */
+  request(caller: ModernCaller, message: RequestMessage, sink: AnswerSink): () => void {
+    const view = this.#options.catalogs.modernView(caller.principal);
+    const exchange = new ModernExchange(caller, view, message, sink, this.#options);
+    runHandler(MODERN_METHODS.get(message.method), exchange);
+    return () => exchange.cancel();
+  }
+
+  /** Ends the streams that would never end by themselves. */
+  disconnect(): void {
+    this.#options.listeners.disconnect();
+  }
+
+  /** Ends what is under way, each with an answer that says why. */
+  cut(): void {
+    for (const request of [...this.#options.underWay]) request.cancel(SHUT_DOWN);
+  }
+
+  /** A server has been changed or removed: what was open towards it is closed. */
+  dropServer(serverId: string): void {
+    this.#options.legacy.dropServer(serverId);
+    this.#options.hub.drop(serverId);
+  }
+
+  async close(): Promise<void> {
+    this.#options.hub.close();
+    await this.#options.legacy.close();
+  }
+
+  #heard(owner: Owner, serverId: string, message: Message): void {
+    if (message.kind !== 'notification') return;
+    if (message.method.endsWith('/list_changed'))
+      this.#options.catalogs.modernView(owner).peek(serverId)?.changed();
+    else this.#options.hub.heard(owner, serverId, message);
+  }
+
+  #restarted(owner: Owner, serverId: string): void {
+    this.#options.catalogs.modernView(owner).peek(serverId)?.changed();
+    this.#options.hub.restarted(owner, serverId);
+  }
+}
