@@ -1,3 +1,4 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { createManagementRoutes } from './admin/routes.ts';
 import { advertisedAddress } from './advertised-address.ts';
@@ -24,6 +25,7 @@ import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
 import { ModernEndpoint } from './edge/modern-endpoint.ts';
 import { startOpsServer } from './edge/ops.ts';
 import { SseEndpoint } from './edge/sse-endpoint.ts';
+import { createRequestStates } from './protocol/modern/request-state.ts';
 import { NodeReadiness } from './readiness.ts';
 import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
 import { ModernRouter } from './router/modern-router.ts';
@@ -53,6 +55,9 @@ const STREAM_LOG = { maxSize: 262_144, keepMs: 60_000 };
 
 /** Probes and scrapers are soon done. */
 const OPS_CLOSE_MS = 1000;
+
+/** Each holds a session with its server. */
+const PARKED_CALLS = { maxParked: 2000, maxParkedOfOne: 200 };
 
 /** Builds the gateway and opens its ports. The only place that knows which part is made of what. */
 export async function startGateway(config: Config, logger: Logger): Promise<RunningGateway> {
@@ -261,7 +266,22 @@ function createCore(
     breakers,
     metrics,
   };
-  const modern = new ModernRouter({ ...exchangeOptions, modern: transports });
+  // Alone, a gateway that was started anew knows no call that waits; its key need not last.
+  const fleetKeys =
+    config.encryptionKeys.length > 0 ? config.encryptionKeys : [createSecretKey(randomBytes(32))];
+  const modern = new ModernRouter({
+    ...exchangeOptions,
+    modern: transports,
+    bridge: {
+      ...coordination,
+      store: coordination.sessions,
+      servers: (owner) => registry.all(owner),
+      states: createRequestStates(fleetKeys),
+      parkMs: config.parkTimeoutMs,
+      ...PARKED_CALLS,
+      refused: (why) => metrics.requestStateRefused(why),
+    },
+  });
   const router = new Router({
     ...exchangeOptions,
     store: coordination.sessions,
@@ -328,6 +348,7 @@ function createCore(
   metrics.observe({
     sessions: () => sessions.size,
     streams: () => sessions.streams + modern.streams,
+    parkedCalls: () => modern.parkedCalls,
     inFlight,
     stdioProcesses: () => transports.processCount,
     breakers: () => breakers.states(),

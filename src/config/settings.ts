@@ -187,6 +187,12 @@ export const settings = z.object({
     description:
       'For a call to a server, whatever its progress. Not shorter than `DRAGON_CALL_TIMEOUT_MS`. Servers and their tools may have limits of their own.',
   }),
+  parkTimeoutMs: setting('DRAGON_PARK_TIMEOUT_MS', kinds.milliseconds, {
+    group: 'Time limits',
+    default: '300000',
+    description:
+      'For a client of MCP 2026-07-28 to come back with the answers that an older server waits for. After it the call is cancelled there.',
+  }),
   stdioStartTimeoutMs: setting('DRAGON_STDIO_START_TIMEOUT_MS', kinds.milliseconds, {
     group: 'Time limits',
     default: '60000',

@@ -3,8 +3,9 @@ import type { ModernConnector } from '../downstream/modern-port.ts';
 import type { AnswerSink } from '../downstream/port.ts';
 import type { Message, RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { BridgedCalls, type BridgeOptions } from './bridge/bridged-calls.ts';
 import type { ExchangeOptions, UnderWay } from './exchange.ts';
-import type { LegacyCalls, ModernCaller } from './modern-caller.ts';
+import type { ModernCaller } from './modern-caller.ts';
 import { ModernExchange } from './modern-exchange.ts';
 import { ResourceHub } from './modern-hub.ts';
 import { Listeners } from './modern-listeners.ts';
@@ -16,6 +17,8 @@ import { runHandler } from './run-handler.ts';
 
 export interface ModernRouterOptions extends ExchangeOptions {
   readonly modern: ModernConnector;
+  /** What lets older servers ask modern clients. */
+  readonly bridge: Omit<BridgeOptions, 'plain' | 'implementation' | 'maxJsonDepth' | 'logger' | 'connector'>;
 }
 
 const SHUT_DOWN = new GatewayError(
@@ -26,6 +29,7 @@ const SHUT_DOWN = new GatewayError(
 /** From requests of the modern era, each of which stands for itself, to the servers they are for, and back. */
 export class ModernRouter {
   readonly #options: ModernOptions;
+  readonly #bridge: BridgedCalls;
 
   constructor(options: ModernRouterOptions) {
     const { connector, catalogs, identity } = options;
@@ -38,7 +42,9 @@ export class ModernRouter {
         restarted: () => this.#restarted(owner, id),
       }),
     });
-    const legacy: LegacyCalls = new PlainCalls({ ...options, pool, implementation, heard });
+    const plain = new PlainCalls({ ...options, pool, implementation, heard });
+    const legacy = new BridgedCalls({ ...options, ...options.bridge, plain, implementation });
+    this.#bridge = legacy;
     this.#options = {
       ...options,
       implementation,
@@ -52,6 +58,11 @@ export class ModernRouter {
   /** Requests that are not answered; streams that listen are none. */
   get inFlight(): number {
     return this.#options.underWay.size;
+  }
+
+  /** Calls that wait for their clients. */
+  get parkedCalls(): number {
+    return this.#bridge.parkedCount;
   }
 
   /** Streams that listen. */

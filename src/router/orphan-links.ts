@@ -25,10 +25,15 @@ export async function closeOrphanLinks(
   links: readonly StoredLink[],
   { servers, connector, logger }: OrphanLinksOptions,
 ): Promise<void> {
+  // Without an id there is nothing that the server keeps. Processes are let go of by the nodes that run them.
+  const named = links.filter(
+    ({ sessionId, transport }) => sessionId !== undefined && transport !== 'process',
+  );
+  if (named.length === 0) return;
   try {
     const records = new Map((await servers(owner)).map((record) => [record.id, record]));
     const closed = await Promise.allSettled(
-      links.map(async (stored) => {
+      named.map(async (stored) => {
         const record = records.get(stored.serverId);
         if (record?.revision !== stored.revision || record.unreadable !== undefined) return;
         const { signal } = new AbortController();

@@ -57,6 +57,9 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
     ...duration,
     description: 'Time that a run of a job took',
   });
+  const refusedStates = meter.createCounter('dragon.request.states.refused', {
+    description: 'Request states of clients that were not taken',
+  });
   const methodLabels = {
     legacy: createLabels('method', { known: MCP_METHODS }, { face: 'legacy' }),
     modern: createLabels('method', { known: MCP_METHODS }, { face: 'modern' }),
@@ -65,7 +68,7 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   const jobLabels = createLabels('job', { max: MAX_JOBS });
 
   const gauges: { -readonly [K in keyof Gauges]?: Gauges[K] } = {};
-  type Count = 'sessions' | 'streams' | 'inFlight' | 'stdioProcesses';
+  type Count = 'sessions' | 'streams' | 'inFlight' | 'parkedCalls' | 'stdioProcesses';
   const gauge = (name: string, key: Count, description: string) => {
     meter.createObservableGauge(name, { description }).addCallback((result) => {
       const value = gauges[key]?.();
@@ -75,6 +78,7 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   gauge('dragon.sessions', 'sessions', 'Sessions of clients');
   gauge('dragon.streams', 'streams', 'Streams open to clients');
   gauge('dragon.requests.in.flight', 'inFlight', 'Requests of clients that servers have not answered yet');
+  gauge('dragon.calls.parked', 'parkedCalls', 'Calls that wait for their clients to answer what was asked');
   gauge('dragon.stdio.processes', 'stdioProcesses', 'Downstream servers running as processes');
   observeBreakers(meter, serverLabels, () => gauges.breakers?.());
   const stopRuntime = observeRuntime(meter);
@@ -94,6 +98,9 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
       const label = jobLabels.of(name);
       jobs.add(1, label.by[outcome]);
       jobSeconds.record(seconds, label.alone);
+    },
+    requestStateRefused(why) {
+      refusedStates.add(1, { why });
     },
     observe(sources) {
       Object.assign(gauges, sources);

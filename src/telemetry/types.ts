@@ -29,6 +29,8 @@ export interface Gauges {
   readonly streams: () => number;
   /** Requests of clients that were sent to a server and are not answered. */
   readonly inFlight: () => number;
+  /** Calls of modern clients that wait for their clients' answers. */
+  readonly parkedCalls: () => number;
   /** Downstream servers running as processes. */
   readonly stdioProcesses: () => number;
   /** The circuit breakers of the servers that were called. */
@@ -46,6 +48,8 @@ export interface Metrics {
   downstream(server: string, outcome: Outcome, seconds: number): void;
   /** A run of a job of this node ended. */
   job(name: string, outcome: Extract<Outcome, 'ok' | 'error'>, seconds: number): void;
+  /** A client's `requestState` was not taken. `why`: one of a handful of words. */
+  requestStateRefused(why: string): void;
   /** Says where gauges are read. */
   observe(gauges: Partial<Gauges>): void;
   /** All of it in the text format of Prometheus. */
