@@ -4,6 +4,7 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
 import type { Member } from '../coordination/members.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger, Metrics } from '../telemetry/types.ts';
 import { Connections } from './connections.ts';
 import { createGuard } from './guard.ts';
@@ -74,6 +75,9 @@ function createOpsApp(options: OpsServerOptions): Hono<{ Bindings: HttpBindings 
     context.json({ error: 'Not found', paths: ['/alive', '/ready', '/cluster/members', '/metrics'] }, 404),
   );
   app.onError((err, context) => {
+    // The store that knows the members is away, and says so in the log by itself.
+    if (err instanceof GatewayError && err.code === Code.Unavailable)
+      return context.json({ error: err.message }, 503, { 'retry-after': '1' });
     logger.error('Ops request failed', { path: context.req.path, err });
     return context.json({ error: 'Internal error' }, 500);
   });

@@ -4,6 +4,7 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
+import { unavailable } from '../../src/coordination/unavailable.ts';
 import { type OpsServerOptions, startOpsServer } from '../../src/edge/ops.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
@@ -106,6 +107,18 @@ test('a failure inside is logged and not shown', async (context) => {
   assert.deepEqual(await response.json(), { error: 'Internal error' });
   assert.match(logged.join(''), /is away/);
   assert.doesNotMatch(logged.join(''), /secret@/);
+});
+
+test('members that cannot be known now are unavailable, and no failure', async (context) => {
+  const { url, logged } = await startOps(context, {
+    members: async () => {
+      throw unavailable();
+    },
+  });
+  const response = await fetch(`${url}/cluster/members`);
+  assert.equal(response.status, 503);
+  assert.equal(response.headers.get('retry-after'), '1');
+  assert.deepEqual(logged, []);
 });
 
 test('pages and names from elsewhere are refused on loopback', async (context) => {

@@ -1,4 +1,5 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
 import { Balancer } from './balancer.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
@@ -12,6 +13,8 @@ export interface ClusterOptions {
   readonly nodes?: number;
   /** Settings of every node, on top of what makes them a cluster. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A node that is started again has the MCP port of the one before, for balancers that know addresses only. */
+  readonly keepPorts?: boolean;
 }
 
 /** Gateways with one database and one Redis, behind a balancer that gives each request to the next. */
@@ -27,8 +30,10 @@ export class Cluster {
   readonly #postgres: TestPostgres;
   readonly #env: Readonly<Record<string, string>>;
   readonly #starts: number[] = [];
+  readonly #ports: readonly number[];
 
-  private constructor(parts: Parts, env: Readonly<Record<string, string>>) {
+  private constructor(parts: Parts, env: Readonly<Record<string, string>>, ports: readonly number[]) {
+    this.#ports = ports;
     this.balancer = parts.balancer;
     this.redis = parts.redis;
     this.database = parts.database;
@@ -47,9 +52,10 @@ export class Cluster {
   }
 
   /** Starts everything, the nodes all at once. */
-  static async start({ nodes = 3, env = {} }: ClusterOptions = {}): Promise<Cluster> {
+  static async start({ nodes = 3, env = {}, keepPorts = false }: ClusterOptions = {}): Promise<Cluster> {
+    const ports = keepPorts ? await lastingPorts(nodes) : [];
     const parts = await startParts();
-    const cluster = new Cluster(parts, env);
+    const cluster = new Cluster(parts, env, ports);
     try {
       const places = Array.from({ length: nodes }, (_, place) => place);
       const started = await Promise.allSettled(places.map((place) => cluster.#start(place)));
@@ -112,7 +118,11 @@ export class Cluster {
     const run = (this.#starts[place] ?? 0) + 1;
     this.#starts[place] = run;
     const node = await startGateway({
-      env: { ...this.#env, DRAGON_NODE_ID: `node-${place + 1}-${run}` },
+      env: {
+        ...this.#env,
+        DRAGON_NODE_ID: `node-${place + 1}-${run}`,
+        DRAGON_MCP_PORT: String(this.#ports[place] ?? 0),
+      },
     });
     this.nodes[place] = node;
     this.balancer.add(originOf(node));
@@ -128,6 +138,22 @@ export function clientAt(url: string, client: RawClient): RawClient {
   other.sessionId = client.sessionId;
   other.protocolVersion = client.protocolVersion;
   return other;
+}
+
+/** Free ports that the system gives to nobody while they are not in use: below those that it picks from by itself. */
+async function lastingPorts(count: number): Promise<readonly number[]> {
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(15_000, 32_000);
+    const probe = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    ports.add(port);
+  }
+  return [...ports];
 }
 
 /** How the balancer names a node. */

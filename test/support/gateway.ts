@@ -11,8 +11,8 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const SERVICE = 'dragon.turnstile.api.v1.TurnstileService';
 
 /** First start on an empty data folder includes making the database. */
-const START_TIMEOUT_MS = 60_000;
-const STOP_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 180_000;
+const STOP_TIMEOUT_MS = 60_000;
 
 export interface GatewayOptions {
   /** Settings on top of free ports and JSON logs. */
