@@ -4,6 +4,8 @@ import type { Expected } from './expected.ts';
 import type { Run } from './report.ts';
 import { all, forced, required, runSuite, type SuiteResults, single, suiteVersion } from './suite.ts';
 
+const HAVE_REQUIREMENTS: ReadonlySet<string> = new Set(['2026-07-28', '2025-11-25']);
+
 /** Runs scenarios directly against a fresh fixture, and through a fresh gateway in front of it. */
 export async function compare(expected: readonly Expected[], only?: string): Promise<readonly Run[]> {
   const fixture = await startFixture();
@@ -36,8 +38,8 @@ async function runAll(url: string, expected: Expected, only: string | undefined)
   if (only !== undefined) {
     return runSuite(suite, url, isForced(only) ? forced(only, revision) : single(only, revision));
   }
-  // Only the newer suite knows requirements, and only those of the latest revision of the legacy era.
-  const own = suite === '0.2' && revision === '2025-11-25' ? required(revision) : all(revision);
+  // Only the newer suite knows requirements, and only those of the latest revision of each era.
+  const own = suite === '0.2' && HAVE_REQUIREMENTS.has(revision) ? required(revision) : all(revision);
   const results = new Map(await runSuite(suite, url, own));
   for (const name of expected.forced ?? []) {
     for (const [scenario, result] of await runSuite(suite, url, forced(name, revision))) {
