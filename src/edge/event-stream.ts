@@ -25,12 +25,16 @@ const HEAD = {
 /** All open streams, kept alive by one timer. */
 export class EventStreams {
   readonly #open = new Set<ServerResponse>();
+  /** In the middle of a message: a comment there would be a part of it. */
+  readonly #halfSent = new WeakSet<ServerResponse>();
   readonly #timer: NodeJS.Timeout;
   #isLeaving = false;
 
   constructor() {
     this.#timer = setInterval(() => {
-      for (const response of this.#open) if (!response.writableNeedDrain) response.write(SSE_COMMENT);
+      for (const response of this.#open) {
+        if (!response.writableNeedDrain && !this.#halfSent.has(response)) response.write(SSE_COMMENT);
+      }
     }, KEEP_ALIVE_MS);
     this.#timer.unref();
   }
@@ -117,7 +121,7 @@ export class EventStreams {
 
   #writer(response: ServerResponse, open: () => void): ResponseStreamWriter {
     const lastWords = () => (this.#isLeaving ? sseRetryText(randomInt(SPREAD_MS)) : undefined);
-    return new ResponseStreamWriter(response, open, lastWords);
+    return new ResponseStreamWriter(response, open, lastWords, this.#halfSent);
   }
 }
 
@@ -125,12 +129,19 @@ class ResponseStreamWriter implements StreamWriter {
   readonly #response: ServerResponse;
   readonly #open: () => void;
   readonly #lastWords: () => string | undefined;
+  readonly #halfSent: WeakSet<ServerResponse>;
 
   /** `open` makes the response a stream, before the first byte; `lastWords` are what it ends with. */
-  constructor(response: ServerResponse, open: () => void, lastWords: () => string | undefined) {
+  constructor(
+    response: ServerResponse,
+    open: () => void,
+    lastWords: () => string | undefined,
+    halfSent: WeakSet<ServerResponse>,
+  ) {
     this.#response = response;
     this.#open = open;
     this.#lastWords = lastWords;
+    this.#halfSent = halfSent;
   }
 
   /** The client learns that it is connected, also where there is nothing to tell it yet. */
@@ -151,6 +162,7 @@ class ResponseStreamWriter implements StreamWriter {
   }
 
   begin(id: string): void {
+    this.#halfSent.add(this.#response);
     this.#response.write(sseEventHead(id));
   }
 
@@ -159,6 +171,7 @@ class ResponseStreamWriter implements StreamWriter {
   }
 
   finish(): void {
+    this.#halfSent.delete(this.#response);
     this.#response.write(SSE_EVENT_END);
   }
 

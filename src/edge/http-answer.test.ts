@@ -295,3 +295,22 @@ test('JSON and failures are written whole, with what headers they need', () => {
     error: { code: -32602, message: 'no' },
   });
 });
+
+test('nothing comes between the pieces of a large answer, however long the next one takes', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const { client, answer } = start(t);
+  const keepAlives = () => client.parsed().body.split(': keep-alive').length - 1;
+  answer.openStream();
+  await turns();
+  t.mock.timers.tick(15_000);
+  await turns();
+  assert.equal(keepAlives(), 1);
+  answer.begin(RESULT.length);
+  answer.data(Buffer.from(RESULT.slice(0, 9)));
+  t.mock.timers.tick(60_000);
+  answer.data(Buffer.from(RESULT.slice(9)));
+  answer.end();
+  await turns();
+  assert.deepEqual(dataOf(client), [RESULT]);
+  assert.equal(keepAlives(), 1);
+});
