@@ -3,6 +3,8 @@ export interface NotedCall {
   readonly serverId: string;
   /** The client's request, JSON-RPC text. */
   readonly request: string;
+  /** A node that took it over has run it again: there is nothing to resume. */
+  readonly isSecondRun?: true;
 }
 
 export interface CallChanges {

@@ -9,7 +9,7 @@ import type { Conversation } from './conversation.ts';
 import type { Again, ClientSink, RouterOptions } from './exchange.ts';
 import { NODE_GONE } from './node-gone.ts';
 import { ResumedCall } from './resumed-call.ts';
-import { decodeStreamPosition, type StreamPosition } from './stream-position.ts';
+import { decodeStreamPosition, encodeStreamPosition, type StreamPosition } from './stream-position.ts';
 
 /** Who goes on with a stream is kept for so long after the longest that a call may take, in milliseconds. */
 const MARGIN_MS = 60_000;
@@ -56,7 +56,10 @@ export class Recovery {
     const id = parseRequestStreamId(place.streamId)?.requestId ?? null;
     const position = place.position === undefined ? undefined : decodeStreamPosition(place.position);
     const isResumable = position?.at !== undefined && (await isLinked(conversation, position.serverId));
-    const stream = session.openRequestStream(id, place.sequence);
+    const stream = session.openRequestStream(id, {
+      after: place.sequence,
+      position: isResumable ? place.position : withoutPlace(position),
+    });
     try {
       const ttlMs = deadlines.totalMs + MARGIN_MS;
       const taken =
@@ -78,8 +81,10 @@ export class Recovery {
   }
 
   #goOn(left: Left, isResumable: boolean): void {
-    const { conversation, position } = left;
-    if (!isResumable || position?.at === undefined) return this.#runAgain(left, undefined);
+    const { conversation, position, call } = left;
+    // What was run again was ended before, at its server.
+    if (!isResumable || position?.at === undefined || call?.isSecondRun)
+      return this.#runAgain(left, undefined);
     const { at, serverId } = position;
     this.#options.linkTo(conversation, serverId).then(
       (link) => (link === undefined ? this.#runAgain(left, undefined) : this.#resume(left, link, at)),
@@ -126,6 +131,11 @@ export class Recovery {
       progress: position?.progress,
     });
   }
+}
+
+/** For a call that can only be run again. */
+function withoutPlace(position: StreamPosition | undefined): string | undefined {
+  return position?.progress === undefined ? undefined : encodeStreamPosition({ ...position, at: undefined });
 }
 
 /** What a client names is used where this session has a link to it, and not otherwise. */

@@ -60,6 +60,8 @@ export class RunningCalls {
       this.#arm();
     } else {
       this.#keep(call, call.notedAs);
+      this.#note(call, call.notedAs, { isSecondRun: true });
+      this.#arm();
     }
   }
 
@@ -75,7 +77,8 @@ export class RunningCalls {
   /** A call that is noted under this stream must not be run again. */
   over(sessionId: string, streamId: string): void {
     const { noted, over } = this.#changesOf(sessionId);
-    if (!noted.delete(streamId)) over.push(streamId);
+    noted.delete(streamId);
+    over.push(streamId);
     this.#arm();
   }
 
@@ -107,9 +110,17 @@ export class RunningCalls {
     const fits = length <= MAX_REQUEST && this.#size + length <= MAX_NOTED;
     if (streamId === undefined || !call.isRepeatable || !fits) return;
     this.#keep(call, streamId);
-    const changes = this.#changesOf(call.sessionId);
-    changes.noted.set(streamId, { serverId: call.serverId, request: call.request });
-    changes.ttlMs = Math.max(changes.ttlMs, call.totalMs + MARGIN_MS);
+    this.#note(call, streamId, {});
+  }
+
+  #note(
+    { sessionId, serverId, request, totalMs }: RunningCall,
+    streamId: string,
+    more: Partial<NotedCall>,
+  ): void {
+    const changes = this.#changesOf(sessionId);
+    changes.noted.set(streamId, { serverId, request, ...more });
+    changes.ttlMs = Math.max(changes.ttlMs, totalMs + MARGIN_MS);
   }
 
   #keep(call: RunningCall, streamId: string): void {
@@ -124,9 +135,9 @@ export class RunningCalls {
     this.#changes = new Map();
     this.#isWriting = true;
     // Where the store is away: what is not noted is not run again, and what stays noted ends with its time.
-    const writes = [...changes]
-      .filter(([, { noted, over }]) => noted.size > 0 || over.length > 0)
-      .map(([id, { noted, over, ttlMs }]) => this.#journal.write(id, { noted, over }, ttlMs).catch(() => {}));
+    const writes = [...changes].map(([id, { noted, over, ttlMs }]) =>
+      this.#journal.write(id, { noted, over }, ttlMs).catch(() => {}),
+    );
     void Promise.all(writes).then(() => {
       this.#isWriting = false;
     });

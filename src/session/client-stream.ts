@@ -2,8 +2,10 @@ import { eventId } from './event-id.ts';
 import type { EventLog } from './event-log.ts';
 
 export interface ClientStreamOptions {
-  /** Sequence up to which a node that is gone has written. */
+  /** Sequence up to which a node that is gone has written, or 0. */
   readonly after: number;
+  /** Where the server's stream stood then; see {@link EventPlace}. */
+  readonly position?: string | undefined;
   /** Whether its client takes events that have an id and no data. */
   readonly primes: boolean;
 }
@@ -39,11 +41,12 @@ export class ClientStream {
   #large: StreamWriter | undefined;
   #ended = false;
 
-  constructor(id: string, log: EventLog, { after, primes }: ClientStreamOptions) {
+  constructor(id: string, log: EventLog, { after, position, primes }: ClientStreamOptions) {
     this.id = id;
     this.#log = log;
     this.#primes = primes;
     this.#written = after;
+    this.#position = position;
     if (after > 0) log.goOn(id, after);
   }
 

@@ -3,7 +3,7 @@ import type { StoredLink } from '../coordination/session-store.ts';
 import type { Id } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 import { hasPriming, type SessionVersion } from '../protocol/versions.ts';
-import { ClientStream } from './client-stream.ts';
+import { ClientStream, type ClientStreamOptions } from './client-stream.ts';
 import { requestStreamId } from './event-id.ts';
 import { EventLog, type EventLogLimits } from './event-log.ts';
 import { type StandaloneOptions, StandaloneStream } from './standalone-stream.ts';
@@ -77,11 +77,14 @@ export class Session {
     return count;
   }
 
-  /** A stream for the answer to one request. `after`: sequence up to which a node that is gone has written to the client. */
-  openRequestStream(requestId: Id | null, after = 0): ClientStream {
+  /** A stream for the answer to one request. `from`: where a node that is gone has left it. */
+  openRequestStream(
+    requestId: Id | null,
+    from: Omit<ClientStreamOptions, 'primes'> = { after: 0 },
+  ): ClientStream {
     const id = requestStreamId(++this.#lastStream, requestId, this.#nodeId);
     const primes = hasPriming(this.hello.protocolVersion);
-    const stream = new ClientStream(id, this.#log, { after, primes });
+    const stream = new ClientStream(id, this.#log, { ...from, primes });
     this.#requestStreams.set(id, stream);
     return stream;
   }

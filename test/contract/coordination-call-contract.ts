@@ -36,7 +36,9 @@ export function callContract(makeNode: MakeNode): void {
       const { note, take } = await start();
       await note({ one: call() });
       assert.deepEqual(await take('one', 'two'), { successor: 'two', call: call() });
-      assert.deepEqual(await take('two', 'three'), { successor: 'three', call: call() });
+      await note({ two: { ...call(), isSecondRun: true } });
+      const second = { ...call(), isSecondRun: true };
+      assert.deepEqual(await take('two', 'three'), { successor: 'three', call: second });
       assert.deepEqual(await take('two', 'four'), { successor: 'three', call: undefined });
       assert.deepEqual(await take('one', 'four'), { successor: 'two', call: undefined });
     });

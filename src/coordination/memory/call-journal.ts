@@ -13,9 +13,9 @@ export class MemoryCallJournal implements CallJournal {
     const records = this.#of(sessionId);
     if (records === undefined) return;
     for (const streamId of over) records.noted.delete(streamId);
-    for (const [streamId, { serverId, request }] of noted) {
+    for (const [streamId, call] of noted) {
       if (size(records) >= MAX_SESSION_CALLS) return;
-      records.noted.set(streamId, { serverId, request });
+      records.noted.set(streamId, { ...call });
       keep(records, ttlMs);
     }
   }

@@ -13,7 +13,12 @@ import { asArray, asOptionalString, asString } from './replies.ts';
 /** Rises when older nodes could not make sense of a record; they then run nothing again. */
 const RECORD_VERSION = 1;
 
-const CallRecord = z.object({ v: z.literal(RECORD_VERSION), serverId: z.string(), request: z.string() });
+const CallRecord = z.object({
+  v: z.literal(RECORD_VERSION),
+  serverId: z.string(),
+  request: z.string(),
+  isSecondRun: z.literal(true).exactOptional(),
+});
 
 /** One hash for each session, beside its record: that is read whole where a node takes the session in hand. */
 export class RedisCallJournal implements CallJournal {
@@ -67,5 +72,7 @@ function writeCall(call: NotedCall): string {
 /** Undefined for what a later version has written. */
 function readCall(text: string): NotedCall | undefined {
   const record = CallRecord.safeParse(JSON.parse(text)).data;
-  return record && { serverId: record.serverId, request: record.request };
+  if (record === undefined) return undefined;
+  const { v: _, ...call } = record;
+  return call;
 }
