@@ -39,10 +39,10 @@ export class Servers {
   }
 }
 
-/** Some sessions at each node, all of which list the tools of a server. Their clients are of a kind of their own. */
+/** Some sessions at each node, all of which list the tools of a server. */
 export async function listeners(t: TestContext, cluster: Cluster, server: string): Promise<Listening[]> {
   const each = async (node: Gateway): Promise<Listening> => {
-    const client = new RawClient(node.mcpUrl, { capabilities: { experimental: { [server]: {} } } });
+    const client = new RawClient(node.mcpUrl);
     t.after(async () => {
       const alive = cluster.nodes.find(({ isRunning }) => isRunning);
       await clientAt(alive!.mcpUrl, client).delete();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Cluster, startCluster } from '../support/cluster.ts';
 import { until } from '../support/wait.ts';
-import { has, listeners, oneListens, Servers, SLOW_MS, told, watcherOf } from './list-clients.ts';
+import { has, listeners, oneListens, Servers, SLOW_MS, settled, told, watcherOf } from './list-clients.ts';
 
 describe('the node that watches a server', () => {
   let cluster: Cluster;
