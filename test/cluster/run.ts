@@ -158,7 +158,8 @@ function asked(): void {
 async function stop(): Promise<void> {
   stopping = true;
   const ending = [...running];
-  for (const node of ending) node.stop();
+  // As Ctrl-C does: SIGTERM would have them wait for the balancer to notice.
+  for (const node of ending) node.stop('SIGINT');
   await Promise.all(ending.map(({ ended }) => ended));
   // What it brings up meanwhile has to be stopped as well.
   await starting.catch(() => {});

@@ -13,7 +13,7 @@ export interface SuperviseOptions {
  */
 export function supervise(command: string, end: string, options: SuperviseOptions): ChildProcess {
   const script = [
-    // Ctrl-C reaches the whole group, and the shell has to outlive its server to clean up.
+    // Whoever signals the whole group: the shell has to outlive its server to clean up.
     "trap '' HUP INT TERM",
     'exec 3<&0',
     `(exec ${command}) </dev/null >&2 3<&- &`,
@@ -22,5 +22,6 @@ export function supervise(command: string, end: string, options: SuperviseOption
     'wait $pid',
     options.cwd === undefined ? '' : `cd / && rm -rf '${options.cwd}'`,
   ].join('\n');
-  return spawn('/bin/sh', ['-c', script], { ...options, stdio: ['pipe', 'ignore', 'pipe'] });
+  // In a group of its own: Ctrl-C is for us, and who uses the server may still need it to come to an end.
+  return spawn('/bin/sh', ['-c', script], { ...options, detached: true, stdio: ['pipe', 'ignore', 'pipe'] });
 }
