@@ -32,6 +32,8 @@ export interface ModernRelayOptions {
 export class ModernRelaySink extends ForwardingSink {
   readonly #options: ModernRelayOptions;
   readonly #isCacheable: boolean;
+  /** There is something to change in every answer. */
+  readonly #isChanged: boolean;
   #isPassing = false;
   #chunks: Buffer[] = [];
   #length: number | undefined;
@@ -39,7 +41,9 @@ export class ModernRelaySink extends ForwardingSink {
   constructor(client: AnswerSink, options: ModernRelayOptions) {
     super(client);
     this.#options = options;
-    this.#isCacheable = isCacheable(options.request.method);
+    const { method } = options.request;
+    this.#isCacheable = isCacheable(method);
+    this.#isChanged = this.#isCacheable || isTaskMethod(method);
   }
 
   override message(text: string, message: Message): boolean {
@@ -49,7 +53,7 @@ export class ModernRelaySink extends ForwardingSink {
   override moveTo(): void {}
 
   override answer(body: string | Buffer): void {
-    if (!this.#isCacheable && saysComplete(body)) return this.client.answer(body);
+    if (!this.#isChanged && saysComplete(body)) return this.client.answer(body);
     let answer: string | GatewayError | undefined;
     try {
       answer = this.#read(body.toString());
@@ -70,7 +74,7 @@ export class ModernRelaySink extends ForwardingSink {
     if (this.#isPassing) return this.client.data(chunk);
     // What others may keep has to be changed, so it is held; so is what says what it is at its end only.
     this.#chunks.push(chunk);
-    if (this.#isCacheable || this.#chunks.length > 1 || !saysCompleteEarly(chunk)) return true;
+    if (this.#isChanged || this.#chunks.length > 1 || !saysCompleteEarly(chunk)) return true;
     this.#chunks = [];
     this.#isPassing = true;
     this.client.begin(this.#length);

@@ -91,7 +91,8 @@ class ModernWatch implements ServerWatch {
   readonly #link: ModernLink;
   readonly #listener: WatchListener;
   readonly #options: WatchOptions;
-  #stop: (() => void) | undefined;
+  /** The one in force last, and before it those that it has not replaced yet. */
+  #stops: (() => void)[] = [];
   #isClosed = false;
 
   constructor(link: ModernLink, listener: WatchListener, options: WatchOptions) {
@@ -102,22 +103,26 @@ class ModernWatch implements ServerWatch {
 
   want(subjects: readonly Subject[]): Promise<readonly Subject[]> {
     if (this.#isClosed) return Promise.resolve(subjects);
-    const before = this.#stop;
+    const before = [...this.#stops];
+    const stopBefore = () => {
+      for (const stop of before) stop();
+      this.#stops = this.#stops.filter((stop) => !before.includes(stop));
+    };
     const filter = filterOf(subjects);
     const { promise, resolve } = Promise.withResolvers<readonly Subject[]>();
     const timer = setTimeout(resolve, this.#options.ownDeadlines.totalMs, []);
     timer.unref();
-    this.#stop = this.#link.listen(filter, {
+    const stop = this.#link.listen(filter, {
       acknowledged: (honoured) => {
         clearTimeout(timer);
-        before?.();
+        stopBefore();
         resolve(subjects.filter((subject) => !isIn(honoured, subject)));
       },
       message: (message) => this.#listener.heard(message),
       restarted: () => this.#listener.missed(),
       ended: (error) => {
         clearTimeout(timer);
-        before?.();
+        stopBefore();
         resolve(subjects);
         const reason = error?.message;
         this.#options.logger.warn('a server does not let itself be listened to', {
@@ -126,6 +131,7 @@ class ModernWatch implements ServerWatch {
         });
       },
     });
+    this.#stops.push(stop);
     return promise;
   }
 
@@ -134,7 +140,7 @@ class ModernWatch implements ServerWatch {
 
   close(): void {
     this.#isClosed = true;
-    this.#stop?.();
+    for (const stop of this.#stops.splice(0)) stop();
   }
 }
 
