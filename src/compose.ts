@@ -309,6 +309,7 @@ function createCore(
     store: coordination.sessions,
     log: coordination.streams,
     bus: coordination.bus,
+    logger,
     limits: STREAM_LOG,
     onGone: (session, links) => router.gone(session, links),
     onMoved: (session) => router.unlisten(session),

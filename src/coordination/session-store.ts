@@ -9,6 +9,8 @@ export interface StoredSession {
   readonly capabilities: Readonly<Record<string, unknown>>;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  /** Signs what ids of the standalone stream's events say that no node could look up. Absent where an older node opened it. */
+  readonly streamKey?: string;
 }
 
 /** The session that a client session has with one server, enough for any node to speak in it. */

@@ -14,6 +14,7 @@ type Get = number | string;
 /** A link to a server that is a function: it gives each session an id, or none, and answers GETs in turn. */
 async function start(gets: readonly Get[], hasSessions = true) {
   const asked: string[] = [];
+  const lastEventIds: (string | undefined)[] = [];
   let sessions = 0;
   let streams = 0;
   const answer = (
@@ -32,7 +33,9 @@ async function start(gets: readonly Get[], hasSessions = true) {
   };
   const client: Pick<HttpClient, 'dispatch' | 'maxMessageBytes'> = {
     maxMessageBytes: 1_000_000,
-    dispatch: (_endpoint, method, _headers, body, handler) => {
+    dispatch: (_endpoint, method, headers, body, handler) => {
+      const at = headers.indexOf('last-event-id');
+      if (method === 'GET') lastEventIds.push(at === -1 ? undefined : headers[at + 1]);
       const message: Message | undefined = body === null ? undefined : parseMessage(body, 64);
       asked.push(message?.kind === 'request' ? message.method : method);
       if (message?.kind === 'request') {
@@ -56,16 +59,24 @@ async function start(gets: readonly Get[], hasSessions = true) {
   const server = fakeServer('s');
   assert.ok(server.target.kind === 'http');
   const heard: string[] = [];
+  const positions: (string | undefined)[] = [];
   const link = await HttpLink.open(server, server.target, {
     client: client as HttpClient,
     identity: { name: 'gateway', version: '1' },
     handshakeDeadlines: { idleMs: 1000, totalMs: 1000 },
     clientCapabilities: {},
-    listener: { message: ({ text }) => heard.push(text), restarted: () => {} },
+    listener: {
+      message: ({ text }, position) => {
+        heard.push(text);
+        positions.push(position);
+      },
+      moveTo: (position) => positions.push(position),
+      restarted: () => {},
+    },
     signal: new AbortController().signal,
   });
   const count = (what: string) => asked.filter((each) => each === what).length;
-  return { link, heard, count };
+  return { link, heard, positions, lastEventIds, count };
 }
 
 test('a server that has no stream, and says so by 404, is not initialised again and again', async () => {
@@ -110,5 +121,49 @@ test('a server that has no stream, and says so by 405, is left in peace', async 
   link.listen();
   await turns();
   assert.deepEqual([count('initialize'), count('GET')], [1, 1]);
+  await link.close();
+});
+
+const SAID = 'data: {"jsonrpc":"2.0","method":"notifications/message"}';
+
+test('a position says where a stream stands, with a message and without, and is gone on from in its session only', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const stream = `id: 6\ndata:\n\nid: 7\n${SAID}\n\n${SAID}\n\n`;
+  const { link, positions, lastEventIds, count } = await start([stream, 405, 405]);
+  link.listen();
+  await turnsUntil(() => positions.length === 3, 'what the server says');
+  const [six, seven, none] = positions;
+  assert.deepEqual([six?.split('.')[1], seven?.split('.')[1], none], ['6', '7', undefined]);
+  t.mock.timers.tick(30_000);
+  await turnsUntil(() => count('GET') === 2, 'the stream to be asked for again');
+  await turns();
+  link.unlisten();
+  link.listen(six);
+  link.unlisten();
+  link.listen(`other${six}`);
+  await turns();
+  assert.deepEqual(lastEventIds, [undefined, '7', '6', undefined]);
+  t.mock.timers.reset();
+  await link.close();
+});
+
+test('a stream that another node still has is asked for again', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { link, heard, count } = await start([409, `${SAID}\n\n`, 405]);
+  link.listen();
+  await turns();
+  assert.equal(count('GET'), 1);
+  t.mock.timers.tick(30_000);
+  await turnsUntil(() => heard.length === 1, 'what the server says');
+  t.mock.timers.reset();
+  await link.close();
+});
+
+test('nothing is heard any more of a stream that is not listened to', async () => {
+  const { link, heard } = await start([`${SAID}\n\n`, 405]);
+  link.listen();
+  link.unlisten();
+  await turns();
+  assert.deepEqual(heard, []);
   await link.close();
 });

@@ -104,13 +104,21 @@ export class HttpLink implements DownstreamLink {
     return this.#sessionId === undefined ? { handshake } : { sessionId: this.#sessionId, handshake };
   }
 
-  listen(lastEventId?: string): void {
+  listen(position?: string): void {
     if (this.#listener !== undefined || this.#closed) return;
+    const { listener, client } = this.#options;
     this.#listener = new HttpListener({
-      lastEventId,
-      maxMessageBytes: this.#options.client.maxMessageBytes,
+      lastEventId: position === undefined ? undefined : this.#eventIdOf(position),
+      maxMessageBytes: client.maxMessageBytes,
       connect: (after, handler) => this.#get(after, handler),
-      onMessage: (message, eventId) => this.#fromServer(message, eventId),
+      onMessage: (message, eventId) => {
+        if (this.#answerPing(message)) return;
+        listener.message(message, eventId === undefined ? undefined : this.#positionOf(eventId));
+      },
+      onEventId: (eventId) => {
+        const reached = this.#positionOf(eventId);
+        if (reached !== undefined) listener.moveTo?.(reached);
+      },
       onSessionLost: (hadStream) => this.#streamLost(hadStream),
     });
   }
@@ -215,10 +223,6 @@ export class HttpLink implements DownstreamLink {
     this.#options.client.dispatch(this.#endpoint, 'GET', headers, null, handler);
   }
 
-  #fromServer(message: Message, eventId: string | undefined): void {
-    if (!this.#answerPing(message)) this.#options.listener.message(message, eventId);
-  }
-
   /** A ping asks whether we are there; nobody behind us needs to be asked. */
   #answerPing(message: Message): boolean {
     if (message.kind !== 'request' || message.method !== 'ping') return false;
@@ -246,6 +250,10 @@ export class HttpLink implements DownstreamLink {
       this.#adopt(inForce);
     }
     this.#options.listener.restarted();
+    if (this.#listener === undefined) return;
+    // It is of the session that is no more.
+    this.unlisten();
+    this.listen();
   }
 
   #adopt(session: PortableLink): void {

@@ -19,6 +19,8 @@ export interface ListenerOptions {
   readonly connect: (lastEventId: string | undefined, handler: Dispatcher.DispatchHandler) => void;
   /** `eventId`: under which the server sent it, where it gives ids. */
   readonly onMessage: (message: Message, eventId: string | undefined) => void;
+  /** The server gave an event id, and no message with it. */
+  readonly onEventId: (eventId: string) => void;
   /** Where to go on; absent: from now. */
   readonly lastEventId: string | undefined;
   /**
@@ -84,7 +86,8 @@ export class HttpListener {
           this.#hadStream = true;
           return;
         }
-        over = status < 500 && status !== 429;
+        // 409: another node still has the one stream that some servers give to a session.
+        over = status < 500 && status !== 429 && status !== 409;
         controller.abort(new Error(`HTTP ${status}`));
         if (status === 404 && !this.#closed) this.#options.onSessionLost(this.#hadStream);
       },
@@ -108,8 +111,10 @@ export class HttpListener {
   }
 
   #event(event: SseEvent): void {
+    if (this.#closed) return;
     if (event.id !== undefined && event.id !== '') this.#lastEventId = event.id;
     if (event.retry !== undefined) this.#retryMs = event.retry;
+    if (event.data === '' && event.id) return this.#options.onEventId(event.id);
     if (event.data === '' || event.event !== 'message') return;
     let message: Message;
     try {

@@ -83,10 +83,10 @@ export interface DownstreamLink {
   /** Sends a notification, or the answer to a request of the server's. Lost in silence when the server is away. */
   send(message: Message): void;
   /**
-   * Asks the server for what it has to say outside any request, after an event of its stream where one is named. Does
+   * Asks the server for what it has to say outside any request, after a position of its stream where one is named. Does
    * nothing where that comes anyway, or is asked for already.
    */
-  listen(lastEventId?: string): void;
+  listen(position?: string): void;
   /** No longer wants what {@link listen} asked for. */
   unlisten(): void;
   /** Ends the session with the server. */
@@ -99,8 +99,13 @@ export interface DownstreamLink {
 
 /** Told of what a server says outside any request. */
 export interface LinkListener {
-  /** A notification or a request of the server's. `eventId`: of the server's own stream, where it gives ids. */
-  message(message: Message, eventId?: string): void;
+  /**
+   * A notification or a request of the server's. `position`: what {@link DownstreamLink.listen} takes to go on after it,
+   * where the server gives such.
+   */
+  message(message: Message, position?: string): void;
+  /** The server says nothing, and that its stream can be come back to from here. */
+  moveTo?(position: string): void;
   /** The server began anew: what it was told before (log level, subscriptions) is forgotten, what it lists may differ. */
   restarted(): void;
 }

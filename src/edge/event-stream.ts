@@ -82,15 +82,14 @@ export class EventStreams {
   async connectStandalone(
     response: ServerResponse,
     stream: StandaloneStream,
-    after: number | undefined,
+    after: Parameters<StandaloneStream['attach']>[1],
     primed: boolean,
-  ): Promise<Readonly<Record<string, string>>> {
+  ): Promise<void> {
     const writer = this.#writer(response, () => this.#startPrimed(response, primed));
-    const origins = await stream.attach(writer, after, primed);
+    await stream.attach(writer, after, primed);
     writer.open();
     if (response.destroyed) stream.detach(writer);
     else response.on('close', () => stream.detach(writer));
-    return origins;
   }
 
   /** A writer to a response that is a stream from now on; `primed` as in {@link connect}. */

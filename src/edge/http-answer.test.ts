@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type FakeResponse, fakeResponse } from '../../test/support/fake-http.ts';
-import { turns, turnsUntil } from '../../test/support/fakes.ts';
+import { recordingLogger, turns, turnsUntil } from '../../test/support/fakes.ts';
 import { createMemoryCoordination } from '../coordination/memory/index.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type SseEvent, SseParser } from '../protocol/sse.ts';
@@ -22,7 +22,7 @@ function start(t: TestContext, protocolVersion: SessionVersion = '2025-06-18') {
     { tenantId: 't', userId: 'u', roles: [] },
     { protocolVersion, clientInfo: {}, capabilities: {} },
     FRESH,
-    { limits: { maxSize: LOG_SIZE, keepMs: 60_000 }, log, bus },
+    { limits: { maxSize: LOG_SIZE, keepMs: 60_000 }, log, bus, logger: recordingLogger(), onMoved: () => {} },
   );
   const streams = new EventStreams();
   t.after(async () => {

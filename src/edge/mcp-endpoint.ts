@@ -88,7 +88,8 @@ export class McpEndpoint {
     if (last !== undefined && last.streamId !== STANDALONE) {
       return new Comeback(this.#options, response, session, last).start();
     }
-    router.listen(session, await streams.connectStandalone(response, session.stream, last?.sequence, primed));
+    await streams.connectStandalone(response, session.stream, last, primed);
+    router.listen(session);
   }
 
   async delete(request: IncomingMessage, response: ServerResponse): Promise<void> {

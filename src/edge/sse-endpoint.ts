@@ -100,12 +100,12 @@ export class SseEndpoint {
     connection.session = session;
     if (connection.response.destroyed) return this.#options.sessions.end(session);
     const writer = new SseStreamWriter(connection);
-    const origins = await session.stream.attach(writer, undefined, false);
+    await session.stream.attach(writer, undefined, false);
     this.#options.router.initialize(session).then(
       (result) => answer?.answer(resultText(message.id, result)),
       (error) => answer?.fail(GatewayError.from(error)),
     );
-    this.#options.router.listen(session, origins);
+    this.#options.router.listen(session);
   }
 }
 

@@ -54,7 +54,8 @@ export class Conversation {
       store: options.store,
       connector: options.connector,
       listener: (server) => ({
-        message: (message, eventId) => this.#fromServer(server, message, eventId),
+        message: (message, position) => this.#fromServer(server, message, position),
+        moveTo: (position) => this.session.stream.note({ serverId: server.id, position }),
         restarted: () => this.#restarted(server),
       }),
       prepare: (link, isNew) => this.#prepare(link, isNew),
@@ -96,9 +97,9 @@ export class Conversation {
    * The client's stream is on this node now: servers may say what they have to say, from where their own streams stood.
    * Sessions that other nodes have opened are gone on with here.
    */
-  async listen(origins: Readonly<Record<string, string>>): Promise<void> {
+  async listen(): Promise<void> {
     this.#tellUntold();
-    for (const link of this.links.all()) link.listen(origins[link.server.id]);
+    for (const link of this.links.all()) this.#listenOn(link);
     await this.links.refresh();
     const { sources } = await this.view.snapshot();
     const elsewhere = this.links.elsewhere;
@@ -108,7 +109,6 @@ export class Conversation {
 
   /** The client's stream has gone to another node. */
   unlisten(): void {
-    this.session.stream.surrender();
     for (const link of this.links.all()) link.unlisten();
   }
 
@@ -134,7 +134,9 @@ export class Conversation {
   /** Sets the level at every server that is open and has logging; others hear of it when they are opened. */
   async setLogLevel(level: string): Promise<void> {
     this.session.logLevel = level;
-    await this.#options.store.setLogLevel(this.session.id, level);
+    await this.#options.store.setLogLevel(this.session.id, level).catch(() => {
+      // The store is away: servers that other nodes open hear of the next one.
+    });
     await Promise.all([...this.links.all()].map((link) => this.#tellLogLevel(link)));
   }
 
@@ -146,15 +148,25 @@ export class Conversation {
   async #prepare(link: DownstreamLink, isNew: boolean): Promise<void> {
     if (this.#forgetful.delete(link.server.id)) await this.#tellAgain(link);
     else if (isNew) await this.#tellLogLevel(link);
-    if (this.session.stream.isOpen)
-      link.listen(isNew ? undefined : this.session.stream.origins[link.server.id]);
+    if (this.session.stream.isListening) this.#listenOn(link);
     else if (isNew && link.portable !== undefined) this.#options.tellLinked(this.session);
   }
 
-  #fromServer(server: DownstreamServer, message: Message, eventId: string | undefined): void {
+  /** From where the stream of this session with the server stands, and not while another node may still listen to it. */
+  #listenOn(link: DownstreamLink): void {
+    const { stream } = this.session;
+    const listen = () => {
+      if (stream.isListening) link.listen(stream.origins[link.server.id]);
+    };
+    if (stream.handover === undefined) listen();
+    else void stream.handover.then(listen);
+  }
+
+  #fromServer(server: DownstreamServer, message: Message, position: string | undefined): void {
     const text = this.toClient(server, message);
     if (text === undefined) return;
-    this.session.stream.send(text, eventId === undefined ? undefined : { serverId: server.id, eventId });
+    const origin = position === undefined ? undefined : { serverId: server.id, position };
+    this.session.stream.send(text, origin);
   }
 
   #restarted(server: DownstreamServer): void {

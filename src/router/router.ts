@@ -110,10 +110,10 @@ export class Router {
     link.send(parseMessage(inServerTerms(home.serverId, text), this.#options.maxJsonDepth));
   }
 
-  /** The client has opened a stream on this node. `origins`: where each server's own stream stood. */
-  listen(session: Session, origins: Readonly<Record<string, string>>): void {
+  /** The client has opened a stream on this node. */
+  listen(session: Session): void {
     this.#conversation(session)
-      .listen(origins)
+      .listen()
       .catch((error) =>
         this.#options.logger.warn('servers could not be listened to', { reason: String(error) }),
       );
@@ -121,7 +121,7 @@ export class Router {
 
   /** Another node talks to one more server for this session: where the client's stream is here, that server is listened to here. */
   linked(session: Session): void {
-    if (session.stream.isOpen) this.listen(session, session.stream.origins);
+    if (session.stream.isListening) this.listen(session);
   }
 
   /** The client's stream is on another node now. */

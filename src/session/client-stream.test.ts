@@ -256,6 +256,7 @@ test('an event id names its stream and its place in it; what is no id of ours is
     ),
   );
   assert.deepEqual(parseEventId('g_7'), { streamId: 'g', sequence: 7, position: undefined });
+  assert.deepEqual(parseEventId('g_7~p'), { streamId: 'g', sequence: 7, position: 'p' });
   assert.equal(parseRequestStreamId('g'), undefined);
   assert.equal(parseRequestStreamId(requestStreamId(1, 'x'.repeat(1000), 'n'))?.requestId, null);
   for (const text of [
@@ -271,9 +272,9 @@ test('an event id names its stream and its place in it; what is no id of ours is
     'G_1',
     'g_1_2',
     'g-1',
-    'g_1~p',
     `${STREAM}_1~`,
     `${STREAM}_1~p~q`,
+    `g_1~${'p'.repeat(1025)}`,
     `${STREAM}_1~${'p'.repeat(1025)}`,
     `g_${'9'.repeat(16)}`,
   ]) {

@@ -3,6 +3,9 @@ import { type Id, isId } from '../protocol/envelope.ts';
 /** Names a session's standalone stream in event ids. */
 export const STANDALONE = 'g';
 
+/** Characters of a position: an id is repeated in a header, which servers and proxies bound. */
+export const MAX_POSITION = 1024;
+
 /** A longer request id is not worth carrying in each event. */
 const LONGEST_ID = 200;
 
@@ -10,7 +13,10 @@ const LONGEST_ID = 200;
 export interface EventPlace {
   readonly streamId: string;
   readonly sequence: number;
-  /** On a request's stream: where the server's own stream stood, for a node that has to go on without the one that ran it. */
+  /**
+   * On a request's stream: where the server's own stream stood, for a node that has to go on without the one that ran it.
+   * On the standalone stream: what the client has beside the log.
+   */
   readonly position: string | undefined;
 }
 
@@ -25,11 +31,10 @@ export function eventId(streamId: string, sequence: number, position?: string): 
 
 /** Undefined for an id that isn't one of ours. */
 export function parseEventId(value: string): EventPlace | undefined {
-  const parts = /^(?:(g)|(r\d+\.[\w-]*\.[\w.-]+))_(\d{1,15})(?:~([\w-]{1,1024}))?$/.exec(value);
-  const streamId = parts?.[1] ?? parts?.[2];
-  const position = parts?.[4];
-  if (streamId === undefined || (streamId === STANDALONE && position !== undefined)) return undefined;
-  return { streamId, sequence: Number(parts?.[3]), position };
+  const parts = /^(g|r\d+\.[\w-]*\.[\w.-]+)_(\d{1,15})(?:~([\w-]+))?$/.exec(value);
+  const [, streamId, sequence, position] = parts ?? [];
+  if (streamId === undefined || (position?.length ?? 0) > MAX_POSITION) return undefined;
+  return { streamId, sequence: Number(sequence), position };
 }
 
 /**

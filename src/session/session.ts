@@ -17,16 +17,24 @@ export interface ClientHello {
 
 /** What other nodes have found out about a session before this one heard of it. */
 export interface SessionState {
+  readonly streamKey: string | undefined;
   readonly logLevel: string | undefined;
   readonly links: readonly StoredLink[];
   readonly subscriptions: Readonly<Record<string, readonly string[]>>;
 }
 
-export const FRESH: SessionState = { logLevel: undefined, links: [], subscriptions: {} };
-
-export interface SessionParts extends Omit<StandaloneOptions, 'sessionId'> {
+export interface SessionParts extends Pick<StandaloneOptions, 'log' | 'bus' | 'logger'> {
   readonly limits: EventLogLimits;
+  /** Servers are not for this node to listen to any more for this session, or begin anew to be. */
+  readonly onMoved: (session: Session) => void;
 }
+
+export const FRESH: SessionState = {
+  streamKey: undefined,
+  logLevel: undefined,
+  links: [],
+  subscriptions: {},
+};
 
 /** A session of the legacy era as this node knows it: from `initialize` to DELETE, or until nobody has used it for a while. */
 export class Session {
@@ -62,7 +70,9 @@ export class Session {
     this.logLevel = state.logLevel;
     this.#log = new EventLog(parts.limits);
     this.#nodeId = parts.bus.nodeId;
-    this.stream = new StandaloneStream({ sessionId: id, log: parts.log, bus: parts.bus });
+    const { log, bus, logger } = parts;
+    const onMoved = () => parts.onMoved(this);
+    this.stream = new StandaloneStream({ sessionId: id, log, bus, logger, key: state.streamKey, onMoved });
   }
 
   /** Whether a client is waiting for something, or listening. */
@@ -96,7 +106,7 @@ export class Session {
 
   /** Ends every stream on this node. */
   endStreams(): void {
-    this.stream.disconnect();
+    this.stream.close();
     for (const stream of this.#requestStreams.values()) stream.end();
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { turns, turnsUntil } from '../../test/support/fakes.ts';
+import { recordingLogger, turns, turnsUntil } from '../../test/support/fakes.ts';
 import type { Principal } from '../auth/principal.ts';
 import { createMemoryCoordination, MemoryHub } from '../coordination/memory/index.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
@@ -39,6 +39,7 @@ function node(t: TestContext, hub: MemoryHub, nodeId: string) {
     store: coordination.sessions,
     log: coordination.streams,
     bus: coordination.bus,
+    logger: recordingLogger(),
     onGone: (session, links) => gone.push({ session, links }),
     onMoved: (session) => moved.push(session),
     onLinked: () => {},

@@ -3,10 +3,11 @@ import type { Principal } from '../auth/principal.ts';
 import type { Bus, BusMessage } from '../coordination/bus.ts';
 import type { EndedSession, SessionStore, StoredLink } from '../coordination/session-store.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { STREAM_LEFT, STREAM_MOVED } from './handover.ts';
 import { storeTtlMs, sweepMs } from './lifetime.ts';
-import { type ClientHello, FRESH, Session, type SessionParts, type SessionState } from './session.ts';
-import { STREAM_EVENT, STREAM_MOVED } from './standalone-stream.ts';
-import { fromStored, toStored } from './stored.ts';
+import { type ClientHello, Session, type SessionParts, type SessionState } from './session.ts';
+import { STREAM_EVENT } from './standalone-stream.ts';
+import { freshState, fromStored, toStored } from './stored.ts';
 
 export interface SessionsOptions extends SessionParts {
   /** Milliseconds without a request, a stream or a call under way after which a session ends. */
@@ -14,8 +15,6 @@ export interface SessionsOptions extends SessionParts {
   readonly store: SessionStore;
   /** This node no longer has the session. `links` where it ended here: sessions with servers that are to be closed. */
   readonly onGone: (session: Session, links: readonly StoredLink[] | undefined) => void;
-  /** The client's stream is on another node now. */
-  readonly onMoved: (session: Session) => void;
   /** Another node has opened a session with a server for this one. */
   readonly onLinked: (session: Session) => void;
 }
@@ -50,9 +49,12 @@ export class Sessions {
         this.#onSession(message)?.inFlight.get(String(message['request']))?.cancel(),
       ),
       bus.on(LINKED, (message) => this.#linked(message)),
-      bus.on(STREAM_MOVED, (message) => this.#moved(message)),
+      bus.on(STREAM_MOVED, (message, from) => this.#moved(message, from)),
+      bus.on(STREAM_LEFT, (message, from) => this.#onSession(message)?.stream.left(from)),
       bus.on(STREAM_EVENT, (message) => {
-        this.#onSession(message)?.stream.receive(Number(message['sequence']), String(message['data']));
+        const { sequence, data } = message;
+        const text = data === undefined ? undefined : String(data);
+        this.#onSession(message)?.stream.receive(Number(sequence), text);
       }),
       bus.onGap(() => this.#caughtUp()),
     ];
@@ -80,8 +82,9 @@ export class Sessions {
   async open(principal: Principal, hello: ClientHello): Promise<Session> {
     const id = randomBytes(24).toString('base64url');
     const { store, bus } = this.#options;
-    await store.create(toStored(id, principal, hello), bus.nodeId, this.#ttlMs);
-    return this.#add(id, principal, hello, FRESH);
+    const stored = toStored(id, principal, hello);
+    await store.create(stored, bus.nodeId, this.#ttlMs);
+    return this.#add(id, principal, hello, freshState(stored));
   }
 
   /**
@@ -202,9 +205,11 @@ export class Sessions {
     if (session !== undefined) this.#options.onLinked(session);
   }
 
-  #moved(message: BusMessage): void {
-    const session = this.#onSession(message);
-    if (session !== undefined) this.#options.onMoved(session);
+  #moved(message: BusMessage, to: string): void {
+    this.#onSession(message)?.stream.moved(Number(message['takes']));
+    this.#options.bus.send(to, { kind: STREAM_LEFT, session: message['session'] }).catch(() => {
+      // It does not wait for long.
+    });
   }
 
   #close(session: Session): void {
@@ -214,6 +219,7 @@ export class Sessions {
 
   async #unload(session: Session, keep = false): Promise<void> {
     const { store, bus, onGone } = this.#options;
+    await session.stream.settled();
     const isLast = await store.unload(session.id, bus.nodeId).catch(() => false);
     // Where the store is away by now, its own time-to-live ends the session.
     if (isLast && !keep) return this.end(session).catch(() => {});

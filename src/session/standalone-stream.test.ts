@@ -1,156 +1,33 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import fc from 'fast-check';
 import { turns, turnsUntil } from '../../test/support/fakes.ts';
-import type { Coordination } from '../coordination/coordination.ts';
-import { createMemoryCoordination, MemoryHub } from '../coordination/memory/index.ts';
-import type { StreamLog } from '../coordination/stream-log.ts';
-import { Code, GatewayError } from '../protocol/errors.ts';
-import type { StreamWriter } from './client-stream.ts';
+import { Connection, SESSION, streamNodes } from '../../test/support/stream-nodes.ts';
+import { logged } from '../../test/support/streams.ts';
+import { virtualTimers } from '../../test/support/virtual-timers.ts';
+import { STREAM_LOG_LIMITS } from '../coordination/stream-log.ts';
+import { Code } from '../protocol/errors.ts';
 import { parseEventId } from './event-id.ts';
-import { STREAM_EVENT, STREAM_MOVED, StandaloneStream } from './standalone-stream.ts';
 
-const SESSION = 's1';
-
-/** A connection that writes down what it is given, until it breaks. */
-class Connection implements StreamWriter {
-  readonly events: { readonly id: string | undefined; readonly data: string }[] = [];
-  isBroken = false;
-  ended = 0;
-
-  write(data: string, id: string | undefined): boolean {
-    if (!this.isBroken) this.events.push({ id, data });
-    return true;
-  }
-
-  begin(): void {}
-
-  part(): boolean {
-    return true;
-  }
-
-  finish(): void {}
-
-  end(): void {
-    this.ended++;
-  }
-}
-
-const dataOf = ({ events }: Connection) => events.map(({ data }) => data);
-
-/** One session on some nodes, each with its own view of the stream, wired as the sessions of a gateway are. */
-async function cluster(nodes: readonly string[]) {
-  const hub = new MemoryHub();
-  const parts = nodes.map((nodeId) => {
-    const coordination = createMemoryCoordination({ nodeId, hub });
-    const stream = new StandaloneStream({
-      sessionId: SESSION,
-      log: coordination.streams,
-      bus: coordination.bus,
-    });
-    coordination.bus.on(STREAM_EVENT, ({ sequence, data }) => stream.receive(Number(sequence), String(data)));
-    coordination.bus.on(STREAM_MOVED, () => stream.surrender());
-    return { coordination, stream };
-  });
-  const [first] = parts;
-  await first?.coordination.sessions.create(
-    {
-      id: SESSION,
-      tenantId: 'default',
-      userId: 'local',
-      roles: [],
-      protocolVersion: '2025-11-25',
-      clientInfo: {},
-      capabilities: {},
-      createdAt: 0,
-    },
-    nodes[0] ?? '',
-    3_600_000,
-  );
-  return {
-    streams: parts.map(({ stream }) => stream),
-    logs: parts.map(({ coordination }) => coordination.streams),
-    close: () =>
-      Promise.all(parts.map(({ coordination }: { coordination: Coordination }) => coordination.close())),
-  };
-}
-
-async function started(t: TestContext, ...nodes: readonly string[]) {
-  const made = await cluster(nodes);
+async function started(t: TestContext, count: number, options?: { readonly key: undefined }) {
+  const made = await streamNodes(count, options);
   t.after(made.close);
-  return made;
+  const [{ coordination }] = made.nodes;
+  return { ...made, logged: () => logged(coordination.streams, SESSION) };
 }
 
-test('wherever a client connects and whoever sends, it sees everything once and in order', async () => {
-  const node = fc.nat({ max: 2 });
-  const step = fc.oneof(
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant('send'), node }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('break'), node }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant('close'), node }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('connect'), node }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('pause'), node }) },
-  );
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-      const { streams, logs, close } = await cluster(['n0', 'n1', 'n2']);
-      const seen: { readonly id: string | undefined; readonly data: string }[] = [];
-      let open: { readonly connection: Connection; readonly at: StandaloneStream; taken: number } | undefined;
-      const take = () => {
-        if (open === undefined) return;
-        seen.push(...open.connection.events.slice(open.taken));
-        open.taken = open.connection.events.length;
-      };
-      const leave = () => {
-        take();
-        if (open !== undefined) open.at.detach(open.connection);
-        open = undefined;
-      };
-      const connect = async (at: StandaloneStream | undefined) => {
-        leave();
-        const connection = new Connection();
-        if (at === undefined) return;
-        open = { connection, at, taken: 0 };
-        await at.attach(connection, parseEventId(seen.at(-1)?.id ?? 'g_0')?.sequence, false);
-      };
-      let sent = 0;
-      for (const { kind, node } of steps) {
-        if (kind === 'send') {
-          // From one node after the other: which of two that send at the same time comes first is for the log to say.
-          streams[node]?.send(String(++sent));
-          await turns();
-        } else if (kind === 'connect') await connect(streams[node]);
-        else if (kind === 'close') leave();
-        else if (kind === 'pause') await turns();
-        else if (open !== undefined) {
-          take();
-          open.connection.isBroken = true;
-        }
-      }
-      await connect(streams[0]);
-      await turns();
-      leave();
-      assert.deepEqual(
-        seen.map(({ data }) => data),
-        Array.from({ length: sent }, (_, index) => String(index + 1)),
-      );
-      assert.equal((await logs[0]?.read(SESSION, 0))?.length, sent);
-      await close();
-    }),
-    { numRuns: 60 },
-  );
-});
+const last = ({ events }: Connection) => events.at(-1)?.id;
 
 test('what is sent by several nodes at the same time arrives once each, in the order of the log', async (t) => {
-  const { streams, logs } = await started(t, 'n0', 'n1', 'n2');
+  const { nodes, logged } = await started(t, 3);
   const connection = new Connection();
-  await streams[1]?.attach(connection, undefined, false);
+  await nodes[1]!.connect(connection);
   for (let round = 0; round < 20; round++)
-    for (const [index, stream] of streams.entries()) stream.send(`${index}.${round}`);
+    for (const [index, { stream }] of nodes.entries()) stream.send(`${index}.${round}`);
   await turnsUntil(() => connection.events.length >= 60, 'all messages');
   await turns();
   assert.deepEqual(
-    dataOf(connection),
-    (await logs[0]?.read(SESSION, 0))?.map(({ data }) => data),
+    connection.data,
+    (await logged()).map(({ data }) => data),
   );
   assert.deepEqual(
     connection.events.map(({ id }) => parseEventId(id ?? '')?.sequence),
@@ -159,26 +36,27 @@ test('what is sent by several nodes at the same time arrives once each, in the o
 });
 
 test('what nobody was connected for waits; a client without an id gets what nobody got', async (t) => {
-  const { streams } = await started(t, 'n0', 'n1');
-  streams[0]?.send('1');
+  const { nodes } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  a.stream.send('1');
   await turns();
   const first = new Connection();
-  await streams[0]?.attach(first, undefined, false);
-  streams[0]?.detach(first);
+  await a.connect(first);
+  a.stream.detach(first);
   await turns();
-  streams[1]?.send('2');
+  b.stream.send('2');
   await turns();
   const second = new Connection();
-  await streams[1]?.attach(second, undefined, false);
-  assert.deepEqual([dataOf(first), dataOf(second)], [['1'], ['2']]);
+  await b.connect(second);
+  assert.deepEqual([first.data, second.data], [['1'], ['2']]);
 });
 
 test('a client that is primed gets the id to come back with first', async (t) => {
-  const { streams } = await started(t, 'n0');
-  streams[0]?.send('1');
+  const { nodes } = await started(t, 1);
+  nodes[0].stream.send('1');
   await turns();
   const connection = new Connection();
-  await streams[0]?.attach(connection, 0, true);
+  await nodes[0].connect(connection, 'g_0', true);
   assert.deepEqual(connection.events, [
     { id: 'g_0', data: '' },
     { id: 'g_1', data: '1' },
@@ -186,153 +64,349 @@ test('a client that is primed gets the id to come back with first', async (t) =>
 });
 
 test('an id beyond the end does not make a client deaf', async (t) => {
-  const { streams } = await started(t, 'n0');
+  const { nodes } = await started(t, 1);
   const connection = new Connection();
-  await streams[0]?.attach(connection, 999, false);
-  streams[0]?.send('1');
+  await nodes[0].connect(connection, 'g_999');
+  nodes[0].stream.send('1');
   await turnsUntil(() => connection.events.length > 0, 'the message');
-  assert.deepEqual(dataOf(connection), ['1']);
+  assert.deepEqual(connection.data, ['1']);
 });
 
 test('of several connections on a node the newest is written to; when it goes, the one before', async (t) => {
-  const { streams } = await started(t, 'n0');
-  const [stream] = streams;
+  const { nodes } = await started(t, 1);
+  const [{ stream }] = nodes;
   const [first, second] = [new Connection(), new Connection()];
-  await stream?.attach(first, undefined, false);
-  await stream?.attach(second, undefined, false);
-  stream?.send('1');
-  await turns();
-  stream?.detach(second);
-  stream?.send('2');
-  await turns();
-  assert.deepEqual([dataOf(first), dataOf(second)], [['2'], ['1']]);
-  assert.equal(stream?.count, 1);
-});
-
-test('a node whose client has gone elsewhere keeps the connection and writes no more to it', async (t) => {
-  const { streams } = await started(t, 'n0', 'n1');
-  const [old, current] = [new Connection(), new Connection()];
-  await streams[0]?.attach(old, undefined, false);
-  await streams[1]?.attach(current, undefined, false);
-  await turns();
-  assert.deepEqual([streams[0]?.isOpen, streams[0]?.count, old.ended], [false, 1, 0]);
-  streams[0]?.send('1');
-  await turns();
-  assert.deepEqual([dataOf(old), dataOf(current)], [[], ['1']]);
-  // It may go now: the stream is not this node's to leave.
-  streams[0]?.detach(old);
-  await turns();
-  streams[0]?.send('2');
-  await turns();
-  assert.deepEqual(dataOf(current), ['1', '2']);
-});
-
-/** A log that is away while the test says so. */
-function fragile(log: StreamLog) {
-  const state = { isAway: false };
-  const guarded = async <T>(run: () => Promise<T>): Promise<T> => {
-    if (state.isAway) throw new GatewayError(Code.Unavailable, 'away');
-    return run();
-  };
-  const wrapped: StreamLog = {
-    append: (...args) => guarded(() => log.append(...args)),
-    take: (...args) => guarded(() => log.take(...args)),
-    read: (...args) => guarded(() => log.read(...args)),
-    delivered: (...args) => guarded(() => log.delivered(...args)),
-    leave: (...args) => guarded(() => log.leave(...args)),
-  };
-  return { state, log: wrapped };
-}
-
-test('while the log is away a client that is connected here hears everything, and once', async (t) => {
-  const { logs, close } = await cluster(['n0']);
-  t.after(close);
-  const { state, log } = fragile(logs[0]!);
-  const { bus } = createMemoryCoordination({ nodeId: 'n0' });
-  const stream = new StandaloneStream({ sessionId: SESSION, log, bus });
-  const connection = new Connection();
-  await stream.attach(connection, undefined, false);
+  await nodes[0].connect(first);
+  await nodes[0].connect(second);
   stream.send('1');
   await turns();
-  state.isAway = true;
+  stream.detach(second);
   stream.send('2');
   await turns();
-  await assert.rejects(stream.attach(new Connection(), undefined, false), { code: Code.Unavailable });
-  state.isAway = false;
-  stream.send('3');
-  await turns();
-  stream.catchUp();
-  await turns();
-  assert.deepEqual(
-    connection.events.map(({ id, data }) => [id, data]),
-    [
-      ['g_1', '1'],
-      [undefined, '2'],
-      ['g_2', '3'],
-    ],
-  );
+  assert.deepEqual([first.data, second.data], [['2'], ['1']]);
   assert.equal(stream.count, 1);
 });
 
-test('a message from another node that got lost is read from the log when the next one comes, or after a gap', async (t) => {
-  const { logs, close } = await cluster(['n0', 'n1']);
-  t.after(close);
-  const { bus } = createMemoryCoordination({ nodeId: 'n0' });
-  const stream = new StandaloneStream({ sessionId: SESSION, log: logs[0]!, bus });
-  const connection = new Connection();
-  await stream.attach(connection, undefined, false);
-  await logs[1]?.append(SESSION, '1');
-  await logs[1]?.append(SESSION, '2');
-  stream.receive(2, '2');
-  await turns();
-  assert.deepEqual(dataOf(connection), ['1', '2']);
-  stream.receive(1, '1');
-  await logs[1]?.append(SESSION, '3');
-  stream.catchUp();
-  await turns();
-  assert.deepEqual(dataOf(connection), ['1', '2', '3']);
-});
-
-test('a node that cannot be told that its client has moved does not keep the client from connecting', async (t) => {
-  const { streams, logs } = await started(t, 'n0', 'n1');
-  await streams[0]?.attach(new Connection(), undefined, false);
-  const { bus } = createMemoryCoordination({ nodeId: 'n1' });
-  bus.send = async () => {
-    throw new GatewayError(Code.Unavailable, 'away');
-  };
-  const stream = new StandaloneStream({ sessionId: SESSION, log: logs[1]!, bus });
-  const connection = new Connection();
-  await stream.attach(connection, undefined, false);
-  assert.deepEqual([stream.isOpen, stream.count], [true, 1]);
-});
-
-test('a message that is in the log is not written beside it where its node cannot be told', async (t) => {
-  const { streams, logs } = await started(t, 'n0', 'n1');
-  const { bus } = createMemoryCoordination({ nodeId: 'n1' });
-  bus.send = async () => {
-    throw new GatewayError(Code.Unavailable, 'away');
-  };
-  const stream = new StandaloneStream({ sessionId: SESSION, log: logs[1]!, bus });
+test('a node whose client has gone elsewhere keeps the connection and writes no more to it', async (t) => {
+  const { nodes } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
   const [old, current] = [new Connection(), new Connection()];
-  await stream.attach(old, undefined, false);
-  await streams[0]?.attach(current, undefined, false);
-  stream.surrender();
-  stream.send('1');
+  await a.connect(old);
+  await b.connect(current);
   await turns();
-  streams[0]?.catchUp();
+  assert.deepEqual([a.stream.isOpen, a.stream.isListening, a.stream.count, old.ended], [false, false, 1, 0]);
+  a.stream.send('1');
   await turns();
-  assert.deepEqual([dataOf(old), dataOf(current)], [[], ['1']]);
+  assert.deepEqual([old.data, current.data], [[], ['1']]);
+  // It may go now: the stream is not this node's to leave.
+  a.stream.detach(old);
+  await turns();
+  a.stream.send('2');
+  await turns();
+  assert.deepEqual(current.data, ['1', '2']);
+});
+
+test('a message from another node that got lost is read from the log when the next one comes, or after a gap', async (t) => {
+  const { nodes } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  const connection = new Connection();
+  await a.connect(connection);
+  a.log.condition = 'away';
+  b.stream.send('1');
+  await turns();
+  a.log.condition = 'there';
+  assert.deepEqual(connection.data, []);
+  b.stream.send('2');
+  await turns();
+  assert.deepEqual(connection.data, ['1', '2']);
+  a.log.condition = 'away';
+  b.stream.send('3');
+  await turns();
+  a.heal();
+  await turns();
+  assert.deepEqual(connection.data, ['1', '2', '3']);
+});
+
+test('a message that could not be passed on is passed on later', async (t) => {
+  const { nodes } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  const connection = new Connection();
+  await a.connect(connection);
+  b.log.condition = 'deaf';
+  b.stream.send('1');
+  await turns();
+  assert.deepEqual(connection.data, []);
+  b.heal();
+  await turns();
+  assert.deepEqual(connection.data, ['1']);
+});
+
+test('a node that cannot be told that its client has moved finds out with its next event', async (t) => {
+  const { nodes, server } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  const [old, current] = [new Connection(), new Connection()];
+  await a.connect(old);
+  await turns();
+  a.log.condition = 'away';
+  await b.connect(current);
+  await turns();
+  assert.equal(a.stream.isListening, true);
+  a.log.condition = 'there';
+  server.say();
+  await turns();
+  assert.equal(a.stream.isListening, false);
+  assert.deepEqual(old.data, []);
+});
+
+test('what a server says arrives once, wherever the client goes, and however late a node hears of it', async (t) => {
+  const { nodes, server, logged } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  const [first, second, third] = [new Connection(), new Connection(), new Connection()];
+  await a.connect(first);
+  await turns();
+  server.say();
+  await turns();
+  // Both hear it: the one that holds the stream no longer before it is told so.
+  const moving = b.connect(second, last(first));
+  server.say();
+  await moving;
+  await turns();
+  server.say();
+  await turns();
+  await a.connect(third, last(second));
+  await turns();
+  server.say();
+  await turns();
+  const all = [...first.data, ...second.data, ...third.data];
+  assert.deepEqual(all, server.said);
+  assert.deepEqual(
+    (await logged()).map(({ data }) => data),
+    server.said,
+  );
+});
+
+test('a stream that moves before the server has said anything goes on from where the server began', async (t) => {
+  const { nodes, server } = await started(t, 2);
+  const [first, second] = [new Connection(), new Connection()];
+  await nodes[0].connect(first);
+  await turns();
+  await nodes[0].crash();
+  server.say();
+  await nodes[1]!.connect(second);
+  await turns();
+  assert.deepEqual(second.data, ['said 1']);
 });
 
 test('disconnecting ends the connections; the stream goes on elsewhere', async (t) => {
-  const { streams } = await started(t, 'n0', 'n1');
+  const { nodes } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
   const [first, second] = [new Connection(), new Connection()];
-  await streams[0]?.attach(first, undefined, false);
-  streams[0]?.disconnect();
-  assert.deepEqual([first.ended, streams[0]?.count], [1, 0]);
+  await a.connect(first);
+  a.stream.disconnect();
+  assert.deepEqual([first.ended, a.stream.count], [1, 0]);
   await turns();
-  streams[0]?.send('1');
+  a.stream.send('1');
   await turns();
-  await streams[1]?.attach(second, undefined, false);
-  assert.deepEqual(dataOf(second), ['1']);
+  await b.connect(second);
+  assert.deepEqual(second.data, ['1']);
+});
+
+for (const condition of ['away', 'deaf', 'late'] as const) {
+  test(`while the log is ${condition} a client that is connected here hears everything, and once`, async (t) => {
+    const { nodes, server, logged } = await started(t, 2);
+    const [a, b] = [nodes[0], nodes[1]!];
+    const connection = new Connection();
+    await a.connect(connection);
+    a.stream.send('1');
+    await turns();
+    a.log.condition = condition;
+    a.stream.send('2');
+    server.say();
+    await turns();
+    assert.deepEqual(connection.data, ['1', '2', 'said 1']);
+    a.stream.send('3');
+    b.stream.send('4');
+    await turns();
+    a.heal();
+    await turns();
+    await a.log.arrive();
+    a.stream.send('5');
+    await turns();
+    assert.deepEqual(connection.data, ['1', '2', 'said 1', '3', '4', '5']);
+    const kept = await logged();
+    assert.deepEqual(new Set(kept.map(({ data }) => data)), new Set(connection.data));
+    assert.equal(kept.length, 6);
+    assert.equal(last(connection), 'g_6');
+    // Whatever it has seen last, it gets the rest.
+    for (const [index, { id }] of connection.events.entries()) {
+      const again = new Connection();
+      await b.connect(again, id);
+      assert.deepEqual([...again.data].sort(), connection.data.slice(index + 1).sort(), id);
+    }
+  });
+}
+
+test('a client comes back to its node while the log is away, and gets what it has not seen', async (t) => {
+  const { nodes } = await started(t, 1);
+  const [{ stream, log }] = nodes;
+  const [first, second, third] = [new Connection(), new Connection(), new Connection()];
+  await nodes[0].connect(first);
+  stream.send('1');
+  await turns();
+  log.condition = 'away';
+  stream.send('2');
+  await turns();
+  stream.detach(first);
+  stream.send('3');
+  await nodes[0].connect(second, last(first), true);
+  stream.send('4');
+  assert.deepEqual(second.data, ['', '3', '4']);
+  stream.detach(second);
+  nodes[0].heal();
+  await turns();
+  stream.send('5');
+  await turns();
+  // One that has seen less than it was given.
+  await nodes[0].connect(third, second.events[1]?.id);
+  assert.deepEqual(third.data, ['4', '5']);
+});
+
+test('a client is told to come back later where only the log knows what it has not seen', async (t) => {
+  const { nodes } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  const [first, second] = [new Connection(), new Connection()];
+  await a.connect(first);
+  for (const text of ['1', '2']) a.stream.send(text);
+  await turns();
+  for (const node of nodes) node.log.condition = 'away';
+  const rejects = (promise: Promise<void>) =>
+    assert.rejects(promise, { code: Code.Unavailable, retryAfter: 1 });
+  await rejects(a.connect(new Connection(), 'g_1'));
+  await rejects(b.connect(new Connection(), 'g_2'));
+  for (const node of nodes) node.heal();
+  await b.connect(second, 'g_1');
+  await turns();
+  for (const node of nodes) node.log.condition = 'away';
+  await rejects(a.connect(new Connection(), 'g_2'));
+  assert.deepEqual([first.data, second.data], [['1', '2'], ['2']]);
+});
+
+test('a client that has gone elsewhere while the log was away for its node gets nothing twice', async (t) => {
+  const timers = virtualTimers(t);
+  const { nodes, server } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  const [first, second, third] = [new Connection(), new Connection(), new Connection()];
+  await a.connect(first);
+  server.say();
+  await turns();
+  a.log.condition = 'away';
+  a.stream.send('mine');
+  server.say();
+  await turns();
+  assert.deepEqual(first.data, ['said 1', 'mine', 'said 2']);
+  // The first node may be dead for all that anyone knows.
+  await b.connect(second, last(first), true);
+  timers.pass(1000);
+  await turns();
+  a.heal();
+  await turns();
+  server.say();
+  await turns();
+  assert.deepEqual(second.data, ['', 'said 3']);
+  await a.connect(third, last(second));
+  server.say();
+  await turns();
+  assert.deepEqual(third.data, ['said 4']);
+});
+
+test('an id that was tampered with says no more than its number', async (t) => {
+  const { nodes } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  const [first, second] = [new Connection(), new Connection()];
+  await a.connect(first);
+  a.log.condition = 'away';
+  a.stream.send('1');
+  a.stream.send('2');
+  await turns();
+  a.heal();
+  await turns();
+  const [one, two] = first.events.map(({ id }) => id!);
+  assert.match(one!, /^g_0~[\w-]+$/);
+  const swapped = `${two!.slice(0, -22)}${one!.slice(-22)}`;
+  await b.connect(second, swapped);
+  assert.deepEqual(second.data, ['1', '2']);
+});
+
+test('without a key, what is not logged waits until it is', async (t) => {
+  const { nodes } = await started(t, 1, { key: undefined });
+  const connection = new Connection();
+  await nodes[0].connect(connection);
+  nodes[0].log.condition = 'away';
+  nodes[0].stream.send('1');
+  await turns();
+  assert.deepEqual(connection.data, []);
+  nodes[0].heal();
+  await turns();
+  assert.deepEqual(connection.events, [{ id: 'g_1', data: '1' }]);
+});
+
+test('what is too large for the log goes to the client that is connected, and the rest goes on', async (t) => {
+  const { nodes, server } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  const connection = new Connection();
+  const large = 'x'.repeat(STREAM_LOG_LIMITS.maxEventBytes + 1);
+  await a.connect(connection);
+  await turns();
+  a.stream.send(large, { serverId: 'x', position: '0' });
+  a.stream.send('2');
+  b.stream.send(large);
+  server.say();
+  await turns();
+  assert.deepEqual(connection.data, [large, '2', 'said 1']);
+  assert.equal(last(connection), 'g_2');
+  assert.equal(b.logger.lines.length, 1);
+});
+
+test('what is too much to be kept until the log is back falls out, the oldest first, and the log says so', async (t) => {
+  const { nodes, logged } = await started(t, 1);
+  const [{ stream, log, logger }] = nodes;
+  log.condition = 'away';
+  for (let n = 1; n <= STREAM_LOG_LIMITS.maxEvents + 5; n++) stream.send(String(n));
+  await turns();
+  nodes[0].heal();
+  await turnsUntil(() => logger.lines.length > 1, 'the news');
+  const kept = await logged();
+  assert.deepEqual([kept[0]?.data, kept.length], ['6', STREAM_LOG_LIMITS.maxEvents]);
+  assert.deepEqual(logger.lines.at(-1)?.fields, { events: 5 });
+});
+
+test('events of a session that is over are let go', async (t) => {
+  const { nodes } = await started(t, 1);
+  const [{ stream, log, coordination }] = nodes;
+  log.condition = 'away';
+  stream.send('1');
+  await turns();
+  await coordination.sessions.delete(SESSION);
+  nodes[0].heal();
+  await turns();
+  stream.send('2');
+  await stream.settled();
+  await assert.rejects(nodes[0].connect(new Connection(), 'g_0'), { code: Code.SessionNotFound });
+});
+
+test('a client goes on after the store has lost that it was connected, and the end of the log', async (t) => {
+  const { nodes, server } = await started(t, 1);
+  const [{ stream, coordination }] = nodes;
+  const connection = new Connection();
+  await nodes[0].connect(connection);
+  for (const text of ['1', '2', '3']) stream.send(text);
+  await turns();
+  // A replica that became the master, and had not heard of any of it.
+  const { session } = (await coordination.sessions.peek(SESSION))!;
+  await coordination.sessions.create(session, 'n0', 60_000);
+  stream.send('4');
+  await turns();
+  server.say();
+  await turns();
+  assert.deepEqual(connection.data, ['1', '2', '3', '4', 'said 1']);
 });

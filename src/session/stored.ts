@@ -1,12 +1,19 @@
+import { randomBytes } from 'node:crypto';
 import type { Principal, Role } from '../auth/principal.ts';
 import type { LoadedSession, StoredSession } from '../coordination/session-store.ts';
 import { isLegacyVersion, LATEST_LEGACY, type SessionVersion, SSE_VERSION } from '../protocol/versions.ts';
-import type { ClientHello, SessionState } from './session.ts';
+import { type ClientHello, FRESH, type SessionState } from './session.ts';
 
 /** A session in the form that every node reads. */
 export function toStored(id: string, principal: Principal, hello: ClientHello): StoredSession {
   const { tenantId, userId, roles } = principal;
-  return { id, tenantId, userId, roles, ...hello, createdAt: Date.now() };
+  const streamKey = randomBytes(16).toString('base64url');
+  return { id, tenantId, userId, roles, ...hello, createdAt: Date.now(), streamKey };
+}
+
+/** Of a session that no node has used yet. */
+export function freshState({ streamKey }: StoredSession): SessionState {
+  return { ...FRESH, streamKey };
 }
 
 export function fromStored({ session, logLevel, links, subscriptions }: LoadedSession): {
@@ -14,11 +21,11 @@ export function fromStored({ session, logLevel, links, subscriptions }: LoadedSe
   readonly hello: ClientHello;
   readonly state: SessionState;
 } {
-  const { tenantId, userId, roles, clientInfo, capabilities } = session;
+  const { tenantId, userId, roles, clientInfo, capabilities, streamKey } = session;
   return {
     principal: { tenantId, userId, roles: roles.filter(isRole) },
     hello: { protocolVersion: versionFrom(session.protocolVersion), clientInfo, capabilities },
-    state: { logLevel, links, subscriptions },
+    state: { streamKey, logLevel, links, subscriptions },
   };
 }
 

@@ -11,6 +11,7 @@ import {
 } from '../support/coordination.ts';
 import { startRedisCluster, type TestRedisCluster } from '../support/redis.ts';
 import type { RedisProcess } from '../support/redis-process.ts';
+import { append } from '../support/streams.ts';
 import { until } from '../support/wait.ts';
 
 describe('when a part of a Redis Cluster is away', () => {
@@ -70,7 +71,7 @@ describe('when a part of a Redis Cluster is away', () => {
     await a.sessions.create(session, a.nodeId, LONG_MS);
     await paused.pause();
     await assert.rejects(a.sessions.peek(session.id), isUnavailable);
-    await assert.rejects(a.streams.append(session.id, 'x'), isUnavailable);
+    await assert.rejects(append(a.streams, session.id, 'x'), isUnavailable);
     await paused.resume();
     await until(() => a.sessions.peek(session.id), { what: 'the master' });
   });

@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
 import { LONG_MS, makeSession, startRedisNode } from '../support/coordination.ts';
 import { type OwnRedis, startOwnRedis } from '../support/redis.ts';
+import { append, Producer } from '../support/streams.ts';
 import { until } from '../support/wait.ts';
 
 const SOON = { startTimeoutMs: 500 };
@@ -43,7 +44,7 @@ describe('a Redis that wants a password', () => {
       assert.equal(await node.bus.send('a', { kind: 'test' }), true);
       const session = makeSession();
       await node.sessions.create(session, 'a', LONG_MS);
-      assert.equal((await node.streams.append(session.id, 'x')).sequence, 1);
+      assert.equal((await append(node.streams, session.id, 'x')).sequence, 1);
       assert.ok(await node.sessions.delete(session.id));
       await node.close();
     }
@@ -74,8 +75,9 @@ describe('a Redis that wants a password', () => {
     const node = await startRedisNode(at(':sesame@', '/5'), 'a');
     const session = makeSession();
     await node.sessions.create(session, 'a', LONG_MS);
-    await node.streams.append(session.id, 'x', { serverId: 'files', eventId: '1' });
-    await node.streams.take(session.id, 'a', undefined);
+    const producer = new Producer(node.streams, session.id);
+    await producer.append('x', { serverId: 'files', position: '1' });
+    await producer.take('a');
     await node.leases.acquire('resource', 'a', LONG_MS);
     const member = { id: 'a', address: 'x', version: '1', started: 'x', sessions: 0, streams: 0 } as const;
     await node.members.beat({ ...member, state: 'ready' }, LONG_MS);
@@ -86,7 +88,7 @@ describe('a Redis that wants a password', () => {
         if redis.call('PTTL', key) < 0 then table.insert(found, key) end
       end
       return { #redis.call('KEYS', '*'), found }`;
-    assert.deepEqual(await redis.call('EVAL', script, 0), [6, []]);
+    assert.deepEqual(await redis.call('EVAL', script, 0), [7, []]);
     await node.close();
   });
 });

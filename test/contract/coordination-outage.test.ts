@@ -11,6 +11,7 @@ import {
 } from '../support/coordination.ts';
 import { type OwnRedis, startOwnRedis } from '../support/redis.ts';
 import { freePort } from '../support/redis-process.ts';
+import { append, logged } from '../support/streams.ts';
 import { until } from '../support/wait.ts';
 
 describe('when Redis is away', () => {
@@ -52,11 +53,11 @@ describe('when Redis is away', () => {
       () => a.sessions.delete('s'),
       () => a.sessions.retire(60_000, 10),
       () => a.sessions.nodesOf('s'),
-      () => a.streams.append('s', 'x'),
-      () => a.streams.take('s', a.nodeId, 0),
-      () => a.streams.read('s', 0),
+      () => append(a.streams, 's', 'x'),
+      () => a.streams.take('s', { nodeId: a.nodeId, producer: 'p', takes: 0 }, { sequence: 0 }),
+      () => a.streams.read('s', 'p', 0),
       () => a.streams.delivered('s', 1),
-      () => a.streams.leave('s', a.nodeId),
+      () => a.streams.leave('s', 1),
       () => a.bus.send(b.nodeId, { kind: 'test' }),
       () => a.bus.broadcast({ kind: 'test' }),
       () => a.leases.acquire('r', a.nodeId, LONG_MS),
@@ -126,7 +127,7 @@ describe('when Redis is away', () => {
     await redis.pause();
     // Redis stays paused until all of these have been rejected.
     await assert.rejects(a.sessions.peek(session.id), isUnavailable);
-    await assert.rejects(b.streams.append(session.id, 'x'), isUnavailable);
+    await assert.rejects(append(b.streams, session.id, 'x'), isUnavailable);
     await assert.rejects(a.ping(), isUnavailable);
     await assert.rejects(b.bus.send(a.nodeId, { kind: 'test' }), isUnavailable);
     await redis.resume();
@@ -176,13 +177,13 @@ describe('when Redis is away', () => {
         await redis.killConnections();
       }
       try {
-        acknowledged.set((await a.streams.append(session.id, `event ${n}`)).sequence, `event ${n}`);
+        acknowledged.set((await append(a.streams, session.id, `event ${n}`)).sequence, `event ${n}`);
       } catch (error) {
         assert.ok(isUnavailable(error), String(error));
         await until(() => a.ping().then(() => true), { what: 'the connection' });
       }
     }
-    const kept = new Map((await a.streams.read(session.id, 0)).map(({ sequence, data }) => [sequence, data]));
+    const kept = new Map((await logged(a.streams, session.id)).map(({ sequence, data }) => [sequence, data]));
     for (const [sequence, data] of acknowledged) assert.equal(kept.get(sequence), data);
     // What was not acknowledged may be there, once.
     assert.equal(new Set(kept.values()).size, kept.size);
@@ -193,7 +194,7 @@ describe('when Redis is away', () => {
     const session = makeSession();
     await a.sessions.create(session, a.nodeId, LONG_MS);
     await redis.call('SCRIPT', 'FLUSH');
-    const answers = await Promise.all(Array.from({ length: 20 }, () => a.streams.append(session.id, 'x')));
+    const answers = await Promise.all(Array.from({ length: 20 }, () => append(a.streams, session.id, 'x')));
     assert.deepEqual(
       answers.map(({ sequence }) => sequence).sort((x, y) => x - y),
       Array.from({ length: 20 }, (_, i) => i + 1),

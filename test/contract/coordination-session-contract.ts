@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { EndedSession } from '../../src/coordination/session-store.ts';
 import { isSessionGone, LONG_MS, makeLink, makeSession, uniqueId } from '../support/coordination.ts';
+import { append, logged, take } from '../support/streams.ts';
 import { until } from '../support/wait.ts';
 import type { MakeNode } from './coordination-contract.ts';
 
@@ -34,11 +35,11 @@ export function sessionContract(makeNode: MakeNode): void {
       await sessions.setSubscription(id, 'files', 'file:///a', false);
       await sessions.dropLink(id, 'files');
       await streams.delivered(id, 1);
-      await streams.leave(id, a.nodeId);
+      await streams.leave(id, 1);
       assert.equal(await sessions.claimLink(id, makeLink(), undefined), undefined);
-      await assert.rejects(streams.append(id, 'x'), isSessionGone);
-      await assert.rejects(streams.take(id, a.nodeId, undefined), isSessionGone);
-      assert.deepEqual(await streams.read(id, 0), []);
+      await assert.rejects(append(streams, id, 'x'), isSessionGone);
+      await assert.rejects(take(a, id), isSessionGone);
+      assert.deepEqual(await logged(streams, id), []);
       assert.deepEqual(await sessions.touch([id], LONG_MS), [id]);
       assert.equal(await sessions.unload(id, a.nodeId), false);
       assert.deepEqual(await sessions.nodesOf(id), []);
@@ -122,9 +123,9 @@ export function sessionContract(makeNode: MakeNode): void {
       for (const odd of ['}', '{', '{}', '%7D', '__proto__', 'é 😀', '\n', '*']) {
         const session = makeSession({ id: uniqueId(odd) + odd });
         await sessions.create(session, nodeId, LONG_MS);
-        await streams.append(session.id, odd);
+        await append(streams, session.id, odd);
         assert.deepEqual((await sessions.peek(session.id))?.session, session);
-        assert.deepEqual(await streams.read(session.id, 0), [{ sequence: 1, data: odd }]);
+        assert.deepEqual(await logged(streams, session.id), [{ sequence: 1, data: odd }]);
         assert.deepEqual((await sessions.delete(session.id))?.nodes, [nodeId]);
       }
       assert.equal(await sessions.peek(''), undefined);
@@ -193,7 +194,7 @@ export function sessionContract(makeNode: MakeNode): void {
       await b.sessions.load(session.id, b.nodeId, LONG_MS);
       await b.sessions.claimLink(session.id, link, undefined);
       await b.sessions.setLogLevel(session.id, 'debug');
-      await a.streams.append(session.id, 'news');
+      await append(a.streams, session.id, 'news');
       const ends = await Promise.all([a.sessions.delete(session.id), b.sessions.delete(session.id)]);
       const [end, none] = ends[0] === undefined ? [ends[1], ends[0]] : ends;
       assert.equal(none, undefined);
@@ -201,8 +202,8 @@ export function sessionContract(makeNode: MakeNode): void {
       assert.deepEqual(end!.loaded, { session, logLevel: 'debug', links: [link], subscriptions: {} });
       assert.equal(await a.sessions.peek(session.id), undefined);
       assert.equal(await b.sessions.load(session.id, b.nodeId, LONG_MS), undefined);
-      assert.deepEqual(await a.streams.read(session.id, 0), []);
-      await assert.rejects(a.streams.append(session.id, 'x'), isSessionGone);
+      assert.deepEqual(await logged(a.streams, session.id), []);
+      await assert.rejects(append(a.streams, session.id, 'x'), isSessionGone);
       assert.deepEqual(await a.sessions.nodesOf(session.id), []);
     });
 
@@ -213,7 +214,7 @@ export function sessionContract(makeNode: MakeNode): void {
       const { id } = old[0]!;
       const link = makeLink();
       await a.sessions.claimLink(id, link, undefined);
-      await a.streams.append(id, 'news');
+      await append(a.streams, id, 'news');
       const [fresh, used, loaded] = [await create(a), makeSession(), makeSession()];
       for (const session of [used, loaded]) await a.sessions.create(session, a.nodeId, 30_000);
       await a.sessions.touch([used.id], LONG_MS);
@@ -236,7 +237,7 @@ export function sessionContract(makeNode: MakeNode): void {
         loaded: { session: old[0], logLevel: undefined, links: [link], subscriptions: {} },
       });
       for (const session of old) assert.equal(await b.sessions.peek(session.id), undefined);
-      assert.deepEqual(await a.streams.read(id, 0), []);
+      assert.deepEqual(await logged(a.streams, id), []);
       for (const session of [fresh, used, loaded]) {
         assert.ok(!ids().includes(session.id));
         assert.ok(await a.sessions.peek(session.id));

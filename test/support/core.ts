@@ -109,6 +109,8 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
     limits: { maxSize: 10_000, keepMs: 1000 },
     log: coordination.streams,
     bus: coordination.bus,
+    logger,
+    onMoved: (moved) => router.unlisten(moved),
   });
   const stored = { id: 's1', ...OWNER, roles: [], ...hello, createdAt: 0 };
   await coordination.sessions.create(stored, 'n1', 3_600_000);

@@ -1,9 +1,11 @@
 import type { NotedCall } from '../call-journal.ts';
 import type { StoredLink, StoredSession } from '../session-store.ts';
+import type { EventStamp } from '../stream-log.ts';
 
 interface KeptEvent {
   readonly sequence: number;
   readonly data: string;
+  readonly stamp: EventStamp;
   readonly bytes: number;
   /** Milliseconds since the epoch. */
   readonly at: number;
@@ -19,6 +21,8 @@ export interface SessionRecord {
   readonly origins: Map<string, string>;
   readonly events: KeptEvent[];
   calls: CallRecords;
+  /** The last count of each producer, and when it came: milliseconds since the epoch. */
+  readonly counts: Map<string, { readonly count: number; readonly at: number }>;
   logLevel: string | undefined;
   /** Milliseconds since the epoch. */
   expiresAt: number;
@@ -26,7 +30,11 @@ export interface SessionRecord {
   sequence: number;
   delivered: number;
   bytes: number;
+  /** Node that holds the connection. */
   holder: string | undefined;
+  /** Who took the stream last. */
+  taker: { readonly producer: string; readonly nodeId: string } | undefined;
+  takes: number;
 }
 
 /** What is left of the calls of one session. */

@@ -25,12 +25,15 @@ export class MemorySessionStore implements SessionStore {
       origins: new Map(),
       events: [],
       calls: noCalls(),
+      counts: new Map(),
       logLevel: undefined,
       expiresAt: Date.now() + ttlMs,
       sequence: 0,
       delivered: 0,
       bytes: 0,
       holder: undefined,
+      taker: undefined,
+      takes: 0,
     });
   }
 

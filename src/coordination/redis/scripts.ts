@@ -19,6 +19,7 @@ const FILES = [
   'markDelivered-1',
   'overdueSessions-1',
   'readCatalog-1',
+  'readStream-2',
   'releaseLease-1',
   'renewLease-1',
   'retireSession-3',

@@ -19,6 +19,7 @@ const SessionRecord = z.object({
   clientInfo: Json,
   capabilities: Json,
   createdAt: z.number(),
+  streamKey: z.string().exactOptional(),
 });
 
 const LinkRecord = z.object({
@@ -32,9 +33,10 @@ const LinkRecord = z.object({
 /** Names of a session's fields; the fixed ones are in the scripts. */
 export const FIELD = {
   logLevel: 'level',
-  /** What fields of nodes begin with, and fields of origins. */
+  /** What fields of nodes begin with, those of origins, and those of producers' last counts. */
   node: 'node:',
   origin: 'origin:',
+  count: 'count:',
   link: 'link:',
   subscription: 'subscription:',
 } as const;
@@ -49,6 +51,10 @@ export function linkField(serverId: string): string {
 
 export function originField(serverId: string): string {
   return FIELD.origin + serverId;
+}
+
+export function countField(producer: string): string {
+  return FIELD.count + producer;
 }
 
 export function subscriptionField(serverId: string, uri: string): string {

@@ -11,6 +11,7 @@ import { STREAM_EVENT, StandaloneStream } from '../../../src/session/standalone-
 import { createLogger } from '../../../src/telemetry/logger.ts';
 import { inLanes } from '../../load/lanes.ts';
 import { LONG_MS, makeSession } from '../../support/coordination.ts';
+import { Producer } from '../../support/streams.ts';
 import { until } from '../../support/wait.ts';
 
 const ASK = 'bench.ask';
@@ -123,7 +124,8 @@ const commands = {
     const { coordination } = nodes.get(node)!;
     await coordination.sessions.create(makeSession({ id: session }), node, LONG_MS);
     const count = STREAM_LOG_LIMITS.maxEvents;
-    await inLanes(Array(count).keys(), LANES, () => coordination.streams.append(session, event()));
+    const producer = new Producer(coordination.streams, session);
+    await inLanes(Array(count).keys(), LANES, () => producer.append(event()));
     return count;
   },
 
@@ -140,7 +142,7 @@ const commands = {
     const nothing = () => {};
     await stream.attach(
       { write, part: () => true, begin: nothing, finish: nothing, end: nothing },
-      after,
+      { sequence: after },
       false,
     );
   },
@@ -166,7 +168,14 @@ function streamOf({ node, session }: Place): StandaloneStream {
   const known = streams.get(session);
   if (known !== undefined) return known;
   const { streams: log, bus } = nodes.get(node)!.coordination;
-  const stream = new StandaloneStream({ sessionId: session, log, bus });
+  const stream = new StandaloneStream({
+    sessionId: session,
+    log,
+    bus,
+    logger,
+    key: undefined,
+    onMoved: () => {},
+  });
   streams.set(session, stream);
   return stream;
 }

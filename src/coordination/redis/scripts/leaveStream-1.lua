@@ -1,13 +1,13 @@
 --[[
-  Takes the connection of a session's stream from a node, where the node still has it.
+  Notes that nobody holds the connection of a session's stream, unless it has been taken again.
 
   KEYS[1]  session
 
-  ARGV[1]  node
+  ARGV[1]  takes as they were when it was taken
 
-  Output: 1 where it had it, else 0
+  Output: 1 where it was held, else 0
 ]]
-if redis.call('HGET', KEYS[1], 'holder') ~= ARGV[1] then
+if redis.call('HGET', KEYS[1], 'takes') ~= ARGV[1] then
   return 0
 end
 return redis.call('HDEL', KEYS[1], 'holder')

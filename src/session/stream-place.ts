@@ -1,0 +1,47 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import type { Beside, StreamPlace } from '../coordination/stream-log.ts';
+import { eventId, MAX_POSITION, STANDALONE } from './event-id.ts';
+
+/** Characters of a signature: 128 bits. */
+const SIGNATURE_LENGTH = 22;
+
+const Position = z.tuple([z.string(), z.int().positive(), z.record(z.string(), z.string())]);
+
+/**
+ * The id of an event after which a client is at this place. What it has beside the log stands in the id itself, since no
+ * node could look it up; signed, since servers are asked for what follows it. Undefined where it has no room for that.
+ */
+export function placeId(key: string | undefined, sessionId: string, place: StreamPlace): string | undefined {
+  const { sequence, beside } = place;
+  if (beside === undefined) return eventId(STANDALONE, sequence);
+  if (key === undefined) return undefined;
+  const content = Buffer.from(JSON.stringify([beside.producer, beside.count, beside.origins]));
+  const payload = content.toString('base64url');
+  const position = payload + sign(key, sessionId, sequence, payload);
+  return position.length > MAX_POSITION ? undefined : eventId(STANDALONE, sequence, position);
+}
+
+/** The place that an id names. What is not signed as it should be is left out. */
+export function placeOf(
+  key: string | undefined,
+  sessionId: string,
+  { sequence, position }: { readonly sequence: number; readonly position?: string | undefined },
+): StreamPlace {
+  if (position === undefined || key === undefined) return { sequence };
+  const payload = position.slice(0, -SIGNATURE_LENGTH);
+  const given = Buffer.from(position.slice(-SIGNATURE_LENGTH));
+  const right = Buffer.from(sign(key, sessionId, sequence, payload));
+  if (given.length !== right.length || !timingSafeEqual(given, right)) return { sequence };
+  return { sequence, beside: besideOf(payload) };
+}
+
+function besideOf(payload: string): Beside | undefined {
+  const { data } = Position.safeParse(JSON.parse(Buffer.from(payload, 'base64url').toString()));
+  return data && { producer: data[0], count: data[1], origins: data[2] };
+}
+
+function sign(key: string, sessionId: string, sequence: number, payload: string): string {
+  const text = JSON.stringify([sessionId, sequence, payload]);
+  return createHmac('sha256', key).update(text).digest('base64url').slice(0, SIGNATURE_LENGTH);
+}
