@@ -65,6 +65,11 @@ class LoadClient {
     return outcome;
   }
 
+  /** Loses its stream's connection, and comes back. */
+  cut(): void {
+    this.#stream?.close();
+  }
+
   /** Calls until told to stop. */
   async work(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
