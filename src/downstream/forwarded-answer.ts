@@ -1,17 +1,17 @@
 import type { BusMessage } from '../coordination/bus.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 import { notRead } from './deadline.ts';
-import { errorFields, LINK, outcomeUnknown, PIECE_CHARS, WINDOW_CHARS } from './link-messages.ts';
+import { errorFields, LINK, PIECE_CHARS, WINDOW_CHARS } from './link-messages.ts';
+import { NumberedMessages } from './numbered-messages.ts';
 import type { AnswerSink, CancelRequest } from './port.ts';
 
 export interface ForwardedAnswerOptions {
   readonly number: number;
-  readonly serverName: string;
   /** For how long a client may leave a large answer unread, in milliseconds. */
   readonly unreadMs: number;
   /** Sends to the node that asked. Resolves with whether it was heard. */
   readonly send: (message: BusMessage) => Promise<boolean>;
-  /** Nothing more will be said, and the node knows. */
+  /** All is said and heard, or nobody is there to hear it. */
   readonly onEnd: () => void;
 }
 
@@ -26,15 +26,14 @@ export class ForwardedAnswer implements AnswerSink {
   #offset = 0;
   #sent = 0;
   #read = 0;
-  #next = 0;
   #chunks: Buffer[] = [];
   #patience: NodeJS.Timeout | undefined;
-  /** Why no answer will come, until the node has heard of it. */
-  #failure: GatewayError | undefined;
+  readonly #messages: NumberedMessages;
   #isOver = false;
 
   constructor(options: ForwardedAnswerOptions) {
     this.#options = options;
+    this.#messages = new NumberedMessages(options.send, options.onEnd);
   }
 
   /** A process has one pipe, and answers nothing in a stream of its own. */
@@ -50,7 +49,7 @@ export class ForwardedAnswer implements AnswerSink {
     this.cancel = undefined;
     if (this.#isOver) return;
     const text = body.toString();
-    if (text.length <= PIECE_CHARS) return this.#sayLast({ kind: LINK.answer, text });
+    if (text.length <= PIECE_CHARS) return this.#last({ kind: LINK.answer, text });
     this.#rest = text;
     this.#say({ kind: LINK.begin, length: Buffer.byteLength(text) });
     this.#pump();
@@ -69,10 +68,7 @@ export class ForwardedAnswer implements AnswerSink {
 
   fail(error: GatewayError): void {
     this.cancel = undefined;
-    if (this.#isOver) return;
-    this.#stop();
-    this.#failure = error;
-    this.sayAgain();
+    this.#last({ kind: LINK.failed, ...errorFields(error) });
   }
 
   /** The client has read so much since the beginning, in characters. */
@@ -86,22 +82,9 @@ export class ForwardedAnswer implements AnswerSink {
   /** Nobody is there any more who could take the answer. */
   abandon(reason: GatewayError): void {
     this.#stop();
+    this.#messages.stop();
     this.#options.onEnd();
     this.cancel?.(reason);
-  }
-
-  /** Tells the node that no answer will come, where it has not heard that yet. */
-  sayAgain(): void {
-    const failure = this.#failure;
-    if (failure === undefined) return;
-    this.#options
-      .send({ kind: LINK.failed, request: this.#options.number, ...errorFields(failure) })
-      .then((heard) => {
-        if (heard) this.#options.onEnd();
-      })
-      .catch(() => {
-        // The bus is away: it is said again.
-      });
   }
 
   /** As much of a large answer as the client has room for. */
@@ -114,36 +97,18 @@ export class ForwardedAnswer implements AnswerSink {
       this.#sent += text.length;
       this.#say({ kind: LINK.data, text });
     }
-    if (this.#isOver) return;
-    if (this.#offset === this.#rest.length) return this.#sayLast({ kind: LINK.end });
+    if (this.#offset === this.#rest.length) return this.#last({ kind: LINK.end });
     this.#patience = setTimeout(() => this.fail(notRead()), this.#options.unreadMs);
     this.#patience.unref();
   }
 
   #say(message: BusMessage, isLast = false): void {
-    if (this.#isOver) return;
-    this.#options.send({ ...message, request: this.#options.number, n: this.#next++ }).then(
-      (heard) => {
-        if (!heard) this.#unheard();
-        else if (isLast) this.#options.onEnd();
-      },
-      () => this.#unheard(),
-    );
+    if (!this.#isOver) this.#messages.say({ ...message, request: this.#options.number }, isLast);
   }
 
-  #sayLast(message: BusMessage): void {
+  #last(message: BusMessage): void {
     this.#say(message, true);
     this.#stop();
-  }
-
-  /** A part of the answer is lost, and with it the whole. The process need not go on. */
-  #unheard(): void {
-    if (this.#failure !== undefined) return;
-    const lost = outcomeUnknown(this.#options.serverName);
-    const { cancel } = this;
-    this.#stop();
-    this.#failure = lost;
-    cancel?.(lost);
   }
 
   #stop(): void {

@@ -1,4 +1,5 @@
 import type { Bus, BusMessage } from '../coordination/bus.ts';
+import { insist } from './insist.ts';
 import { errorFields, LINK, outcomeUnknown } from './link-messages.ts';
 import type { ServerHandshake } from './port.ts';
 import { Displaced } from './process-place.ts';
@@ -47,11 +48,6 @@ export class LinkHost {
   /** Nodes whose end has to be noticed. */
   nodes(): Iterable<string> {
     return this.#served.keys();
-  }
-
-  /** Says again what may not have been heard. */
-  sweep(): void {
-    for (const link of this.#links()) link.sayAgain();
   }
 
   gone(node: string): void {
@@ -113,7 +109,7 @@ export class LinkHost {
     if (message.kind === LINK.close) return;
     // Of a link that has ended, or of before this node was started anew.
     for (const said of answersOfNobody(message)) {
-      this.#options.bus.send(node, { ...said, link: key }).catch(() => {});
+      insist(() => this.#options.bus.send(node, { ...said, link: key }));
     }
   }
 

@@ -5,7 +5,7 @@ import { ConnectionLost } from './connection-lost.ts';
 /**
  * What nodes say to each other about processes. Every message has `link`: a name that the node which uses the process
  * gave, and by which both know one session's part in it. A request has a number, unique in its link. What belongs to its
- * answer is counted (`n`, from 0), so that a message that was lost is missed.
+ * answer is counted (`n`, from 0), so that it can be said again and is taken once.
  */
 export const LINK = {
   /** To the owner. Begins: `serverId`, `serverName`, `tenantId`, `userId`, `revision`, `capabilities`, `session?`, `known?`. */
@@ -29,6 +29,8 @@ export const LINK = {
    * the link that was not opened: an error, or `how`, a {@link Displacement}.
    */
   refused: 'link.refused',
+  /** It is under way: `request`. */
+  taken: 'link.taken',
   /** `request`, `n`, `text` of a message before the answer. */
   message: 'link.message',
   /** `request`, `n`, `text`. */
@@ -39,7 +41,7 @@ export const LINK = {
   data: 'link.data',
   /** `request`, `n`. */
   end: 'link.end',
-  /** No answer will come: `request`, `code`, `reason`, `retryAfter?`. */
+  /** No answer will come: `request`, `n` unless nothing is known of it, `code`, `reason`, `retryAfter?`. */
   failed: 'link.failed',
   /** What the server says outside any request: `text`. */
   heard: 'link.heard',
@@ -78,6 +80,15 @@ export function outcomeUnknown(serverName: string): ConnectionLost {
   return new ConnectionLost(
     Code.DownstreamUnavailable,
     `The node that ran the process of server "${serverName}" has gone; the outcome of the call is unknown`,
+  );
+}
+
+/** Of a call that may or may not have reached its process. */
+export function unreachable(serverName: string): ConnectionLost {
+  return new ConnectionLost(
+    Code.Unavailable,
+    `The node that runs the process of server "${serverName}" cannot be reached now; the outcome of the call is unknown`,
+    { retryAfter: 1 },
   );
 }
 

@@ -16,6 +16,9 @@ const RETRY_MS = 500;
 /** For so long it is looked for; longer than a draining node may take over its last calls. */
 const SEARCH_MS = 30_000;
 
+/** For so long the store may be away while a process is looked for that was there. */
+const HICCUP_MS = 2500;
+
 /** A node that is about to stop takes a process only where no other does for so long. */
 const DRAINING_PATIENCE_MS = 1500;
 
@@ -156,14 +159,19 @@ export class LocatedProcess {
   }
 
   async #search(): Promise<Place> {
-    const until = Date.now() + SEARCH_MS;
+    const began = Date.now();
     // It does not help to ask at once again.
     if (this.#left?.how === 'doubted') await this.#pause();
     for (;;) {
       if (this.#fault !== undefined) throw this.#fault;
-      const place = await this.#look();
-      if (place !== undefined) return this.#found(place);
-      if (Date.now() > until) throw nowhere(this.server.name);
+      try {
+        const place = await this.#look();
+        if (place !== undefined) return this.#found(place);
+        if (Date.now() > began + SEARCH_MS) throw nowhere(this.server.name);
+      } catch (error) {
+        // The store may be slow for a moment only. Who opens the process for the first time can try again.
+        if (this.#left === undefined || Date.now() > began + HICCUP_MS) throw error;
+      }
       await this.#pause();
     }
   }

@@ -170,7 +170,6 @@ export class OwnedConnector implements Connector {
 
   #sweep(): void {
     this.#remote.sweep();
-    this.#host.sweep();
     for (const process of this.#processes.values()) process.sweep();
   }
 }

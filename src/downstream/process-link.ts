@@ -90,7 +90,7 @@ export class ProcessLink implements DownstreamLink, Follower {
   }
 
   async close(): Promise<void> {
-    this.shut(new GatewayError(Code.Cancelled, 'The session has ended'));
+    this.shut(ENDED);
     this.#process.unfollow(this);
   }
 
@@ -141,15 +141,19 @@ export class ProcessLink implements DownstreamLink, Follower {
     while (this.#fault === undefined) {
       const place = await this.#process.find();
       if (this.#now !== undefined) return;
+      // Left again, before this was told.
+      if (this.#process.place !== place) continue;
       const attachment = await this.#attachAt(place);
       if (attachment === undefined) continue;
+      // It turned out that it never was away.
+      if (this.#now !== undefined) return attachment.detach(ENDED);
       if (this.#fault !== undefined) return attachment.detach(this.#fault);
       this.handshake = attachment.handshake;
       const placed = { place, attachment };
       if (this.#process.place === place) return this.#arrive(placed);
       // Left already, and good for answers to what is asked there only.
-      this.#before?.attachment.lost();
-      this.#before = placed;
+      if (this.#before === undefined) this.#before = placed;
+      else attachment.detach(ENDED);
       if (!this.#isOpen) return;
     }
     throw this.#fault;
@@ -211,6 +215,8 @@ export class ProcessLink implements DownstreamLink, Follower {
     return this.#options.session === undefined || this.#isListening || this.#waiting.length > 0;
   }
 }
+
+const ENDED = new GatewayError(Code.Cancelled, 'The session has ended');
 
 /** Until the server has said what it is. */
 const NO_HANDSHAKE: ServerHandshake = { protocolVersion: '', capabilities: {}, serverInfo: {} };

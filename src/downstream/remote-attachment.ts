@@ -1,11 +1,15 @@
 import type { Bus, BusMessage } from '../coordination/bus.ts';
 import { type Message, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
-import { Code, GatewayError } from '../protocol/errors.ts';
-import { errorOf, LINK, MAX_DEPTH, outcomeUnknown } from './link-messages.ts';
+import type { GatewayError } from '../protocol/errors.ts';
+import { insist } from './insist.ts';
+import { errorOf, LINK, MAX_DEPTH, outcomeUnknown, unreachable } from './link-messages.ts';
 import { Outgoing } from './outgoing.ts';
 import type { AnswerSink, CancelRequest, Deadlines, ServerHandshake } from './port.ts';
 import type { Attachment, Ending, Sharer } from './process-place.ts';
 import { RemoteCall } from './remote-call.ts';
+
+/** For so long it may be unknown whether the owner has a request, in milliseconds. */
+const UNSURE_MS = 2500;
 
 export interface RemoteAttachmentOptions {
   readonly bus: Bus;
@@ -59,7 +63,7 @@ export class RemoteAttachment implements Attachment {
       (heard) => {
         if (!heard) this.#unheard(number);
       },
-      (error) => this.#unsent(number, error),
+      () => this.#unsure(number),
     );
   }
 
@@ -104,16 +108,24 @@ export class RemoteAttachment implements Attachment {
   /** Messages may be lost: asks the owner what has become of the calls under way. */
   check(): void {
     if (this.#isForgotten && this.#calls.size === 0) return this.lost();
-    const requests = [...this.#calls].map(([number, { read }]) => [number, read]);
-    this.#post({ kind: LINK.check, requests, serverName: this.#options.serverName });
+    const { serverName } = this.#options;
+    // Asked again, it is asked for what is under way then.
+    insist(async () => {
+      if (this.#calls.size === 0) return true;
+      const requests = [...this.#calls].map(([number, { read }]) => [number, read]);
+      return this.#send({ kind: LINK.check, requests, serverName });
+    });
   }
 
   /** Gives up calls that the owner should have ended. `now` in milliseconds since the epoch. */
   sweep(now: number): void {
-    if (this.#isForgotten) this.check();
-    for (const [number, { expiresAt }] of this.#calls) {
+    let isUnsure = this.#isForgotten;
+    for (const [number, { expiresAt, unsureSince = now }] of this.#calls) {
       if (expiresAt < now) this.#cancel(number, outcomeUnknown(this.#options.serverName));
+      else if (unsureSince < now - UNSURE_MS) this.#cancel(number, unreachable(this.#options.serverName));
+      else if (unsureSince < now) isUnsure = true;
     }
+    if (isUnsure) this.check();
   }
 
   #answered(message: BusMessage): void {
@@ -125,13 +137,14 @@ export class RemoteAttachment implements Attachment {
       if (message['isForgotten'] === true) this.#forgotten();
       return this.#giveBack(call);
     }
-    if (message.kind === LINK.failed) {
-      this.#calls.delete(number);
-      return call.fail(errorOf(message));
+    if (message.kind === LINK.taken) {
+      call.unsureSince = undefined;
+      return;
     }
-    const taken = call.take(message);
-    if (taken === 'over') this.#calls.delete(number);
-    else if (taken === 'lost') this.#cancel(number, outcomeUnknown(this.#options.serverName));
+    // One without a number is about a call that the owner knows nothing of.
+    if (message.kind === LINK.failed && message['n'] === undefined) call.fail(errorOf(message));
+    else call.take(message);
+    if (call.isOver) this.#calls.delete(number);
   }
 
   /** What is under way may have been run, or may be refused yet: the owner is asked for each. */
@@ -151,7 +164,7 @@ export class RemoteAttachment implements Attachment {
   }
 
   #giveBack(call: RemoteCall): void {
-    call.release();
+    call.end();
     call.outgoing.heldBy(undefined);
     this.#options.sharer.returned(call.outgoing);
   }
@@ -165,13 +178,12 @@ export class RemoteAttachment implements Attachment {
     this.#giveBack(call);
   }
 
-  /** The bus is away. The request may have got through all the same. */
-  #unsent(number: number, cause: unknown): void {
+  /** The bus is slow or away. The request may have got through all the same: the owner is asked. */
+  #unsure(number: number): void {
     const call = this.#calls.get(number);
     if (call === undefined) return;
-    this.#calls.delete(number);
-    const reason = `The node that runs the process of server "${this.#options.serverName}" cannot be reached now; the outcome of the call is unknown`;
-    call.fail(new GatewayError(Code.Unavailable, reason, { retryAfter: 1, cause }));
+    call.unsureSince = Date.now();
+    this.check();
   }
 
   #end(error: () => GatewayError): void {
@@ -183,9 +195,9 @@ export class RemoteAttachment implements Attachment {
     for (const call of calls) call.fail(error());
   }
 
-  /** For what is not waited for: where it is lost, the owner finds out by itself. */
+  /** For what is not waited for, and may be heard twice. */
   #post(message: BusMessage): void {
-    this.#send(message).catch(() => {});
+    insist(() => this.#send(message));
   }
 
   #send(message: BusMessage): Promise<boolean> {

@@ -1,7 +1,8 @@
 import type { BusMessage } from '../coordination/bus.ts';
 import { parseMessage } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
-import { LINK, MAX_DEPTH, WINDOW_CHARS } from './link-messages.ts';
+import { errorOf, LINK, MAX_DEPTH, WINDOW_CHARS } from './link-messages.ts';
+import { InOrder } from './numbered-messages.ts';
 import type { Outgoing } from './outgoing.ts';
 
 /** How long after its last deadline a call is given up whose owner should have ended it. */
@@ -10,9 +11,6 @@ const GRACE_MS = 5000;
 /** A client that has read this much more is worth a message. */
 const NEWS_CHARS = WINDOW_CHARS / 4;
 
-/** What a piece of an answer made of the call. `lost`: a piece before it is missing. */
-type Taken = 'more' | 'over' | 'lost';
-
 /** One request that another node runs, and its answer as it comes in. */
 export class RemoteCall {
   readonly outgoing: Outgoing;
@@ -20,10 +18,13 @@ export class RemoteCall {
   readonly expiresAt: number;
   /** Characters that have come, and how many of them the owner knows to have been read. */
   received = 0;
+  /** Since when it is not known whether the owner has it, in milliseconds since the epoch. */
+  unsureSince: number | undefined;
+  readonly #order = new InOrder();
   readonly #tell: (upTo: number) => void;
   #told = 0;
-  #next = 0;
   #isStalled = false;
+  #isOver = false;
 
   /** `tell`: says to the owner up to where the client has read. */
   constructor(outgoing: Outgoing, tell: (upTo: number) => void) {
@@ -37,43 +38,55 @@ export class RemoteCall {
     return this.#isStalled ? this.#told : this.received;
   }
 
-  /** Takes the next piece of the answer to the client. Throws for one that is not MCP. */
-  take(message: BusMessage): Taken {
-    if (message['n'] !== this.#next) return 'lost';
-    this.#next++;
-    const { sink } = this.outgoing;
-    switch (message.kind) {
-      case LINK.message: {
-        const text = String(message['text']);
-        this.#passed(text.length, sink.message(text, parseMessage(text, MAX_DEPTH)));
-        return 'more';
-      }
-      case LINK.begin:
-        sink.begin(Number(message['length']));
-        return 'more';
-      case LINK.data: {
-        const text = String(message['text']);
-        this.#passed(text.length, sink.data(Buffer.from(text)));
-        return 'more';
-      }
-      case LINK.end:
-        this.release();
-        sink.end();
-        return 'over';
-      default:
-        this.release();
-        sink.answer(String(message['text']));
-        return 'over';
-    }
+  /** Nothing more is expected. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Takes a piece of the answer, and what had to wait for it, to the client. Throws for one that is not MCP. */
+  take(message: BusMessage): void {
+    this.unsureSince = undefined;
+    this.#order.take(message, (next) => {
+      if (!this.#isOver) this.#give(next);
+    });
   }
 
   fail(error: GatewayError): void {
-    this.release();
+    this.end();
     this.outgoing.sink.fail(error);
   }
 
   /** Nobody waits for the client any more. */
-  release(): void {
+  end(): void {
+    this.#isOver = true;
+    this.#goOn();
+  }
+
+  #give(message: BusMessage): void {
+    const { sink } = this.outgoing;
+    switch (message.kind) {
+      case LINK.message: {
+        const text = String(message['text']);
+        return this.#passed(text.length, sink.message(text, parseMessage(text, MAX_DEPTH)));
+      }
+      case LINK.begin:
+        return sink.begin(Number(message['length']));
+      case LINK.data: {
+        const text = String(message['text']);
+        return this.#passed(text.length, sink.data(Buffer.from(text)));
+      }
+      case LINK.end:
+        this.end();
+        return sink.end();
+      case LINK.failed:
+        return this.fail(errorOf(message));
+      default:
+        this.end();
+        return sink.answer(String(message['text']));
+    }
+  }
+
+  #goOn(): void {
     if (this.#isStalled) this.outgoing.sink.drained = undefined;
     this.#isStalled = false;
   }
@@ -84,7 +97,7 @@ export class RemoteCall {
     if (this.#isStalled) return;
     this.#isStalled = true;
     this.outgoing.sink.drained = () => {
-      this.release();
+      this.#goOn();
       this.#consider();
     };
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Bus, BusMessage } from '../coordination/bus.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { insist } from './insist.ts';
 import { errorOf, LINK, nowhere } from './link-messages.ts';
 import type { DownstreamServer } from './port.ts';
 import {
@@ -21,6 +22,7 @@ export interface ProcessName {
 const FROM_OWNER = [
   LINK.opened,
   LINK.refused,
+  LINK.taken,
   LINK.message,
   LINK.answer,
   LINK.begin,
@@ -137,13 +139,14 @@ export class RemoteLinks {
       failed: reject,
     });
     try {
+      const doubt = () => reject(new Displaced('doubted'));
       this.#bus.send(node, open).then((heard) => {
-        if (!heard) reject(new Displaced('doubted'));
-      }, reject);
+        if (!heard) doubt();
+      }, doubt);
       return await promise;
     } catch (error) {
       // It may be opened there all the same.
-      this.#bus.send(node, { kind: LINK.close, link: key }).catch(() => {});
+      insist(() => this.#bus.send(node, { kind: LINK.close, link: key }));
       throw error;
     } finally {
       clearTimeout(timer);

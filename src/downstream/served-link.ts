@@ -2,6 +2,7 @@ import type { Bus, BusMessage } from '../coordination/bus.ts';
 import { type Message, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { ForwardedAnswer } from './forwarded-answer.ts';
+import { insist } from './insist.ts';
 import { errorFields, LINK, MAX_DEPTH, outcomeUnknown } from './link-messages.ts';
 import type { ServerHandshake } from './port.ts';
 import { Displaced, type Ending, type Sharer } from './process-place.ts';
@@ -24,6 +25,11 @@ export class ServedLink implements Sharer {
   readonly #options: ServedLinkOptions;
   readonly #calls = new Map<number, ForwardedAnswer>();
   #attachment: LocalAttachment | undefined;
+  /** Of requests that came, and those before it that did not. */
+  #lastNumber = 0;
+  readonly #missing = new Set<number>();
+  /** Requests that were not taken, as far as the other node may not know it yet. */
+  readonly #refused = new Set<number>();
   #isMoving = false;
   #isOver = false;
 
@@ -60,8 +66,9 @@ export class ServedLink implements Sharer {
     this.#end();
   }
 
+  /** Not said again where it may have been heard: nobody is to hear it twice. */
   message(message: Message): void {
-    this.#post({ kind: LINK.heard, text: message.text });
+    this.#send({ kind: LINK.heard, text: message.text }).catch(() => {});
   }
 
   restarted(handshake: ServerHandshake, tell: boolean): void {
@@ -104,11 +111,6 @@ export class ServedLink implements Sharer {
     }
   }
 
-  /** Says again what may not have been heard. */
-  sayAgain(): void {
-    for (const call of this.#calls.values()) call.sayAgain();
-  }
-
   /** Messages to this node may be lost: the other is to say what is under way. */
   gap(): void {
     this.#post({ kind: LINK.gap });
@@ -120,13 +122,13 @@ export class ServedLink implements Sharer {
   }
 
   #request(number: number, message: BusMessage): void {
+    if (!this.#isNew(number)) return;
+    this.#note(number);
     const attachment = this.#attachment;
-    if (attachment === undefined || this.#isMoving)
-      return this.#post({ kind: LINK.refused, request: number });
+    if (attachment === undefined || this.#isMoving) return this.#refuse(number);
     const totalMs = Number(message['totalMs']);
     const call = new ForwardedAnswer({
       number,
-      serverName: this.#options.serverName,
       unreadMs: totalMs,
       send: (said) => this.#send(said),
       onEnd: () => this.#calls.delete(number),
@@ -141,17 +143,38 @@ export class ServedLink implements Sharer {
     }
   }
 
-  /** Of what the other node waits for, what is not known here has been answered, or never came. */
+  /** Of what the other node waits for, what is not under way here was answered, or never came and will not be taken. */
   #check(requests: unknown): void {
     if (!Array.isArray(requests)) return;
     for (const [number, upTo] of requests) {
       const call = this.#calls.get(number);
-      if (call !== undefined) call.more(upTo);
+      call?.more(upTo);
+      if (call !== undefined) this.#post({ kind: LINK.taken, request: number });
+      else if (this.#isNew(number) || this.#refused.has(number)) this.#refuse(number);
       else {
         const lost = outcomeUnknown(this.#options.serverName);
         this.#post({ kind: LINK.failed, request: number, ...errorFields(lost) });
       }
+      this.#note(number);
     }
+    const waiting = new Set(requests.map(([number]) => number));
+    for (const number of this.#refused) if (!waiting.has(number)) this.#refused.delete(number);
+  }
+
+  #refuse(number: number): void {
+    this.#refused.add(number);
+    this.#post({ kind: LINK.refused, request: number });
+  }
+
+  /** It did not come before. */
+  #isNew(number: number): boolean {
+    return number > this.#lastNumber || this.#missing.has(number);
+  }
+
+  #note(number: number): void {
+    for (let missing = this.#lastNumber + 1; missing < number; missing++) this.#missing.add(missing);
+    this.#missing.delete(number);
+    this.#lastNumber = Math.max(this.#lastNumber, number);
   }
 
   #end(): void {
@@ -163,9 +186,9 @@ export class ServedLink implements Sharer {
     this.#attachment?.detach();
   }
 
-  /** For what is not waited for: where it is lost, a gap on the bus tells. */
+  /** For what is not waited for, and may be heard twice. */
   #post(message: BusMessage): void {
-    this.#send(message).catch(() => {});
+    insist(() => this.#send(message));
   }
 
   #send(message: BusMessage): Promise<boolean> {

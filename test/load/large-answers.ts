@@ -89,7 +89,12 @@ export async function untilStuck(answer: LargeAnswer): Promise<void> {
 }
 
 /** Calls a tool and leaves the answer unread. */
-export async function openAnswer(client: RawClient, tool: string, id: Id): Promise<IncomingMessage> {
+export async function openAnswer(
+  client: RawClient,
+  tool: string,
+  id: Id,
+  args: Record<string, unknown> = {},
+): Promise<IncomingMessage> {
   const outgoing = httpRequest(client.url, {
     method: 'POST',
     agent: false,
@@ -100,7 +105,7 @@ export async function openAnswer(client: RawClient, tool: string, id: Id): Promi
       'mcp-protocol-version': client.protocolVersion,
     },
   });
-  outgoing.end(JSON.stringify(request(id, 'tools/call', { name: tool })));
+  outgoing.end(JSON.stringify(request(id, 'tools/call', { name: tool, arguments: args })));
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
   return response;
 }

@@ -1,12 +1,14 @@
 /**
- * An MCP server on stdin and stdout that writes down, in the file that its first argument names, when it starts and ends
- * and which calls it runs: whatever happens to gateways, the file tells how often anything was done, and where.
+ * An MCP server on stdin and stdout that writes down, in the file that its first argument names, when it starts, how many
+ * of its like run then, and which calls it runs: whatever happens to gateways, the file tells how often anything was
+ * done, and where.
  */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Peer } from './peer.ts';
 import { PeerConnection } from './peer-connection.ts';
 import { text } from './peer-tools.ts';
+import { isRunning } from './processes.ts';
 import { type Message, notification } from './rpc.ts';
 
 const [, , file = '/dev/null'] = process.argv;
@@ -61,9 +63,9 @@ peer.tools = [
 
 // For a test that must not call anything.
 process.on('SIGUSR2', () => peer.release());
-write('start');
+const before = existsSync(file) ? readFileSync(file, 'utf8').matchAll(/^start (\d+)/gm) : [];
+write('start', String([...before].filter(([, pid]) => isRunning(Number(pid))).length));
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim() !== '') void connection.handle(JSON.parse(line), send);
 }
 connection.close();
-write('end');

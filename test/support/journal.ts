@@ -38,16 +38,9 @@ export class Journal {
     return this.#entries('run').flatMap((entry) => (entry.key === key ? [entry.pid] : []));
   }
 
-  /** How many processes ran at a time at most, by what they wrote at their start and their end. */
-  get most(): number {
-    let now = 0;
-    let most = 0;
-    for (const { what } of this.#read()) {
-      if (what === 'start') now++;
-      else if (what === 'end') now--;
-      most = Math.max(most, now);
-    }
-    return most;
+  /** Processes that were started while others ran. */
+  get overlaps(): number {
+    return this.#entries('start').filter(({ key }) => key !== '0').length;
   }
 
   async close(): Promise<void> {

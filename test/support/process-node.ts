@@ -19,7 +19,7 @@ export interface OpenedLink {
 }
 
 /** What becomes of a message: whoever sends may not know, be told that nobody listened, or be told nothing of the sort. */
-export type Fate = 'heard' | 'heard, not confirmed' | 'lost, not confirmed' | 'nobody listens';
+type Fate = 'heard' | 'heard, not confirmed' | 'lost, not confirmed' | 'nobody listens';
 
 /** The downstream side of a gateway, as a node among others of its hub that can be cut off from them. */
 export class ProcessNode {

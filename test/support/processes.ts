@@ -10,14 +10,24 @@ export function isRunning(pid: number): boolean {
   return process.platform !== 'linux' || stateOf(pid) !== 'Z';
 }
 
+/** The process that has started this one. Linux only. */
+export function parentOf(pid: number): number {
+  return Number(statOf(pid)[1]);
+}
+
 /** The state letter of /proc; that of a process that has gone meanwhile is Z, too. */
 function stateOf(pid: number): string {
+  return statOf(pid)[0] ?? 'Z';
+}
+
+/** Fields of /proc from the state on; none for a process that has gone. */
+function statOf(pid: number): readonly string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The command's name comes before it, in brackets, and may hold anything.
-    return stat.slice(stat.lastIndexOf(')') + 2).charAt(0);
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return 'Z';
+    return [];
   }
 }
 
