@@ -7,16 +7,20 @@ const SILENT_MS = 100;
 /** The same for one that was just made or has just carried something: its client may be about to go on. */
 const EXPECTED_MS = 1000;
 const SWEEP_MS = 25;
-const QUIET_TURN_MS = 0.3;
-/** A loop that is never quiet is not waited for. */
-const QUIET_WITHIN_MS = 1000;
+/** A turn of the loop that is as short as this leaves next to nobody waiting, and is waited for for so long. */
+const SHORT_TURN_MS = 0.3;
+const SHORT_WITHIN_MS = 1000;
+/** Where somebody comes in each turn there is no end to it. */
+const QUIET_WITHIN_MS = 5000;
 
 interface Connection {
   /** When it was made, or was seen to bring something while the server stopped; milliseconds of `performance.now()`. */
   since: number;
   /** How much it had brought then. */
   bytesRead: number;
-  /** To its last request. */
+  /** It has carried a request. */
+  isUsed: boolean;
+  /** To the request that it carries now. */
   response: ServerResponse | undefined;
 }
 
@@ -38,7 +42,7 @@ export class Connections {
     server.on('connection', (socket: Socket) => this.#add(socket));
     server.prependListener('request', (request, response: ServerResponse) => {
       const connection = this.#open.get(request.socket);
-      if (connection !== undefined) connection.response = response;
+      if (connection !== undefined) follow(connection, response);
       if (this.#isDraining) response.setHeader('connection', 'close');
     });
   }
@@ -65,7 +69,7 @@ export class Connections {
     await this.#quietTurn();
     const from = performance.now();
     for (const [socket, connection] of this.#open) {
-      if (connection.response !== undefined) connection.bytesRead = socket.bytesRead;
+      if (connection.isUsed) connection.bytesRead = socket.bytesRead;
     }
     const closed = new Promise<void>((resolve) => stopListening(this.#server, resolve));
     const sweeps = setInterval(() => {
@@ -81,40 +85,49 @@ export class Connections {
   }
 
   /**
-   * Waits for a turn of the loop in which nobody came, and which took next to no time. One connection is accepted in each
+   * Waits for a turn of the loop in which nobody came, a short one if there is any. One connection is accepted in each
    * turn, and the system resets those that still wait when nobody listens any more.
    */
   async #quietTurn(): Promise<void> {
-    const latest = performance.now() + QUIET_WITHIN_MS;
     // The turn under way may have had its look for connections.
     await nextTurn();
-    for (let before = performance.now(); before < latest; ) {
+    const from = performance.now();
+    for (let before = from; before - from < QUIET_WITHIN_MS; ) {
       const accepted = this.#accepted;
       await nextTurn();
       const now = performance.now();
-      if (accepted === this.#accepted && now - before < QUIET_TURN_MS) return;
+      const isShort = now - before < SHORT_TURN_MS || now - from > SHORT_WITHIN_MS;
+      if (accepted === this.#accepted && isShort) return;
       before = now;
     }
   }
 
   #add(socket: Socket): void {
     this.#accepted++;
-    this.#open.set(socket, { since: performance.now(), bytesRead: 0, response: undefined });
+    this.#open.set(socket, { since: performance.now(), bytesRead: 0, isUsed: false, response: undefined });
     socket.once('close', () => this.#open.delete(socket));
   }
 
   #closeSilent(from: number): void {
     const now = performance.now();
     for (const [socket, connection] of this.#open) {
-      const { response, bytesRead } = connection;
-      if (response !== undefined && !response.writableFinished && !response.destroyed) continue;
-      if (socket.bytesRead !== bytesRead) {
+      if (connection.response !== undefined) continue;
+      if (socket.bytesRead !== connection.bytesRead) {
         connection.bytesRead = socket.bytesRead;
         connection.since = now;
       }
       if (now - from > SILENT_MS && now - connection.since > EXPECTED_MS) socket.destroy();
     }
   }
+}
+
+/** Until the last byte of the answer is out; then nothing is held of it. */
+function follow(connection: Connection, response: ServerResponse): void {
+  connection.isUsed = true;
+  connection.response = response;
+  response.once('close', () => {
+    if (connection.response === response) connection.response = undefined;
+  });
 }
 
 /** Without what an HTTP server does besides: it closes every connection that it takes for idle. */
