@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fakeServer, RecordingSink } from '../../test/support/fakes.ts';
-import { type Message, parseMessage } from '../protocol/envelope.ts';
+import { ConnectionLost } from '../downstream/connection-lost.ts';
+import { type Message, notificationText, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Conversation } from './conversation.ts';
 import { type RelayOptions, RelaySink } from './relay-sink.ts';
+import { decodeStreamPosition } from './stream-position.ts';
 
 function start(
   toClient: (message: Message) => string | undefined = ({ text }) => text,
@@ -81,4 +83,72 @@ test('a failure is told with its error', () => {
     sink.fail(error);
     assert.deepEqual([ends, client.failures], [[[outcome, code]], [error]]);
   }
+});
+
+const progress = (value: unknown) =>
+  message(notificationText('notifications/progress', { progressToken: 't', progress: value }));
+
+test('where other nodes can go on, messages say where the answer stands: at the server, and in its progress', () => {
+  const told: (string | undefined)[] = [];
+  const { client, sink } = start(undefined, { isShared: true, repeats: { progress: undefined } });
+  client.message = (_text: string, _message?: unknown, position?: string) => {
+    told.push(position);
+    return true;
+  };
+  const moved: string[] = [];
+  Object.assign(client, { moveTo: (position: string) => moved.push(position) });
+  sink.message('', message('{"jsonrpc":"2.0","method":"a"}'));
+  sink.moveTo('x.0');
+  sink.message('', progress(1), 'x.1');
+  sink.message('', message('{"jsonrpc":"2.0","method":"a"}'), 'x.2');
+  sink.message('', progress(2));
+  assert.deepEqual(
+    [...told, ...moved].map((text) => (text === undefined ? undefined : decodeStreamPosition(text))),
+    [
+      undefined,
+      { serverId: 's', at: 'x.1', progress: 1 },
+      { serverId: 's', at: 'x.2', progress: 1 },
+      { serverId: 's', at: undefined, progress: 2 },
+      { serverId: 's', at: 'x.0', progress: undefined },
+    ],
+  );
+});
+
+test('a gateway that is one node says nothing of that', () => {
+  const told: unknown[] = [];
+  const { client, sink } = start(undefined, { repeats: { progress: undefined } });
+  client.message = (_text: string, _message?: unknown, position?: string) => told.push(position) > 0;
+  sink.message('', progress(1), 'x.1');
+  sink.moveTo('x.2');
+  assert.deepEqual(told, [undefined]);
+});
+
+test('of a call that is run again, progress is told that the client has not been told', () => {
+  const { client, sink } = start(undefined, { repeats: { progress: 2 } });
+  for (const value of [1, 2, 2.5, 'odd', 1]) sink.message('', progress(value));
+  sink.restart();
+  for (const value of [1, 2.5, 3]) sink.message('', progress(value));
+  const told = client.messages.map((text) => JSON.parse(text).params.progress);
+  assert.deepEqual(told, [2.5, 'odd', 3]);
+});
+
+test('what is lost before an answer has begun may be gone on with; after that it is the end', () => {
+  const asked: string[] = [];
+  const { client, sink, ends } = start(undefined, {
+    again: (error) => asked.push(error.message) === 1,
+  });
+  sink.fail(new ConnectionLost(Code.DownstreamUnavailable, 'first'));
+  assert.deepEqual([asked, client.failures, ends], [['first'], [], []]);
+  sink.fail(new ConnectionLost(Code.DownstreamUnavailable, 'second'));
+  assert.deepEqual(
+    client.failures.map(({ message }) => message),
+    ['second; the outcome of the call is unknown'],
+  );
+  const begun = start(undefined, { again: () => assert.fail('asked') });
+  begun.sink.begin(undefined);
+  begun.sink.fail(new ConnectionLost(Code.DownstreamUnavailable, 'gone; its outcome is unknown'));
+  assert.deepEqual(
+    begun.client.failures.map(({ message }) => message),
+    ['gone; its outcome is unknown'],
+  );
 });

@@ -8,6 +8,7 @@ import type { ServerHandshake } from '../../src/downstream/port.ts';
 import type { RequestMessage } from '../../src/protocol/envelope.ts';
 import { BuiltinLink, builtinServer } from '../../src/router/builtin-link.ts';
 import { Router } from '../../src/router/router.ts';
+import { RunningCalls } from '../../src/router/running-calls.ts';
 import { FRESH, Session } from '../../src/session/session.ts';
 import type { Metrics } from '../../src/telemetry/types.ts';
 import {
@@ -26,6 +27,8 @@ import {
 /** A server behind the core: what it lists, and what it does with everything else. */
 export interface CoreServer {
   readonly tools?: readonly string[];
+  /** Of tools, by name. */
+  readonly annotations?: Readonly<Record<string, object>>;
   readonly prompts?: readonly string[];
   readonly resources?: readonly string[];
   readonly resourceTemplates?: readonly string[];
@@ -39,7 +42,11 @@ export interface CoreServer {
 const GATEWAY = { name: 'gateway', version: '1.2.3', nodeId: 'n1' };
 
 /** Router, catalogs and built-in tools as the gateway composes them, over servers that are functions. */
-export async function startCore(t: TestContext, servers: Readonly<Record<string, CoreServer>> = {}) {
+export async function startCore(
+  t: TestContext,
+  servers: Readonly<Record<string, CoreServer>> = {},
+  { isShared = false } = {},
+) {
   const coordination = createMemoryCoordination({ nodeId: 'n1' });
   const logger = recordingLogger();
   const records = Object.entries(servers).map(([id, { record }], index) =>
@@ -69,6 +76,7 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
   });
   const catalogs: Catalogs = new Catalogs({
     registry,
+    checks: coordination.catalogs,
     connector,
     logger,
     builtin: builtinServer,
@@ -87,6 +95,7 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
     shutdown: async () => {},
   };
   const elsewhere: string[] = [];
+  const running = isShared ? new RunningCalls(coordination.calls) : undefined;
   const router = new Router({
     catalogs,
     connector,
@@ -98,7 +107,7 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
     deadlines: { idleMs: 60_000, totalMs: 600_000 },
     ownDeadlines: { idleMs: 5000, totalMs: 5000 },
     maxJsonDepth: 128,
-    running: undefined,
+    running,
     journal: coordination.calls,
     tellLinked: () => {},
     cancelElsewhere: (_session, key) => elsewhere.push(key),
@@ -117,6 +126,7 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
   t.after(async () => {
     router.gone(session, undefined);
     router.close();
+    running?.close();
     await catalogs.close();
     registry.close();
     await coordination.close();
@@ -133,6 +143,7 @@ export async function startCore(t: TestContext, servers: Readonly<Record<string,
     router,
     session,
     store: coordination.sessions,
+    journal: coordination.calls,
     logger,
     counted,
     elsewhere,
@@ -172,7 +183,15 @@ function respond(
     keys.map((key) => JSON.stringify({ name: 'n', ...more, [keyName]: key }));
   if (asked.method.endsWith('/list') && asked.method !== 'tasks/list') {
     return listing({
-      tools: () => named('name', { inputSchema: { type: 'object' } }, server.tools),
+      tools: () =>
+        (server.tools ?? []).map((name) => {
+          const annotations = server.annotations?.[name];
+          return JSON.stringify({
+            name,
+            inputSchema: { type: 'object' },
+            ...(annotations && { annotations }),
+          });
+        }),
       prompts: () => named('name', {}, server.prompts),
       resources: () => named('uri', {}, server.resources),
       resourceTemplates: () => named('uriTemplate', {}, server.resourceTemplates),
