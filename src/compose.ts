@@ -5,11 +5,13 @@ import { advertisedAddress } from './advertised-address.ts';
 import { LOCAL_PRINCIPAL, type Owner } from './auth/principal.ts';
 import { Catalogs } from './catalog/catalogs.ts';
 import { CatalogServerManager } from './catalog/manager.ts';
+import { ServerProbes } from './catalog/probes.ts';
 import { ServerRegistry } from './catalog/registry.ts';
 import { CatalogSharing } from './catalog/sharing.ts';
 import type { Config } from './config.ts';
 import type { Coordination } from './coordination/coordination.ts';
 import { Heartbeat } from './coordination/heartbeat.ts';
+import { createKeys } from './coordination/keys.ts';
 import { createMemoryCoordination } from './coordination/memory/index.ts';
 import { type Database, openDatabase } from './db/database.ts';
 import { Breakers } from './downstream/breaker.ts';
@@ -25,12 +27,18 @@ import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
 import { ModernEndpoint } from './edge/modern-endpoint.ts';
 import { startOpsServer } from './edge/ops.ts';
 import { SseEndpoint } from './edge/sse-endpoint.ts';
+import { InProcessJobs } from './jobs/in-process.ts';
+import type { Jobs } from './jobs/jobs.ts';
+import { Runner } from './jobs/runner.ts';
+import { schedules, type Work } from './jobs/schedules.ts';
 import { createRequestStates } from './protocol/modern/request-state.ts';
 import { NodeReadiness } from './readiness.ts';
 import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
 import { ModernRouter } from './router/modern-router.ts';
+import { closeOrphanLinks } from './router/orphan-links.ts';
 import { Router } from './router/router.ts';
 import { RunningCalls } from './router/running-calls.ts';
+import { type RetireOptions, retireSessions } from './session/retire.ts';
 import { Sessions } from './session/sessions.ts';
 import { Takeover } from './session/takeover.ts';
 import { drain } from './stop.ts';
@@ -53,6 +61,9 @@ const TITLE = 'Dragon MCP Gateway';
 /** Enough for a client that lost its connection for a minute; small enough for thousands of sessions. */
 const STREAM_LOG = { maxSize: 262_144, keepMs: 60_000 };
 
+/** What came of a probe is known for so many of its intervals. */
+const PROBES_KEPT = 3;
+
 /** Probes and scrapers are soon done. */
 const OPS_CLOSE_MS = 1000;
 
@@ -70,6 +81,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
   let core: Core | undefined;
   let database: Database | undefined;
   let ops: RunningServer | undefined;
+  let jobs: Jobs | undefined;
   let mcpAddress = '';
 
   const heartbeat = new Heartbeat(coordination.members, () => ({
@@ -87,6 +99,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     logger.info('stopping', { delayMs });
     core?.connector.drain(delayMs + limitMs);
     const retired = core?.catalogs.retire();
+    const worked = jobs?.close(delayMs + limitMs);
     const drained = drain({
       readiness,
       ports: running,
@@ -97,7 +110,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
       limitMs,
     });
     void heartbeat.beat();
-    await Promise.all([retired, drained]);
+    await Promise.all([retired, worked, drained]);
     // In a cluster other nodes go on with them; alone there is nobody else.
     await core?.sessions.close(config.redisUrl !== undefined);
     await core?.close();
@@ -168,6 +181,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
       'the coordination store does not answer': () => coordination.ping(),
     });
     await heartbeat.beat();
+    jobs = await openJobs(config, parts.work, logger, metrics);
     return {
       urls: { mcp: `${urlOf(mcp.port)}/mcp`, management: urlOf(management.port), ops: urlOf(ops.port) },
       stop,
@@ -187,6 +201,19 @@ async function openCoordination(config: Config, logger: Logger): Promise<Coordin
   return createRedisCoordination({ url, nodeId, keyPrefix, logger });
 }
 
+/** One queue for the cluster where there is a Redis, else timers. */
+async function openJobs(config: Config, work: Work, logger: Logger, metrics: Metrics): Promise<Jobs> {
+  const runner = new Runner({ logger, metrics });
+  const all = schedules(work, config);
+  const { redisUrl, nodeId, redisPrefix } = config;
+  if (redisUrl === undefined) return new InProcessJobs(all, runner);
+  const { openQueueConnection } = await import('./coordination/redis/queue-connection.ts');
+  const { BullJobs } = await import('./jobs/bullmq.ts');
+  const prefix = createKeys(redisPrefix).jobs;
+  const connection = openQueueConnection(redisUrl, `dragon:${nodeId}`, prefix);
+  return new BullJobs({ connection, prefix, nodeId, schedules: all, runner, logger });
+}
+
 interface Core {
   readonly endpoint: McpEndpoint;
   readonly sse: SseEndpoint | undefined;
@@ -194,6 +221,7 @@ interface Core {
   readonly catalogs: Catalogs;
   readonly connector: OwnedConnector;
   readonly sessions: Sessions;
+  readonly work: Work;
   /** Requests of clients that are not answered. */
   inFlight(): number;
   /** Ends them, each with an answer that says why. */
@@ -240,6 +268,7 @@ function createCore(
   });
   const catalogs = new Catalogs({
     registry,
+    checks: coordination.catalogs,
     connector,
     logger,
     builtin: config.builtinTools ? (owner: Owner) => builtinServer(owner) : undefined,
@@ -345,6 +374,32 @@ function createCore(
     listTimeoutMs: config.listTimeoutMs,
     stdioOff: config.stdioAllowed ? undefined : STDIO_OFF,
   });
+  const { probeIntervalMs, sessionIdleMs } = config;
+  const probes = new ServerProbes({
+    servers: database.servers,
+    connector,
+    catalogs,
+    store: coordination.catalogs,
+    logger,
+    // Asked a little before the next run, a server counts as asked.
+    freshMs: (probeIntervalMs * 3) / 4,
+    keepMs: PROBES_KEPT * Math.max(probeIntervalMs, config.catalogTtlMs),
+  });
+  const orphans = { servers: (owner: Owner) => registry.all(owner), connector, logger };
+  const retirement: RetireOptions = {
+    idleMs: sessionIdleMs,
+    store: coordination.sessions,
+    bus: coordination.bus,
+    closeLinks: (owner, { capabilities }, links) => closeOrphanLinks(owner, capabilities, links, orphans),
+  };
+  const work: Work = {
+    refreshCatalogs: () => catalogs.refreshStale(),
+    probeServers: (signal) => probes.run(signal),
+    retireSessions: async (signal) => {
+      const count = await retireSessions(retirement, signal);
+      if (count > 0) logger.info('sessions of nodes that have gone are ended', { count });
+    },
+  };
   const inFlight = () => sessions.inFlight + modern.inFlight;
   metrics.observe({
     sessions: () => sessions.size,
@@ -361,6 +416,7 @@ function createCore(
     catalogs,
     connector,
     sessions,
+    work,
     inFlight,
     cut: () => {
       sessions.cut();

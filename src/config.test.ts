@@ -59,6 +59,7 @@ describe('defaults', () => {
       sseEndpoint: false,
       builtinTools: true,
       catalogTtlMs: 300_000,
+      probeIntervalMs: 60_000,
       breakerFailures: 5,
       breakerPauseMs: 2000,
       pageSize: 1000,

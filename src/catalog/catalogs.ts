@@ -1,4 +1,5 @@
 import { type Owner, ownerKey } from '../auth/principal.ts';
+import type { CatalogStore } from '../coordination/catalog-store.ts';
 import type { ServerRecord } from '../db/server-record.ts';
 import type { Connector, DownstreamServer } from '../downstream/port.ts';
 import type { Logger } from '../telemetry/types.ts';
@@ -15,6 +16,8 @@ export interface CatalogsOptions {
   readonly listTimeoutMs: number;
   readonly ttlMs: number;
   readonly pageSize: number;
+  /** Where checks of servers are noted. */
+  readonly checks: Pick<CatalogStore, 'lastCheck'>;
   /** Shares what servers list with other nodes; undefined where there are none. */
   readonly sharing?: CatalogSharing | undefined;
 }
@@ -74,8 +77,7 @@ export class Catalogs {
 
   /** The view that an operator sees through: the one in use, where there is one, so that looking starts no second process. */
   operatorView(owner: Owner): CatalogView {
-    const [inUse] = [...this.#viewsOf(owner)].sort((a, b) => b.users - a.users);
-    return inUse ?? this.view(owner, {});
+    return this.#mostUsed(owner) ?? this.view(owner, {});
   }
 
   /**
@@ -91,19 +93,16 @@ export class Catalogs {
 
   /** What came of asking a server last; undefined where it has not been asked. The same on every node, while the store answers. */
   async lastCheck({ owner, id, revision }: ServerRecord): Promise<LastCheck | undefined> {
-    const { sharing } = this.#options;
-    const own = this.operatorView(owner).peek(id);
+    const { sharing, checks } = this.#options;
+    const own = this.#mostUsed(owner)?.peek(id);
     const known =
       own?.checkedAt === undefined ? undefined : { checkedAt: own.checkedAt, error: own.error?.message };
-    if (sharing === undefined) return known;
-    try {
-      const shared = await sharing.lastCheck(id);
-      if (shared?.revision !== revision) return undefined;
-      const { checkedAt, error } = shared.check;
-      return { checkedAt: new Date(checkedAt), error: error?.message };
-    } catch {
-      return known;
-    }
+    const noted = await checks.lastCheck(id).catch(() => 'away' as const);
+    if (noted === 'away') return known;
+    const { checkedAt = 0, error } = noted?.revision === revision ? noted.check : {};
+    // Where nodes share what they find out, all of it is noted.
+    if (sharing === undefined && (known?.checkedAt.getTime() ?? 0) >= checkedAt) return known;
+    return checkedAt === 0 ? undefined : { checkedAt: new Date(checkedAt), error: error?.message };
   }
 
   /** Asks every server again whose lists have had their time, on all nodes: each on the one that watches it. */
@@ -152,6 +151,11 @@ export class Catalogs {
     });
     views.set(kind, view);
     return view;
+  }
+
+  #mostUsed(owner: Owner): CatalogView | undefined {
+    const [first] = [...this.#viewsOf(owner)].sort((a, b) => b.users - a.users);
+    return first;
   }
 
   #viewsOf(owner: Owner): Iterable<CatalogView> {

@@ -138,6 +138,12 @@ export const settings = z.object({
     description:
       'How long a failing server is left alone at first. While it keeps failing the pauses grow to a minute, each drawn at random from the upper half of its length.',
   }),
+  probeIntervalMs: setting('DRAGON_PROBE_INTERVAL_MS', kinds.delay, {
+    group: 'Servers',
+    default: '60000',
+    description:
+      'How often it is looked whether the servers answer that are reached over HTTP and that nobody has asked meanwhile: one node of the cluster connects to each and leaves again. `0`: never.',
+  }),
   pageSize: setting('DRAGON_PAGE_SIZE', kinds.integer(1, 10_000), {
     group: 'Servers',
     default: '1000',

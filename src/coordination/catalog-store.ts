@@ -69,4 +69,6 @@ export interface CatalogStore {
   /** Puts off the end. False: it is gone. */
   keep(key: CatalogKey, ttlMs: number): Promise<boolean>;
   lastCheck(serverId: string): Promise<StoredCheck | undefined>;
+  /** Notes a check that says nothing of the lists. Does nothing where there is one of a later revision. */
+  noteCheck(serverId: string, check: StoredCheck, ttlMs: number): Promise<void>;
 }

@@ -37,6 +37,8 @@ export interface Keys {
   readonly members: string;
   /** Sorted set: node id by the time until which it counts as alive. TTL: as above. */
   readonly beats: string;
+  /** What the keys of the job queue begin with, which BullMQ names. No TTL; what is kept of jobs is bounded. */
+  readonly jobs: string;
   /** Channel of one node. */
   node(nodeId: string): string;
   /** Channel of all nodes. */
@@ -56,6 +58,7 @@ export function createKeys(prefix: string): Keys {
     check: (serverId) => `${prefix}check:${tag(serverId)}`,
     members: `${prefix}members:{nodes}`,
     beats: `${prefix}beats:{nodes}`,
+    jobs: `${prefix}{jobs}`,
     node: (nodeId) => `${prefix}node:${tag(nodeId)}`,
     everyone: `${prefix}everyone`,
   };

@@ -12,7 +12,7 @@ import { openPglite } from './pglite.ts';
 import { openPostgres } from './postgres.ts';
 import { probe, run } from './run.ts';
 import { createSealer } from './seal.ts';
-import type { ServerRepository } from './server-record.ts';
+import type { EveryServer, ServerRepository } from './server-record.ts';
 import { DatabaseServerRepository } from './server-repository.ts';
 
 export interface DatabaseOptions {
@@ -26,7 +26,7 @@ export interface DatabaseOptions {
 
 export interface Database {
   readonly kind: 'embedded' | 'postgresql';
-  readonly servers: ServerRepository;
+  readonly servers: ServerRepository & EveryServer;
   /** Makes sure that a tenant and a user exist. */
   addOwner(owner: Owner): Promise<void>;
   /** Unavailable when the database does not answer within two seconds. */

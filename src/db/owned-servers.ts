@@ -11,8 +11,8 @@ type NewRow = Omit<typeof servers.$inferInsert, 'tenantId' | 'userId'>;
 export type ServerColumns = Omit<NewRow, 'id' | 'revision' | 'createdAt' | 'updatedAt'>;
 
 /**
- * An owner's servers: the one place where the table is read and written. Nothing returned here can reach past the
- * owner, so a forgotten condition elsewhere cannot either.
+ * An owner's servers: but for `all-servers.ts` the one place where the table is read and written. Nothing returned here
+ * can reach past the owner, so a forgotten condition elsewhere cannot either.
  */
 export function ownedServers(orm: Orm, owner: Owner) {
   const mine = (condition?: SQL): SQL | undefined =>

@@ -100,3 +100,9 @@ export interface ServerRepository {
   update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord>;
   delete(owner: Owner, id: string): Promise<ServerRecord>;
 }
+
+/** Servers of all owners, for what the gateway does by itself. Whoever asks for an owner uses {@link ServerRepository}. */
+export interface EveryServer {
+  /** Those that are enabled and reached over HTTP, by id. One whose secrets can't be read is among them, as not enabled. */
+  enabledHttp(afterId: string | undefined, limit: number): Promise<readonly ServerRecord[]>;
+}

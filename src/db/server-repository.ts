@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { enabledHttpServers } from './all-servers.ts';
 import { eq, gt } from './drizzle.ts';
 import { driverError } from './errors.ts';
 import type { Engine } from './orm.ts';
@@ -10,6 +11,7 @@ import { run } from './run.ts';
 import { servers } from './schema.ts';
 import type { Sealer } from './seal.ts';
 import type {
+  EveryServer,
   Page,
   PageRequest,
   ServerPatch,
@@ -27,7 +29,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const LARGEST_PAGE = 1000;
 
 /** Servers in the database. Secrets are sealed on the way in and opened on the way out. */
-export class DatabaseServerRepository implements ServerRepository {
+export class DatabaseServerRepository implements ServerRepository, EveryServer {
   readonly #engine: Engine;
   readonly #sealer: Sealer;
 
@@ -117,6 +119,10 @@ export class DatabaseServerRepository implements ServerRepository {
       this.#run(owner, (mine) => mine.delete(id)),
       id,
     );
+  }
+
+  async enabledHttp(afterId: string | undefined, limit: number): Promise<readonly ServerRecord[]> {
+    return this.#many(await run(this.#engine, (orm) => enabledHttpServers(orm, afterId, limit)));
   }
 
   /** Runs queries on an owner's servers; `name` is the one that may be taken already. */

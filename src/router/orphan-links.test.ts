@@ -41,7 +41,9 @@ function start() {
 test('each session that is left behind is gone on with, and ended', async () => {
   const { links, connector, logger, options } = start();
   const { sessionId: _, ...unnamed } = storedLink('b');
-  await closeOrphanLinks(OWNER, CAPABILITIES, [storedLink('a'), unnamed], options);
+  const process = storedLink('a', { transport: 'process' });
+  const all = [storedLink('a'), unnamed, process, storedLink('b')];
+  await closeOrphanLinks(OWNER, CAPABILITIES, all, options);
   assert.deepEqual(
     connector.opened.map(({ server, options: { resume, clientCapabilities } }) => [
       server.id,
@@ -50,7 +52,7 @@ test('each session that is left behind is gone on with, and ended', async () => 
     ]),
     [
       ['a', { sessionId: 'at a', handshake: HANDSHAKE }, CAPABILITIES],
-      ['b', { handshake: HANDSHAKE }, CAPABILITIES],
+      ['b', { sessionId: 'at b', handshake: HANDSHAKE }, CAPABILITIES],
     ],
   );
   assert.deepEqual(

@@ -105,6 +105,27 @@ export function catalogContract(makeNode: MakeNode): void {
       assert.equal((await a.lastCheck(key.serverId))?.revision, 4);
     });
 
+    test('a check without lists is the last, too, and leaves the lists as they are', async () => {
+      const [a, b] = await two();
+      const key = makeKey();
+      await a.write(key, makeWrite({ check: { checkedAt: 1 } }), LONG_MS);
+      const error = { code: Code.DownstreamUnavailable, message: 'It is down' };
+      const noted = {
+        revision: 3,
+        check: { checkedAt: 2, error, failingSince: 2 },
+        capabilities: { roots: {} },
+      };
+      await b.noteCheck(key.serverId, noted, LONG_MS);
+      assert.deepEqual(await a.lastCheck(key.serverId), noted);
+      assert.deepEqual((await a.read(key, undefined))?.content?.check, { checkedAt: 1 });
+      await b.noteCheck(key.serverId, { ...noted, revision: 2 }, LONG_MS);
+      assert.deepEqual(await a.lastCheck(key.serverId), noted);
+      const short = { ...noted, revision: 4 };
+      await b.noteCheck(key.serverId, short, 300);
+      assert.deepEqual(await a.lastCheck(key.serverId), short);
+      await until(async () => (await b.lastCheck(key.serverId)) === undefined, { what: 'the end of it' });
+    });
+
     test('what nobody writes or keeps goes', async () => {
       const [a, b] = await two();
       const [kept, left] = [makeKey(), makeKey()];

@@ -68,6 +68,7 @@ describe('when Redis is away', () => {
       () => a.catalogs.write(catalog, { token: 1, check: { checkedAt: 1 }, capabilities: {} }, LONG_MS),
       () => a.catalogs.keep(catalog, LONG_MS),
       () => a.catalogs.lastCheck('s'),
+      () => a.catalogs.noteCheck('s', { revision: 1, check: { checkedAt: 1 }, capabilities: {} }, LONG_MS),
       () => a.members.list(),
       () => a.members.isAlive('a'),
       () => a.members.leave('a'),

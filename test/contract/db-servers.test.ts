@@ -422,6 +422,26 @@ for (const [engineName, makeEngine] of Object.entries({ embedded, postgresql }))
       });
     });
 
+    it('of all owners are there for the gateway itself: those that are enabled and reached over HTTP', async () => {
+      const made: string[] = [];
+      for (const owner of [me, colleague, namesake]) {
+        for (const name of ['a', 'b', 'c']) made.push((await servers().create(owner, named(name))).id);
+        await servers().create(owner, stdio);
+        await servers().create(owner, { ...http, name: 'off', enabled: false });
+      }
+      const seen: string[] = [];
+      for (;;) {
+        const page = await servers().enabledHttp(seen.at(-1), 4);
+        assert.ok(page.length <= 4);
+        for (const record of page) {
+          assert.deepEqual(record, await servers().get(record.owner, record.id));
+          seen.push(record.id);
+        }
+        if (page.length === 0) break;
+      }
+      assert.deepEqual(seen, made.sort());
+    });
+
     describe('with secrets', () => {
       async function reopen(keys: readonly KeyObject[]): Promise<void> {
         await database.close();

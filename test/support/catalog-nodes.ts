@@ -4,6 +4,7 @@ import { Catalogs } from '../../src/catalog/catalogs.ts';
 import { CatalogEntry } from '../../src/catalog/entry.ts';
 import { ServerRegistry } from '../../src/catalog/registry.ts';
 import { CatalogSharing } from '../../src/catalog/sharing.ts';
+import type { CatalogStore } from '../../src/coordination/catalog-store.ts';
 import { Heartbeat } from '../../src/coordination/heartbeat.ts';
 import type { Member } from '../../src/coordination/members.ts';
 import { createMemoryCoordination, MemoryHub } from '../../src/coordination/memory/index.ts';
@@ -68,6 +69,7 @@ interface NodesOptions {
 export class CatalogNode {
   readonly id: string;
   readonly sharing: CatalogSharing;
+  readonly checks: CatalogStore;
   readonly connector: FakeConnector;
   readonly logger = recordingLogger();
   readonly options: NodesOptions;
@@ -105,7 +107,9 @@ export class CatalogNode {
       write: this.#guarded(catalogs.write.bind(catalogs)),
       keep: this.#guarded(catalogs.keep.bind(catalogs)),
       lastCheck: this.#guarded(catalogs.lastCheck.bind(catalogs)),
+      noteCheck: this.#guarded(catalogs.noteCheck.bind(catalogs)),
     };
+    this.checks = store;
     const guardedMembers = {
       beat: this.#guarded(members.beat.bind(members)),
       leave: this.#guarded(members.leave.bind(members)),
@@ -166,7 +170,13 @@ export class CatalogNode {
   catalogs(records: readonly ServerRecord[] = [fakeRecord('files')]): Catalogs {
     const repository = { all: async (_owner: Owner) => records } as Partial<ServerRepository>;
     const registry = new ServerRegistry(repository as ServerRepository, this.#bus);
-    const catalogs = new Catalogs({ ...this.#options, registry, builtin: undefined, pageSize: 100 });
+    const catalogs = new Catalogs({
+      ...this.#options,
+      registry,
+      checks: this.checks,
+      builtin: undefined,
+      pageSize: 100,
+    });
     this.#closing.push(async () => {
       registry.close();
       await catalogs.close();

@@ -21,16 +21,14 @@ export class MemoryCatalogStore implements CatalogStore {
   }
 
   async write(key: CatalogKey, catalog: CatalogWrite, ttlMs: number): Promise<number | undefined> {
-    const { catalogs, checks } = this.#hub;
+    const { catalogs } = this.#hub;
     const before = catalogs.get(idOf(key));
     if (before !== undefined && before.token > catalog.token) return undefined;
     const version = Math.max((before?.version ?? 0) + 1, Date.now());
     const { token, check, capabilities, body } = structuredClone(catalog);
     const bytes = typeof body === 'object' ? { ...body, bytes: Buffer.from(body.bytes) } : body;
     catalogs.set(idOf(key), { token, version, check, body: bytes }, ttlMs);
-    const { serverId, revision } = key;
-    if ((checks.get(serverId)?.revision ?? 0) <= revision)
-      checks.set(serverId, { revision, check, capabilities }, ttlMs);
+    await this.noteCheck(key.serverId, { revision: key.revision, check, capabilities }, ttlMs);
     return version;
   }
 
@@ -41,6 +39,12 @@ export class MemoryCatalogStore implements CatalogStore {
 
   async lastCheck(serverId: string): Promise<StoredCheck | undefined> {
     return structuredClone(this.#hub.checks.get(serverId));
+  }
+
+  async noteCheck(serverId: string, check: StoredCheck, ttlMs: number): Promise<void> {
+    const { checks } = this.#hub;
+    if ((checks.get(serverId)?.revision ?? 0) > check.revision) return;
+    checks.set(serverId, structuredClone(check), ttlMs);
   }
 }
 

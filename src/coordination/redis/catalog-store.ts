@@ -72,6 +72,12 @@ export class RedisCatalogStore implements CatalogStore {
     return { revision: asNumber(revision), check: record.check, capabilities: record.capabilities };
   }
 
+  async noteCheck(serverId: string, stored: StoredCheck, ttlMs: number): Promise<void> {
+    const { revision, check, capabilities } = stored;
+    const record = JSON.stringify({ v: RECORD_VERSION, check, private: false, capabilities });
+    await this.#commands.run('noteCheck-1', [this.#keys.check(serverId)], [ttlMs, revision, record]);
+  }
+
   #both(key: CatalogKey): [string, string] {
     return [this.#keys.catalog(key), this.#keys.check(key.serverId)];
   }

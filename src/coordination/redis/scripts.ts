@@ -17,6 +17,7 @@ const FILES = [
   'listMembers-2',
   'loadSession-1',
   'markDelivered-1',
+  'noteCheck-1',
   'overdueSessions-1',
   'readCatalog-1',
   'readStream-2',
