@@ -1,9 +1,6 @@
 import type { EventOrigin, NewEvent, StreamLogLimits } from '../coordination/stream-log.ts';
 
-/**
- * What a node has to say to a session's client and has not got into the log yet, in order. Bounded as the log is: the
- * oldest goes first, and the newest stays.
- */
+/** What a node has to say to a session's client and has not got into the log yet, in order. */
 export class Outbox {
   readonly #producer: string;
   readonly #limits: Pick<StreamLogLimits, 'maxEvents' | 'maxBytes'>;
@@ -24,22 +21,33 @@ export class Outbox {
     return this.#events.length === 0;
   }
 
+  /** More than the log would keep. */
+  get isOverfull(): boolean {
+    const { maxEvents, maxBytes } = this.#limits;
+    return this.#events.length > 1 && (this.#events.length > maxEvents || this.#bytes > maxBytes);
+  }
+
   /** Count of the last event before the first that is here. */
   get before(): number {
     return this.first === undefined ? this.#count : this.first.stamp.count - 1;
   }
 
-  /** Adds an event, or, without data, the news of where a server's own stream stands. Returns how many had to go for it. */
-  add(data: string | undefined, origin: EventOrigin | undefined): number {
+  /** Adds an event, or, without data, the news of where a server's own stream stands. */
+  add(data: string | undefined, origin: EventOrigin | undefined): void {
     const last = this.#events.at(-1);
     if (data === undefined && last?.data === undefined && last?.origin?.serverId === origin?.serverId)
       this.#events.pop();
     this.#events.push({ stamp: { producer: this.#producer, count: ++this.#count }, data, origin });
     this.#bytes += sizeOf(data);
-    const { maxEvents, maxBytes } = this.#limits;
+  }
+
+  /** Lets the oldest go, those up to a count at most, until no more is left than the log would keep. Returns how many. */
+  trim(count: number): number {
     let gone = 0;
-    while (this.#events.length > 1 && (this.#events.length > maxEvents || this.#bytes > maxBytes)) {
-      this.#bytes -= sizeOf(this.#events.shift()?.data);
+    for (let { first } = this; this.isOverfull && first !== undefined; first = this.first) {
+      if (first.stamp.count > count) break;
+      this.#bytes -= sizeOf(first.data);
+      this.#events.shift();
       gone++;
     }
     return gone;

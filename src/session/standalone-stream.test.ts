@@ -410,3 +410,23 @@ test('a client goes on after the store has lost that it was connected, and the e
   await turns();
   assert.deepEqual(connection.data, ['1', '2', '3', '4', 'said 1']);
 });
+
+test('a flood reaches a client that is connected, however much of it the log keeps', async (t) => {
+  const { nodes, logged } = await started(t, 2);
+  const [a, b] = [nodes[0], nodes[1]!];
+  const count = STREAM_LOG_LIMITS.maxEvents + 500;
+  for (const [place, from] of [a, b].entries()) {
+    const connection = new Connection();
+    await a.connect(connection, `g_${place * count}`);
+    for (let n = 1; n <= count; n++) from.stream.send(`${n}`);
+    await from.stream.settled();
+    await turnsUntil(() => connection.events.length >= count, 'all of it');
+    await turns();
+    assert.deepEqual(
+      connection.data,
+      Array.from({ length: count }, (_, index) => `${index + 1}`),
+    );
+    assert.equal((await logged()).at(-1)?.data, `${count}`);
+    a.stream.detach(connection);
+  }
+});

@@ -56,6 +56,8 @@ export class StandaloneStream {
   #origins: Record<string, string> = {};
   /** The log may have events that the client has not got. */
   #isBehind = false;
+  /** Events wait for their turn to be logged. */
+  #isQueued = false;
   /** Events that were too many to be kept until the log is back. */
   #dropped = 0;
 
@@ -181,12 +183,25 @@ export class StandaloneStream {
   }
 
   #add(data: string | undefined, origin: EventOrigin | undefined): void {
-    const gone = this.#outbox.add(data, origin);
+    this.#outbox.add(data, origin);
+    const isAway = this.#retry.isOn;
+    if (isAway || this.#outbox.isOverfull) this.#giveBeside();
+    this.#trim(isAway);
+    if (isAway || this.#isQueued) return;
+    this.#isQueued = true;
+    void this.#inTurn(() => {
+      this.#isQueued = false;
+      return this.#retry.isOn ? undefined : this.#settle();
+    });
+  }
+
+  /** The client need not have had what goes only where the log is away: else it is not long until it gets there. */
+  #trim(isAway: boolean): void {
+    const gone = this.#outbox.trim(isAway ? Number.POSITIVE_INFINITY : this.#client.given);
+    if (!isAway) return;
     if (gone > 0 && this.#dropped === 0)
       this.#options.logger.warn('Events for clients are too many to be kept until Redis is back');
     this.#dropped += gone;
-    if (this.#retry.isOn) return this.#giveBeside();
-    void this.#inTurn(() => (this.#retry.isOn ? undefined : this.#settle()));
   }
 
   /** Does all that there is to do. Where the store is away it is done again later. */
@@ -205,6 +220,7 @@ export class StandaloneStream {
       if (hasCode(error, Code.SessionNotFound)) return this.#forget();
       this.#retry.failed();
       this.#giveBeside();
+      this.#trim(true);
     }
   }
 
