@@ -1,16 +1,16 @@
 import type { Server, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 
 /** How long a connection has to be silent, once its server stops, before nothing more is expected on it. */
 const SILENT_MS = 100;
 /** The same for one that was just made or has just carried something: its client may be about to go on. */
 const EXPECTED_MS = 1000;
 const SWEEP_MS = 25;
-/** A turn of the loop that is as short as this leaves next to nobody waiting, and is waited for for so long. */
-const SHORT_TURN_MS = 0.3;
-const SHORT_WITHIN_MS = 1000;
-/** Where somebody comes in each turn there is no end to it. */
+/** A port closes when nobody has come for so long, and is kept open for so long in the hope of that. */
+const CALM_MS = 100;
+const CALM_WITHIN_MS = 1000;
+/** Where somebody comes in each turn of the loop there is no end to it. */
 const QUIET_WITHIN_MS = 5000;
 
 interface Connection {
@@ -33,8 +33,9 @@ export class Connections {
   readonly #server: Server;
   readonly #open = new Map<Socket, Connection>();
   #isDraining = false;
-  /** How many there have ever been. */
+  /** How many there have ever been, and when the last was made. */
   #accepted = 0;
+  #acceptedAt = Number.NEGATIVE_INFINITY;
 
   /** Before the server is given its listener of requests, or it cannot speak to those that are answered at once. */
   constructor(server: Server) {
@@ -66,7 +67,7 @@ export class Connections {
    */
   async close(graceMs: number): Promise<void> {
     this.drain();
-    await this.#quietTurn();
+    await this.#goodMoment();
     const from = performance.now();
     for (const [socket, connection] of this.#open) {
       if (connection.isUsed) connection.bytesRead = socket.bytesRead;
@@ -85,25 +86,23 @@ export class Connections {
   }
 
   /**
-   * Waits for a turn of the loop in which nobody came, a short one if there is any. One connection is accepted in each
-   * turn, and the system resets those that still wait when nobody listens any more.
+   * Waits for a good moment to close the port. The system resets connections that are not accepted by then: what a
+   * balancer has on its way, and, since one is accepted in each turn of the loop, those that have to wait for theirs.
    */
-  async #quietTurn(): Promise<void> {
-    // The turn under way may have had its look for connections.
-    await nextTurn();
+  async #goodMoment(): Promise<void> {
     const from = performance.now();
-    for (let before = from; before - from < QUIET_WITHIN_MS; ) {
-      const accepted = this.#accepted;
-      await nextTurn();
+    for (;;) {
       const now = performance.now();
-      const isShort = now - before < SHORT_TURN_MS || now - from > SHORT_WITHIN_MS;
-      if (accepted === this.#accepted && isShort) return;
-      before = now;
+      const isCalm = now - this.#acceptedAt > CALM_MS || now - from > CALM_WITHIN_MS;
+      const accepted = this.#accepted;
+      await (isCalm ? wholeTurn() : delay(CALM_MS / 10));
+      if (isCalm && (accepted === this.#accepted || now - from > QUIET_WITHIN_MS)) return;
     }
   }
 
   #add(socket: Socket): void {
     this.#accepted++;
+    this.#acceptedAt = performance.now();
     this.#open.set(socket, { since: performance.now(), bytesRead: 0, isUsed: false, response: undefined });
     socket.once('close', () => this.#open.delete(socket));
   }
@@ -119,6 +118,12 @@ export class Connections {
       if (now - from > SILENT_MS && now - connection.since > EXPECTED_MS) socket.destroy();
     }
   }
+}
+
+/** The turn under way may have had its look for connections: from that of the next to the one after. */
+async function wholeTurn(): Promise<void> {
+  await nextTurn();
+  await nextTurn();
 }
 
 /** Until the last byte of the answer is out; then nothing is held of it. */
