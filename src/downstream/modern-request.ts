@@ -1,5 +1,5 @@
 import type { RequestMessage } from '../protocol/envelope.ts';
-import { editMeta, envelopeEdits } from '../protocol/modern/meta.ts';
+import { type Capabilities, editMeta, envelopeEdits } from '../protocol/modern/meta.ts';
 import type { ModernVersion } from '../protocol/modern/versions.ts';
 import type { ClientIdentity } from './handshake.ts';
 
@@ -8,11 +8,12 @@ export function enveloped(
   request: RequestMessage,
   identity: ClientIdentity,
   protocolVersion: ModernVersion,
+  clientCapabilities: Capabilities = {},
 ): RequestMessage {
   const envelope = {
     protocolVersion,
     clientInfo: { ...identity },
-    clientCapabilities: {},
+    clientCapabilities,
     logLevel: undefined,
   };
   const text = editMeta(request.text, envelopeEdits(envelope));

@@ -1,6 +1,11 @@
 import { isObject, type Message, own, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { filterText, readFilter, type SubscriptionFilter } from '../protocol/modern/subscriptions.ts';
+import {
+  filterText,
+  neededForFilter,
+  readFilter,
+  type SubscriptionFilter,
+} from '../protocol/modern/subscriptions.ts';
 import type { ModernVersion } from '../protocol/modern/versions.ts';
 import { Backoff } from './backoff.ts';
 import { ownRequest } from './call.ts';
@@ -60,7 +65,8 @@ export class ModernSubscription {
   #open(): void {
     const { version, identity } = this.#options;
     const notifications: unknown = JSON.parse(filterText(this.#filter));
-    const request = enveloped(ownRequest('subscriptions/listen', { notifications }), identity, version);
+    const asked = ownRequest('subscriptions/listen', { notifications });
+    const request = enveloped(asked, identity, version, neededForFilter(this.#filter));
     this.#openedAt = 0;
     const sink = new SubscriptionSink({
       message: (message) => this.#message(message),

@@ -281,6 +281,13 @@ describe('a modern client at a modern server', () => {
       const seen = server.seen.at(-1)!;
       assert.deepEqual([seen.headers['mcp-name'], seen.message.params?.['taskId']], ['t1', 't1']);
     }
+    const notifications = { taskIds: [taskId, 'x'] };
+    const stream = await client.open('subscriptions/listen', { notifications }, { capabilities });
+    assert.deepEqual((await stream.next())?.params?.['notifications'], { taskIds: [taskId] });
+    server.tell('notifications/tasks', { taskId: 't1', status: 'completed' });
+    const { method, params } = (await stream.next())!;
+    assert.deepEqual([method, params?.['taskId']], ['notifications/tasks', taskId]);
+    stream.close();
     const unknown = await client.request('tasks/get', { taskId: 'x' }, { capabilities });
     assert.equal(unknown.message?.error?.code, -32602);
     const undeclared = await client.request('tasks/get', { taskId });
