@@ -64,7 +64,8 @@ async function start(t: TestContext, resume?: Resume) {
         },
         60_000,
       ),
-    at: (at: string | undefined, progress?: number) => encodeStreamPosition({ serverId: 'a', at, progress }),
+    at: (at: string | undefined, progress?: number) =>
+      encodeStreamPosition(core.session, { serverId: 'a', at, progress }),
     async recover(position: string | undefined, streamId = LOST) {
       return core.router.recover(core.session, { streamId, sequence: 3, position }, (stream) => {
         const sink = Object.assign(new RecordingSink(), { stream });
@@ -157,7 +158,7 @@ test('all else is one error, and nothing is run', async (t) => {
 test('a server that this session has nothing to do with is not asked, whatever a client says', async (t) => {
   const node = await start(t, () => assert.fail('resumed'));
   for (const serverId of ['b', 'builtin', '']) {
-    await node.recover(encodeStreamPosition({ serverId, at: 'tag.5', progress: undefined }));
+    await node.recover(encodeStreamPosition(node.session, { serverId, at: 'tag.5', progress: undefined }));
   }
   for (const position of ['', 'garbled']) await node.recover(position);
   await turnsUntil(() => node.sinks.every(({ failures }) => failures[0] === NODE_GONE), 'the errors');

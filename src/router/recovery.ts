@@ -54,11 +54,11 @@ export class Recovery {
     const { session } = conversation;
     const { journal, deadlines } = this.#options.router;
     const id = parseRequestStreamId(place.streamId)?.requestId ?? null;
-    const position = place.position === undefined ? undefined : decodeStreamPosition(place.position);
+    const position = place.position === undefined ? undefined : decodeStreamPosition(session, place.position);
     const isResumable = position?.at !== undefined && (await isLinked(conversation, position.serverId));
     const stream = session.openRequestStream(id, {
       after: place.sequence,
-      position: isResumable ? place.position : withoutPlace(position),
+      position: isResumable ? place.position : withoutPlace(session, position),
     });
     try {
       const ttlMs = deadlines.totalMs + MARGIN_MS;
@@ -134,8 +134,9 @@ export class Recovery {
 }
 
 /** For a call that can only be run again. */
-function withoutPlace(position: StreamPosition | undefined): string | undefined {
-  return position?.progress === undefined ? undefined : encodeStreamPosition({ ...position, at: undefined });
+function withoutPlace(session: Session, position: StreamPosition | undefined): string | undefined {
+  if (position?.progress === undefined) return undefined;
+  return encodeStreamPosition(session, { ...position, at: undefined });
 }
 
 /** What a client names is used where this session has a link to it, and not otherwise. */

@@ -4,9 +4,12 @@ import { fakeServer, RecordingSink } from '../../test/support/fakes.ts';
 import { ConnectionLost } from '../downstream/connection-lost.ts';
 import { type Message, notificationText, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { FRESH } from '../session/session.ts';
 import type { Conversation } from './conversation.ts';
 import { type RelayOptions, RelaySink } from './relay-sink.ts';
 import { decodeStreamPosition } from './stream-position.ts';
+
+const SESSION = { id: 's1', state: { ...FRESH, streamKey: 'key' } };
 
 function start(
   toClient: (message: Message) => string | undefined = ({ text }) => text,
@@ -14,9 +17,12 @@ function start(
 ) {
   const client = new RecordingSink();
   const ends: unknown[] = [];
-  const conversation: Pick<Conversation, 'toClient'> = { toClient: (_server, message) => toClient(message) };
+  const conversation: Pick<Conversation, 'toClient'> & { session: unknown } = {
+    toClient: (_server, message) => toClient(message),
+    session: SESSION,
+  };
   const sink = new RelaySink(client, {
-    conversation: conversation as Conversation,
+    conversation: conversation as unknown as Conversation,
     server: fakeServer('s'),
     onEnd: (outcome, error) => {
       ends.push(error === undefined ? outcome : [outcome, error.code]);
@@ -103,7 +109,7 @@ test('where other nodes can go on, messages say where the answer stands: at the 
   sink.message('', message('{"jsonrpc":"2.0","method":"a"}'), 'x.2');
   sink.message('', progress(2));
   assert.deepEqual(
-    [...told, ...moved].map((text) => (text === undefined ? undefined : decodeStreamPosition(text))),
+    [...told, ...moved].map((text) => (text === undefined ? undefined : decodeStreamPosition(SESSION, text))),
     [
       undefined,
       { serverId: 's', at: 'x.1', progress: 1 },

@@ -86,9 +86,10 @@ export class RelaySink extends ForwardingSink {
   }
 
   #position(at: string | undefined): string | undefined {
-    const { isShared, server } = this.#options;
+    const { isShared, conversation, server } = this.#options;
     if (!isShared || (at === undefined && this.#progress === undefined)) return undefined;
-    return encodeStreamPosition({ serverId: server.id, at, progress: this.#progress });
+    const position = { serverId: server.id, at, progress: this.#progress };
+    return encodeStreamPosition(conversation.session, position);
   }
 }
 

@@ -1,10 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { Beside, StreamPlace } from '../coordination/stream-log.ts';
 import { eventId, MAX_POSITION, STANDALONE } from './event-id.ts';
-
-/** Characters of a signature: 128 bits. */
-const SIGNATURE_LENGTH = 22;
+import { isSigned, SIGNATURE_LENGTH, sign } from './signature.ts';
 
 const Position = z.tuple([z.string(), z.int().positive(), z.record(z.string(), z.string())]);
 
@@ -18,7 +15,7 @@ export function placeId(key: string | undefined, sessionId: string, place: Strea
   if (key === undefined) return undefined;
   const content = Buffer.from(JSON.stringify([beside.producer, beside.count, beside.origins]));
   const payload = content.toString('base64url');
-  const position = payload + sign(key, sessionId, sequence, payload);
+  const position = payload + sign(key, signedText(sessionId, sequence, payload));
   return position.length > MAX_POSITION ? undefined : eventId(STANDALONE, sequence, position);
 }
 
@@ -30,9 +27,8 @@ export function placeOf(
 ): StreamPlace {
   if (position === undefined || key === undefined) return { sequence };
   const payload = position.slice(0, -SIGNATURE_LENGTH);
-  const given = Buffer.from(position.slice(-SIGNATURE_LENGTH));
-  const right = Buffer.from(sign(key, sessionId, sequence, payload));
-  if (given.length !== right.length || !timingSafeEqual(given, right)) return { sequence };
+  const signature = position.slice(-SIGNATURE_LENGTH);
+  if (!isSigned(key, signedText(sessionId, sequence, payload), signature)) return { sequence };
   return { sequence, beside: besideOf(payload) };
 }
 
@@ -41,7 +37,6 @@ function besideOf(payload: string): Beside | undefined {
   return data && { producer: data[0], count: data[1], origins: data[2] };
 }
 
-function sign(key: string, sessionId: string, sequence: number, payload: string): string {
-  const text = JSON.stringify([sessionId, sequence, payload]);
-  return createHmac('sha256', key).update(text).digest('base64url').slice(0, SIGNATURE_LENGTH);
+function signedText(sessionId: string, sequence: number, payload: string): string {
+  return JSON.stringify([sessionId, sequence, payload]);
 }

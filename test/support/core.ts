@@ -114,7 +114,7 @@ export async function startCore(
   });
   const hello = { protocolVersion: '2025-11-25', clientInfo: {}, capabilities: {} } as const;
   const principal = { ...OWNER, roles: ['user'] } as const;
-  const session = new Session('s1', principal, hello, FRESH, {
+  const session = new Session('s1', principal, hello, { ...FRESH, streamKey: 'key' }, {
     limits: { maxSize: 10_000, keepMs: 1000 },
     log: coordination.streams,
     bus: coordination.bus,
