@@ -8,8 +8,8 @@ import type { Runner } from './runner.ts';
 const QUEUE = 'jobs';
 
 /** Milliseconds for which a node that runs something is believed to live, and between two looks for nodes that do not. */
-const LOCK_MS = 15_000;
-const STALLED_MS = 10_000;
+const LOCK_MS = 10_000;
+const STALLED_MS = 5000;
 
 /** Milliseconds between two looks at whether the schedules stand: Redis may have lost them. */
 const CHECK_MS = 30_000;
