@@ -53,7 +53,7 @@ function tasksOf(sources: readonly Source[]): { tasks?: Readonly<Record<string, 
 }
 
 /** Whether the server says when a resource changes; one that has not answered yet may. */
-export function canSubscribe({ catalog }: Source): boolean {
+function canSubscribe({ catalog }: Source): boolean {
   if (catalog === undefined) return true;
   const resources = own(catalog.capabilities, 'resources');
   return isObject(resources) && own(resources, 'subscribe') === true;

@@ -18,7 +18,7 @@ export interface SeenModern {
 }
 
 /** How a request is answered. */
-export class Reply {
+class Reply {
   readonly response: ServerResponse;
   readonly #id: unknown;
 
