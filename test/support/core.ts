@@ -114,13 +114,19 @@ export async function startCore(
   });
   const hello = { protocolVersion: '2025-11-25', clientInfo: {}, capabilities: {} } as const;
   const principal = { ...OWNER, roles: ['user'] } as const;
-  const session = new Session('s1', principal, hello, { ...FRESH, streamKey: 'key' }, {
-    limits: { maxSize: 10_000, keepMs: 1000 },
-    log: coordination.streams,
-    bus: coordination.bus,
-    logger,
-    onMoved: (moved) => router.unlisten(moved),
-  });
+  const session = new Session(
+    's1',
+    principal,
+    hello,
+    { ...FRESH, streamKey: 'key' },
+    {
+      limits: { maxSize: 10_000, keepMs: 1000 },
+      log: coordination.streams,
+      bus: coordination.bus,
+      logger,
+      onMoved: (moved) => router.unlisten(moved),
+    },
+  );
   const stored = { id: 's1', ...OWNER, roles: [], ...hello, createdAt: 0 };
   await coordination.sessions.create(stored, 'n1', 3_600_000);
   t.after(async () => {
