@@ -6,6 +6,9 @@ import { until } from '../support/wait.ts';
 import { type Load, startLoad, upTo } from './load.ts';
 import { NumberedServer } from './numbered-server.ts';
 
+/** Numbers that are said while the load talks for ten seconds. */
+const NUMBERS_OF_10_S = 250;
+
 describe('while Redis is in trouble', () => {
   let cluster: Cluster;
   let server: NumberedServer;
@@ -81,7 +84,9 @@ describe('while Redis is in trouble', () => {
   it('goes on with what it knows while it hangs', async () => {
     await cluster.redis.pause();
     await refused();
-    for (let half = 0; half < 2; half++) await load.progress(100);
+    const goal = server.said + NUMBERS_OF_10_S;
+    await until(() => server.said >= goal, { what: 'many numbers', timeoutMs: 60_000 });
+    await load.progress(20);
     await cluster.redis.resume();
     await heals();
   });
