@@ -16,7 +16,7 @@ import {
 import type { Era } from '../fixture/server.ts';
 
 /** What a client is asked, and what it heard. */
-export interface Heard {
+interface Heard {
   readonly asked: string[];
   readonly notifications: string[];
 }
@@ -38,7 +38,7 @@ export interface EraClient {
   close(): Promise<void>;
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly onProgress?: (progress: number) => void;
   readonly signal?: AbortSignal;
 }

@@ -5,7 +5,7 @@ import type { Message } from '../support/rpc.ts';
 /** What a modern client can be asked in these tests. */
 export const ABLE = { elicitation: {} };
 
-export const ANSWER = { action: 'accept', content: { username: 'ada', email: 'ada@example.org' } };
+const ANSWER = { action: 'accept', content: { username: 'ada', email: 'ada@example.org' } };
 
 /** What came back in place of a result. */
 export interface Asked {

@@ -83,7 +83,7 @@ export function makeRunner() {
   return { runner: new Runner({ logger, metrics }), logger, lines: logger.lines, outcomes };
 }
 
-export interface BullNode extends JobNode {
+interface BullNode extends JobNode {
   /** As if the node had died: nothing that it does reaches Redis any more. */
   die(): Promise<void>;
   /** A key of its queue. */

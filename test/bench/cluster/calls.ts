@@ -24,7 +24,7 @@ export interface CallsOptions {
 }
 
 /** Calls of one kind of load. */
-export interface CallsCost extends Latency {
+interface CallsCost extends Latency {
   readonly perSecond: number;
   /** CPU milliseconds for one call, of the nodes that were called and of Redis; undefined where it cannot be told. */
   readonly cpuMs: number | undefined;
@@ -35,7 +35,7 @@ export interface CallsCost extends Latency {
 /** Kinds of load. At full load, what a node gets to do depends on how busy the others keep the cores. */
 export const LOADS = ['steady', 'full'] as const;
 
-export interface CallsSample extends Readonly<Record<(typeof LOADS)[number], CallsCost>> {
+interface CallsSample extends Readonly<Record<(typeof LOADS)[number], CallsCost>> {
   readonly nodes: number;
   readonly way: Way;
 }

@@ -27,7 +27,7 @@ export interface MessageCost extends Latency {
   readonly nodesCpu: number;
 }
 
-export interface ForwardingSample {
+interface ForwardingSample {
   readonly size: number;
   /** A message from node to node; its latency is that of question and answer. */
   readonly message: MessageCost;
