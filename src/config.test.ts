@@ -71,6 +71,7 @@ describe('defaults', () => {
       listTimeoutMs: 10_000,
       callTimeoutMs: 60_000,
       callMaxTimeoutMs: 600_000,
+      parkTimeoutMs: 300_000,
       stdioStartTimeoutMs: 60_000,
       stdioIdleMs: 600_000,
       sessionIdleMs: 3_600_000,

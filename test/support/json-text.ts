@@ -46,10 +46,16 @@ export const someString = fc.oneof(
   fc.string({ unit: fc.constantFrom('"', '\\', '{', '}', '[', ']', ',', ':', 'a', '/', '😀'), maxLength: 8 }),
 );
 
-export const keyContent = fc.oneof(
-  someString,
-  fc.constantFrom('__proto__', 'constructor', 'toString', '', '0', '1', 'id', 'name', 'params', 'na"me'),
-);
+/**
+ * No key ends with a backslash: once it has seen such a one, V8 of Node 24 reads a key that goes on with an escaped quote
+ * in its place as that one.
+ */
+export const keyContent = fc
+  .oneof(
+    someString,
+    fc.constantFrom('__proto__', 'constructor', 'toString', '', '0', '1', 'id', 'name', 'params', 'na"me'),
+  )
+  .filter((key) => !key.endsWith('\\'));
 
 /** `[before, value, after]`, joined in turn by a separator and enclosed. */
 function enclosed(open: string, items: readonly string[], gaps: readonly string[], close: string): string {
