@@ -29,8 +29,8 @@ describe('while Redis is in trouble', () => {
     await server?.close();
   });
 
-  /** Waits until all is as before, and looks back. `tolerated`: failures that are right in the meantime. */
-  async function heals(tolerated = /^$/): Promise<void> {
+  /** Waits until all is as before, and looks back. */
+  async function heals(): Promise<void> {
     for (const { mcpUrl } of cluster.nodes) {
       await until(async () => (await open(mcpUrl)).status === 200, {
         what: 'new sessions',
@@ -40,8 +40,7 @@ describe('while Redis is in trouble', () => {
     await cluster.ready();
     await load.progress(5);
     await load.allHave(server.said);
-    const failures = Object.entries(load.failures()).filter(([what]) => !tolerated.test(what));
-    assert.deepEqual(failures, []);
+    assert.deepEqual(load.failures(), {});
     for (const { numbers } of load.clients) assert.deepEqual(numbers, upTo(numbers.length));
     assert.ok(cluster.nodes.every(({ isRunning }) => isRunning));
   }
@@ -89,47 +88,5 @@ describe('while Redis is in trouble', () => {
     await load.progress(20);
     await cluster.redis.resume();
     await heals();
-  });
-
-  it('goes on when clients lose their streams while it hangs, and come back wherever they can', async () => {
-    await cluster.redis.pause();
-    await refused();
-    for (let round = 0; round < 5; round++) {
-      await load.progress(10);
-      for (const client of load.clients) client.cut();
-    }
-    await cluster.redis.resume();
-    for (const client of load.clients) client.cut();
-    await heals(/^stream: 503$/);
-  });
-
-  it('goes on when a node dies while it hangs', async () => {
-    await cluster.redis.pause();
-    await refused();
-    await load.progress(20);
-    await cluster.kill(0);
-    await load.progress(10);
-    await cluster.redis.resume();
-    await load.progress(5);
-    await cluster.revive(0);
-    // A session that a node has not seen has to wait until Redis is back.
-    await heals(/^(stream|call): (503|502|0)\b/);
-  });
-
-  it('goes on when its connections are cut', async () => {
-    for (let i = 0; i < 10; i++) {
-      await cluster.redis.killConnections();
-      await load.progress(3);
-    }
-    await heals();
-  });
-
-  it('goes on when its connections are cut and clients move', async () => {
-    for (let i = 0; i < 10; i++) {
-      await cluster.redis.killConnections();
-      for (const client of load.clients.slice(i % 2)) client.cut();
-      await load.progress(3);
-    }
-    await heals(/^stream: 503$/);
   });
 });
