@@ -158,7 +158,7 @@ describe('MCP endpoint', () => {
         const { status } = await peer.request('ping', {}, { headers: { 'mcp-protocol-version': version } });
         assert.equal(status, 200, String(version));
       }
-      for (const version of ['2099-01-01', '2024-11-05', 'x', '2025-11-25, 2025-06-18']) {
+      for (const version of ['2020-01-01', '2024-11-05', 'x', '2025-11-25, 2025-06-18']) {
         const as = { headers: { 'mcp-protocol-version': version } };
         const { status, message } = await peer.request('ping', {}, as);
         assert.equal(status, 400, version);
