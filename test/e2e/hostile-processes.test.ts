@@ -120,7 +120,7 @@ describe('gateway with a bad process', () => {
       'endless-line': /a line of more than 16777216 characters/,
       hang: /did not answer within 1000 ms/,
       'wrong-id': /did not answer within 1000 ms/,
-      'close-stdout': /closed its stdout/,
+      'close-stdout': /closed its stdout|exited with code/,
     };
     for (const [behaviour, reason] of Object.entries(FAILED_CALLS)) {
       it(`tells the caller whose fault it is: ${behaviour}`, async (t) => {
