@@ -74,6 +74,13 @@ export class RunningCalls {
     this.over(call.sessionId, streamId);
   }
 
+  /** What is noted of a call stays, for another node to go on with. False: nothing is. */
+  leave(call: RunningCall): boolean {
+    if (!this.#noted.delete(call)) return false;
+    this.#size -= call.request.length;
+    return true;
+  }
+
   /** A call that is noted under this stream must not be run again. */
   over(sessionId: string, streamId: string): void {
     const { noted, over } = this.#changesOf(sessionId);

@@ -23,6 +23,13 @@ export interface SessionState {
   readonly subscriptions: Readonly<Record<string, readonly string[]>>;
 }
 
+interface RequestUnderWay {
+  /** Ends it; as its client's wish, unless another reason is given. */
+  cancel(reason?: GatewayError): void;
+  /** Leaves it to another node, if there can be one that goes on with it; whether there can. */
+  leave?(): boolean;
+}
+
 export interface SessionParts extends Pick<StandaloneOptions, 'log' | 'bus' | 'logger'> {
   readonly limits: EventLogLimits;
   /** Servers are not for this node to listen to any more for this session, or begin anew to be. */
@@ -48,8 +55,8 @@ export class Session {
   lastUsed = Date.now();
   /** The client's last `logging/setLevel`. */
   logLevel: string | undefined;
-  /** Ends a request that is under way here, by its id as JSON text; as its client's wish, unless another reason is given. */
-  readonly inFlight = new Map<string, { cancel(reason?: GatewayError): void }>();
+  /** Requests that are under way here, by their ids as JSON text. */
+  readonly inFlight = new Map<string, RequestUnderWay>();
   readonly #nodeId: string;
   readonly #log: EventLog;
   /** Streams of requests whose answers are not complete, or were completed a moment ago. */

@@ -132,10 +132,12 @@ export class Sessions {
     for (const session of this.#sessions.values()) session.stream.disconnect();
   }
 
-  /** Ends what is under way, each with an answer that says why. */
+  /** Ends what is under way, each with an answer that says why, but for what other nodes go on with. */
   cut(): void {
     for (const session of this.#sessions.values()) {
-      for (const request of [...session.inFlight.values()]) request.cancel(SHUT_DOWN);
+      for (const request of [...session.inFlight.values()]) {
+        if (request.leave?.() !== true) request.cancel(SHUT_DOWN);
+      }
     }
   }
 
