@@ -5,6 +5,9 @@ const BENCHES = {
   cluster: () => import('./cluster/run.ts'),
 };
 
+// Whoever is stopped stops what it has started.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+
 const [, , first = ''] = process.argv;
 const name = first === '' || first.startsWith('-') ? 'calls' : first;
 if (Object.hasOwn(BENCHES, name)) {

@@ -87,6 +87,7 @@ export async function startServer(
 ): Promise<{ process: ChildProcess; line: string }> {
   const [file, ...args] = command;
   const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  process.once('exit', () => child.kill());
   for await (const line of createInterface({ input: child.stdout })) return { process: child, line };
   throw new Error(`${command.join(' ')} ended before it was ready`);
 }
