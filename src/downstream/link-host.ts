@@ -24,13 +24,19 @@ export interface LinkHostOptions {
   readonly attach: (wanted: WantedProcess, options: HostedOptions) => Promise<LocalAttachment>;
 }
 
+/** What a node uses here, under what it calls itself since it was started. */
+interface Served {
+  readonly instance: string;
+  readonly links: Map<string, ServedLink>;
+}
+
 const TO_OWNER = [LINK.request, LINK.cancel, LINK.more, LINK.send, LINK.check, LINK.close];
 
 /** What other nodes use of the processes of this one. */
 export class LinkHost {
   readonly #options: LinkHostOptions;
-  /** By node, then by the name of the link. */
-  readonly #served = new Map<string, Map<string, ServedLink>>();
+  /** By node. */
+  readonly #served = new Map<string, Served>();
   readonly #unsubscribe: readonly (() => void)[];
 
   constructor(options: LinkHostOptions) {
@@ -51,7 +57,7 @@ export class LinkHost {
   }
 
   gone(node: string): void {
-    for (const link of [...(this.#served.get(node)?.values() ?? [])]) link.gone();
+    for (const link of [...(this.#served.get(node)?.links.values() ?? [])]) link.gone();
   }
 
   close(): void {
@@ -60,14 +66,13 @@ export class LinkHost {
   }
 
   *#links(): Iterable<ServedLink> {
-    for (const links of this.#served.values()) yield* links.values();
+    for (const { links } of this.#served.values()) yield* links.values();
   }
 
   #open(message: BusMessage, node: string): void {
     const key = String(message['link']);
-    const known = this.#served.get(node)?.get(key);
+    const known = this.#served.get(node)?.links.get(key);
     if (known !== undefined) return known.sayOpened();
-    this.#forgetOlder(node, key);
     const link: ServedLink = new ServedLink({
       bus: this.#options.bus,
       node,
@@ -75,7 +80,7 @@ export class LinkHost {
       serverName: String(message['serverName']),
       onEnd: () => this.#forget(link),
     });
-    this.#served.set(node, (this.#served.get(node) ?? new Map<string, ServedLink>()).set(key, link));
+    this.#linksOf(node, key).set(key, link);
     this.#attach(link, message).then(
       (attachment) => link.opened(attachment),
       (error) => link.refused(error),
@@ -104,7 +109,7 @@ export class LinkHost {
 
   #receive(message: BusMessage, node: string): void {
     const key = String(message['link']);
-    const link = this.#served.get(node)?.get(key);
+    const link = this.#served.get(node)?.links.get(key);
     if (link !== undefined) return link.receive(message);
     if (message.kind === LINK.close) return;
     // Of a link that has ended, or of before this node was started anew.
@@ -114,17 +119,19 @@ export class LinkHost {
   }
 
   /** A node that was started anew under its id knows nothing of what it had before. */
-  #forgetOlder(node: string, key: string): void {
-    const instance = key.slice(0, key.indexOf('.') + 1);
-    for (const link of [...(this.#served.get(node)?.values() ?? [])]) {
-      if (!link.key.startsWith(instance)) link.gone();
-    }
+  #linksOf(node: string, key: string): Map<string, ServedLink> {
+    const instance = key.slice(0, key.indexOf('.'));
+    if (this.#served.get(node)?.instance !== instance) this.gone(node);
+    const { links } = this.#served.get(node) ?? { links: new Map<string, ServedLink>() };
+    this.#served.set(node, { instance, links });
+    return links;
   }
 
   #forget(link: ServedLink): void {
-    const links = this.#served.get(link.node);
-    links?.delete(link.key);
-    if (links?.size === 0) this.#served.delete(link.node);
+    const links = this.#served.get(link.node)?.links;
+    if (links?.get(link.key) !== link) return;
+    links.delete(link.key);
+    if (links.size === 0) this.#served.delete(link.node);
   }
 }
 

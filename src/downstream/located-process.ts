@@ -207,7 +207,7 @@ export class LocatedProcess {
     return Date.now() - this.#freeSince < DRAINING_PATIENCE_MS ? undefined : leases.acquire(resource);
   }
 
-  async #host(lease: Lease): Promise<Place> {
+  async #host(lease: Lease): Promise<Place | undefined> {
     const { leases, resource, processes, server, clientCapabilities, isCurrent } = this.#options;
     leases.keep(resource, lease, () => this.#lost());
     const isOld = !(await isCurrent(server));
@@ -216,6 +216,8 @@ export class LocatedProcess {
       await leases.release(resource);
       throw fault;
     }
+    // Lost in the time that this took.
+    if (!leases.has(resource)) return undefined;
     const hosted = new HostedProcess(processes.keepProcess(server, clientCapabilities));
     if (this.#draining !== undefined) hosted.drain();
     this.#hosted = hosted;

@@ -48,6 +48,11 @@ export class ProcessLeases {
     this.#held.set(resource, { lease, onLost, isAsking: false });
   }
 
+  /** Whether a lease is kept: it is this node's, as far as is known. */
+  has(resource: string): boolean {
+    return this.#held.has(resource);
+  }
+
   /** Not renewed any more: another node has it, or it runs out. */
   forget(resource: string): void {
     this.#held.delete(resource);

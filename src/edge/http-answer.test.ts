@@ -314,3 +314,43 @@ test('nothing comes between the pieces of a large answer, however long the next 
   assert.deepEqual(dataOf(client), [RESULT]);
   assert.equal(keepAlives(), 1);
 });
+
+test('an answer that takes long becomes a stream that its client can come back for', async (t) => {
+  const { client, answer, session, streams } = start(t, '2025-11-25');
+  const streamId = answer.comeBack();
+  assert.equal(answer.comeBack(), streamId);
+  await turns();
+  const [primed] = eventsOf(client).filter(({ id }) => id !== undefined);
+  assert.deepEqual([primed?.data, primed?.id], ['', `${streamId}_0`]);
+  await client.cut();
+  answer.answer(`{"jsonrpc":"2.0",\r\n"id":7,"result":{}}`);
+  const back = await comeBack(session, streams, primed?.id ?? '');
+  assert.deepEqual(
+    dataOf(back).map((data) => JSON.parse(data)),
+    [JSON.parse(RESULT)],
+  );
+});
+
+test('a large answer that came as JSON of several lines is one event', async (t) => {
+  const { client, answer } = start(t, '2025-11-25');
+  answer.comeBack();
+  answer.begin(undefined);
+  for (const part of ['{"jsonrpc":"2.0",\n', '\r\n"id":7,', '"result":"é\\n"}\n'])
+    answer.data(Buffer.from(part));
+  answer.end();
+  await turns();
+  const data = dataOf(client);
+  assert.deepEqual([data.length, JSON.parse(data[0] ?? '')], [1, { jsonrpc: '2.0', id: 7, result: 'é\n' }]);
+});
+
+test('there is nothing to come back with where the client has gone, has its answer, or takes no id before it', async (t) => {
+  const gone = start(t, '2025-11-25');
+  await gone.client.cut();
+  const begun = start(t, '2025-11-25');
+  begun.answer.begin(undefined);
+  const older = start(t, '2025-06-18');
+  for (const { answer } of [gone, begun, older]) assert.equal(answer.comeBack(), undefined);
+  // It has an id with its first message.
+  older.answer.message(MESSAGE);
+  assert.match(older.answer.comeBack() ?? '', /^r1\./);
+});

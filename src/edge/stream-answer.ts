@@ -56,7 +56,7 @@ export class StreamAnswer implements ClientSink {
   }
 
   data(chunk: Buffer): boolean {
-    return this.#stream.part(chunk);
+    return this.#stream.part(onOneLine(chunk));
   }
 
   end(): void {
@@ -71,4 +71,12 @@ export class StreamAnswer implements ClientSink {
     }
     this.#stream.end();
   }
+}
+
+const [FEED, CARRIAGE, SPACE] = [0x0a, 0x0d, 0x20];
+
+/** A line break would end the event's data. In JSON there is none but between tokens, where a space is as good. */
+function onOneLine(json: Buffer): Buffer {
+  if (!json.includes(FEED) && !json.includes(CARRIAGE)) return json;
+  return Buffer.from(json.map((byte) => (byte === FEED || byte === CARRIAGE ? SPACE : byte)));
 }

@@ -8,10 +8,12 @@ import { undeclaredParamHeaders } from '../protocol/modern/param-headers.ts';
 import { type CallOptions, type Exchange, outcomeOf, type ToolCall, type UnderWay } from './exchange.ts';
 import { mirroredOf, paramHeadersOf } from './mirrored.ts';
 import type { ModernCaller } from './modern-caller.ts';
-import { type End, EndingSink } from './modern-ending-sink.ts';
+import { type End, EndingSink, type Repeats } from './modern-ending-sink.ts';
 import type { ModernOptions } from './modern-options.ts';
 import { ModernRelaySink } from './modern-relay-sink.ts';
 import { answerOutcome } from './relay-sink.ts';
+import { RisingProgress } from './rising-progress.ts';
+import { SecondRun } from './second-run.ts';
 
 /** A request of the modern era. */
 export interface ModernRequest extends Exchange<ModernOptions> {
@@ -34,6 +36,8 @@ export class ModernCall implements UnderWay {
   /** One of several that ask for the same. */
   readonly #isPart: boolean;
   #tool: ToolCall | undefined;
+  readonly #startedAt = performance.now();
+  #secondRun: SecondRun | undefined;
   #hasRetried = false;
   /** Nobody has the request yet, or now. */
   #isWaiting = true;
@@ -58,7 +62,8 @@ export class ModernCall implements UnderWay {
     this.#isPart = deadlines !== undefined;
     this.#deadlines =
       deadlines ?? callDeadlines(exchange.options.deadlines, server, options.tool?.listed.key);
-    this.#sink = new EndingSink(options.client ?? exchange.sink, (end) => this.#ended(end));
+    const client = options.client ?? exchange.sink;
+    this.#sink = new EndingSink(client, (end) => this.#ended(end), this.#repeats());
     this.#over = this.#isPart ? () => {} : exchange.track(this);
   }
 
@@ -84,6 +89,7 @@ export class ModernCall implements UnderWay {
   cancel(reason = new GatewayError(Code.Cancelled, 'Cancelled by the client')): void {
     if (this.#isOver) return;
     this.#cancelled = reason;
+    this.#secondRun?.cancel();
     if (this.#isWaiting) this.#sink.fail(reason);
     else this.#cancelRequest?.(reason);
   }
@@ -97,12 +103,38 @@ export class ModernCall implements UnderWay {
         ? options.legacy.call(
             { caller, server: this.#server, request: this.#request },
             this.#sink,
-            this.#deadlines,
+            this.#left(),
           )
-        : link.request(this.#request, this.#relaySink(), this.#deadlines, this.#mirrored());
+        : link.request(this.#request, this.#relaySink(), this.#left(), this.#mirrored());
     this.#cancelRequest = cancelRequest;
     // It may have been cancelled before `request` returned.
     if (this.#cancelled !== undefined && !this.#isOver) cancelRequest(this.#cancelled);
+  }
+
+  /** What is lost before an answer has begun is run again where that is safe. A part of a request fails for itself. */
+  #repeats(): Repeats | undefined {
+    if (!this.#options.isRepeatable || this.#isPart) return undefined;
+    const progress = new RisingProgress();
+    const again = (error: GatewayError): boolean => {
+      const { message, options } = this.#exchange;
+      this.#secondRun ??= new SecondRun({
+        server: this.#server,
+        method: message.method,
+        options,
+        progress,
+        leftMs: () => this.#left().totalMs,
+        run: () => this.run(),
+      });
+      this.#isWaiting = this.#secondRun.follows(error);
+      return this.#isWaiting;
+    };
+    return { progress, again };
+  }
+
+  #left(): Deadlines {
+    if (this.#secondRun === undefined) return this.#deadlines;
+    const left = Math.max(0, this.#deadlines.totalMs - (performance.now() - this.#startedAt));
+    return { idleMs: Math.min(this.#deadlines.idleMs, left), totalMs: left };
   }
 
   #relaySink(): AnswerSink {

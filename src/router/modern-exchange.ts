@@ -11,6 +11,9 @@ import { ModernCall, type ModernRequest } from './modern-call.ts';
 import type { ModernCaller } from './modern-caller.ts';
 import type { ModernOptions } from './modern-options.ts';
 
+/** Made once: every connection ends, and most with nothing under way. */
+const GONE = new GatewayError(Code.Cancelled, 'Cancelled by the client');
+
 /** A request of the modern era, which stands for itself. */
 export class ModernExchange extends Exchange<ModernOptions> implements ModernRequest {
   readonly face = 'modern';
@@ -19,7 +22,7 @@ export class ModernExchange extends Exchange<ModernOptions> implements ModernReq
   readonly sink: AnswerSink;
   /** What ends where its client goes away. */
   #underWay: UnderWay | undefined;
-  #goneWith: GatewayError | undefined;
+  #isGone = false;
 
   constructor(
     caller: ModernCaller,
@@ -63,7 +66,7 @@ export class ModernExchange extends Exchange<ModernOptions> implements ModernReq
 
   /** Ends something where the client goes away. Throws Cancelled where it has. */
   endWithClient(request: UnderWay): void {
-    if (this.#goneWith !== undefined) throw this.#goneWith;
+    if (this.#isGone) throw GONE;
     this.#underWay = request;
   }
 
@@ -74,8 +77,8 @@ export class ModernExchange extends Exchange<ModernOptions> implements ModernReq
 
   /** Its client has gone away: what runs for it is ended. */
   cancel(): void {
-    this.#goneWith = new GatewayError(Code.Cancelled, 'Cancelled by the client');
-    this.#underWay?.cancel(this.#goneWith);
+    this.#isGone = true;
+    this.#underWay?.cancel(GONE);
   }
 
   /** What a server says in a request that is not about it. */

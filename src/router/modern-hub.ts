@@ -42,22 +42,26 @@ export class ResourceHub {
 
   /**
    * Wants to hear of these, until `close`. `ready` resolves with what the server refuses to tell of, once it has said what it
-   * will tell.
+   * will tell. `lost`: the server has been removed or changed, and nothing more comes.
    */
   watch(
     owner: Owner,
     server: DownstreamServer,
     subjects: readonly Subject[],
     told: (news: News) => void,
+    lost: () => void,
   ): { readonly ready: Promise<readonly Subject[]>; close(): void } {
     const key = `${ownerKey(owner)} ${server.id}`;
     let watched = this.#watched.get(key);
     if (watched?.server.revision !== server.revision) {
-      watched?.close();
-      watched = new Watched(owner, server, this.#options, () => this.#watched.delete(key));
+      watched?.lose();
+      const added: Watched = new Watched(owner, server, this.#options, () => {
+        if (this.#watched.get(key) === added) this.#watched.delete(key);
+      });
+      watched = added;
       this.#watched.set(key, watched);
     }
-    return watched.add(subjects, told);
+    return watched.add(subjects, told, lost);
   }
 
   /** A server of the legacy era has said something. */
@@ -72,7 +76,7 @@ export class ResourceHub {
 
   /** The server has been removed or changed. */
   drop(serverId: string): void {
-    for (const watched of this.#watched.values()) if (watched.server.id === serverId) watched.close();
+    for (const watched of this.#watched.values()) if (watched.server.id === serverId) watched.lose();
   }
 
   close(): void {
@@ -83,6 +87,7 @@ export class ResourceHub {
 interface Listener {
   readonly subjects: readonly Subject[];
   readonly told: (news: News) => void;
+  readonly lost: () => void;
 }
 
 /** One server, for one principal. */
@@ -105,8 +110,8 @@ class Watched {
     });
   }
 
-  add(subjects: readonly Subject[], told: (news: News) => void) {
-    const listener = { subjects, told };
+  add(subjects: readonly Subject[], told: (news: News) => void, lost: () => void) {
+    const listener = { subjects, told, lost };
     this.#listeners.add(listener);
     const ready = this.#watch
       .want(this.#wanted())
@@ -127,6 +132,14 @@ class Watched {
   restarted(): void {
     this.#watch.restarted();
     this.#missed();
+  }
+
+  /** The server is gone, or another one now. */
+  lose(): void {
+    const listeners = [...this.#listeners];
+    this.#listeners.clear();
+    this.close();
+    for (const { lost } of listeners) lost();
   }
 
   close(): void {

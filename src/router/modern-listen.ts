@@ -6,6 +6,7 @@ import {
   type NotificationMessage,
   notificationText,
   own,
+  type Params,
   parseMessage,
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
@@ -122,6 +123,17 @@ class Listening implements OpenListener, UnderWay {
     for (const cleanup of this.#cleanups.splice(0)) cleanup();
   }
 
+  /** A server has been removed or changed: whoever has now what the client watches is listened to, and the client is told to look. */
+  async #watchAgain(places: readonly Place[]): Promise<void> {
+    const snapshot = await this.#exchange.view.snapshot();
+    if (this.#isOver) return;
+    const found = places.flatMap(({ subject, name }) =>
+      subject.kind === 'resource' ? placesOfResource(snapshot, name) : placesOfTask(snapshot, name),
+    );
+    await this.#watch(found);
+    for (const { subject, name } of places) if (subject.kind === 'resource') this.#tell(updatedNews(name));
+  }
+
   /** Resolves with what is watched, by the client's names. */
   async #watch(places: readonly Place[]): Promise<ReadonlySet<string>> {
     const { caller, options } = this.#exchange;
@@ -131,7 +143,14 @@ class Listening implements OpenListener, UnderWay {
     await Promise.all(
       [...byServer].map(async ([server, ofServer]) => {
         const subjects = ofServer.map(({ subject }) => subject);
-        const watch = options.hub.watch(caller.principal, server, subjects, told);
+        const watch = options.hub.watch(caller.principal, server, subjects, told, () => {
+          this.#watchAgain(ofServer).catch((error) =>
+            options.logger.warn('a server that has changed could not be listened to', {
+              server: server.name,
+              reason: String(error),
+            }),
+          );
+        });
         this.#cleanups.push(() => watch.close());
         const refused = await watch.ready;
         for (const { subject, name } of ofServer) {
@@ -162,12 +181,19 @@ const CHANGED = Object.fromEntries(LISTS.map((list) => [list, changedNews(list)]
 >;
 
 function changedNews(list: string): News {
-  const method = `notifications/${list}/list_changed`;
-  const text = notificationText(method);
+  return ownNews(`notifications/${list}/list_changed`, undefined);
+}
+
+function updatedNews(uri: string): News {
+  return ownNews('notifications/resources/updated', { uri });
+}
+
+function ownNews(method: string, params: Params | undefined): News {
+  const text = notificationText(method, params);
   const on = forStreams(text);
   if (on === undefined) throw new TypeError('a notification of our own has a key twice');
-  const message: NotificationMessage = { kind: 'notification', method, params: undefined, text };
-  return { method, params: undefined, message, on };
+  const message: NotificationMessage = { kind: 'notification', method, params, text };
+  return { method, params, message, on };
 }
 
 /** Servers that may know the resource and say when it changes. */

@@ -90,8 +90,9 @@ export class ModernRouter {
 
   /** A server has been changed or removed: what was open towards it is closed. */
   dropServer(serverId: string): void {
-    this.#options.legacy.dropServer(serverId);
+    // What is listened to first, while its sessions are open.
     this.#options.hub.drop(serverId);
+    this.#options.legacy.dropServer(serverId);
   }
 
   async close(): Promise<void> {

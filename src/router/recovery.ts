@@ -141,6 +141,7 @@ function withoutPlace(session: Session, position: StreamPosition | undefined): s
 
 /** What a client names is used where this session has a link to it, and not otherwise. */
 async function isLinked({ links }: Conversation, serverId: string): Promise<boolean> {
-  if (!links.has(serverId)) await links.refresh();
+  // Another node may have opened one since, also in place of one that the server forgot.
+  await links.refresh();
   return links.has(serverId);
 }

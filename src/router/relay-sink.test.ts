@@ -7,6 +7,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import { FRESH } from '../session/session.ts';
 import type { Conversation } from './conversation.ts';
 import { type RelayOptions, RelaySink } from './relay-sink.ts';
+import { RisingProgress } from './rising-progress.ts';
 import { decodeStreamPosition } from './stream-position.ts';
 
 const SESSION = { id: 's1', state: { ...FRESH, streamKey: 'key' } };
@@ -96,7 +97,7 @@ const progress = (value: unknown) =>
 
 test('where other nodes can go on, messages say where the answer stands: at the server, and in its progress', () => {
   const told: (string | undefined)[] = [];
-  const { client, sink } = start(undefined, { isShared: true, repeats: { progress: undefined } });
+  const { client, sink } = start(undefined, { isShared: true, progress: new RisingProgress() });
   client.message = (_text: string, _message?: unknown, position?: string) => {
     told.push(position);
     return true;
@@ -122,20 +123,11 @@ test('where other nodes can go on, messages say where the answer stands: at the 
 
 test('a gateway that is one node says nothing of that', () => {
   const told: unknown[] = [];
-  const { client, sink } = start(undefined, { repeats: { progress: undefined } });
+  const { client, sink } = start(undefined, { progress: new RisingProgress() });
   client.message = (_text: string, _message?: unknown, position?: string) => told.push(position) > 0;
   sink.message('', progress(1), 'x.1');
   sink.moveTo('x.2');
   assert.deepEqual(told, [undefined]);
-});
-
-test('of a call that is run again, progress is told that the client has not been told', () => {
-  const { client, sink } = start(undefined, { repeats: { progress: 2 } });
-  for (const value of [1, 2, 2.5, 'odd', 1]) sink.message('', progress(value));
-  sink.restart();
-  for (const value of [1, 2.5, 3]) sink.message('', progress(value));
-  const told = client.messages.map((text) => JSON.parse(text).params.progress);
-  assert.deepEqual(told, [2.5, 'odd', 3]);
 });
 
 test('what is lost before an answer has begun may be gone on with; after that it is the end', () => {

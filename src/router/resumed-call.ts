@@ -6,6 +6,7 @@ import type { Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
 import type { RouterOptions } from './exchange.ts';
 import { RelaySink } from './relay-sink.ts';
+import { RisingProgress } from './rising-progress.ts';
 
 export interface ResumedCallOptions {
   readonly conversation: Conversation;
@@ -46,7 +47,7 @@ export class ResumedCall {
       conversation,
       server,
       isShared: true,
-      repeats: { progress },
+      progress: new RisingProgress(progress),
       again: (error) => this.#refused(error),
       onEnd: (outcome) => {
         this.#ended(outcome);

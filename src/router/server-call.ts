@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ownNotification } from '../downstream/call.ts';
 import { callDeadlines } from '../downstream/call-deadlines.ts';
-import { ConnectionLost } from '../downstream/connection-lost.ts';
 import type {
   AnswerSink,
   Deadlines,
@@ -17,10 +16,9 @@ import type { Again, CallOptions, ClientSink, Exchange, RouterOptions } from './
 import { mirroredOf } from './mirrored.ts';
 import { RelaySink } from './relay-sink.ts';
 import { RewriteSink } from './rewrite-sink.ts';
+import { RisingProgress } from './rising-progress.ts';
 import type { RunningCall } from './running-calls.ts';
-
-/** Before a call is run again, in milliseconds: its server may be on its way back. */
-const PAUSE_MS = 200;
+import { SecondRun } from './second-run.ts';
 
 /** A request in a session. */
 export interface SessionRequest extends Exchange<RouterOptions> {
@@ -41,15 +39,14 @@ export class ServerCall implements RunningCall {
   readonly #mirrored: Mirrored | undefined;
   readonly #sink: RelaySink;
   readonly #deadlines: Deadlines;
+  readonly #progress: RisingProgress | undefined;
+  #secondRun: SecondRun | undefined;
   /** Under which the request was sent last, by this node or the one before. */
   #sentAs: Id | undefined;
-  #isSecondRun = false;
-  #isFailureCounted = false;
   /** Nobody has the request yet, or now. */
   #isWaiting = true;
   #cancelled: GatewayError | undefined;
   #isOver = false;
-  #pause: NodeJS.Timeout | undefined;
   #cancelRequest: ((reason: GatewayError) => void) | undefined;
 
   /** `text` is the request as the server is to see it; `key` its id as JSON text. */
@@ -70,17 +67,14 @@ export class ServerCall implements RunningCall {
     this.#mirrored = mirroredOf(call);
     this.#deadlines = callDeadlines(options.deadlines, server, tool?.listed.key);
     this.#sentAs = again === undefined ? undefined : exchange.message.id;
+    this.#progress = isRepeatable ? new RisingProgress(again?.progress) : undefined;
     this.#sink = new RelaySink(client, {
       conversation: exchange.conversation,
       server,
       onEnd: (outcome, error) => this.#ended(outcome, error),
       isShared: options.running !== undefined,
-      ...(isRepeatable
-        ? {
-            again: (error: GatewayError) => this.#runAgain(error),
-            repeats: { progress: again?.progress },
-          }
-        : {}),
+      again: (error) => this.#goesOn(error),
+      ...(this.#progress && { progress: this.#progress }),
     });
   }
 
@@ -126,9 +120,19 @@ export class ServerCall implements RunningCall {
   cancel(reason = cancelled()): void {
     if (this.#isOver) return;
     this.#cancelled = reason;
-    clearTimeout(this.#pause);
+    this.#secondRun?.cancel();
     if (this.#isWaiting) this.#sink.fail(reason);
     else this.#cancelRequest?.(reason);
+  }
+
+  /** For a node that stops: whether another goes on with it where its client comes back. Then nothing more is done here. */
+  leave(): boolean {
+    const { conversation, options } = this.#exchange;
+    if (this.#isOver || options.running?.leave(this) !== true) return false;
+    this.#isOver = true;
+    this.#secondRun?.cancel();
+    conversation.session.inFlight.delete(this.#key);
+    return true;
   }
 
   #send(link: DownstreamLink): void {
@@ -140,7 +144,7 @@ export class ServerCall implements RunningCall {
     if (this.#sentAs !== undefined) [request, sink] = this.#renewed(link, request, this.#sentAs);
     this.#sentAs = request.id;
     // A server in the same process may have answered, or the client cancelled, before `request` returns.
-    const deadlines = this.#isSecondRun ? this.#left() : this.#deadlines;
+    const deadlines = this.#secondRun?.hasBegun ? this.#left() : this.#deadlines;
     const cancelRequest = link.request(request, sink, deadlines, this.#mirrored);
     this.#cancelRequest = cancelRequest;
     if (this.#cancelled !== undefined) cancelRequest(this.#cancelled);
@@ -159,27 +163,20 @@ export class ServerCall implements RunningCall {
     return [{ ...request, id, text }, sink];
   }
 
-  /** Whether this failure is not the end of it. */
-  #runAgain(error: GatewayError): boolean {
-    const { options } = this.#exchange;
-    const hasRunTwice = this.#isSecondRun || this.#exchange.again !== undefined;
-    if (!(error instanceof ConnectionLost) || hasRunTwice || this.#left().totalMs <= PAUSE_MS) return false;
-    const breaker = options.breakers.of(this.#server);
-    breaker.failed(error);
-    this.#isFailureCounted = true;
-    if (breaker.refusal() !== undefined) return false;
-    this.#isFailureCounted = false;
-    this.#isSecondRun = true;
-    this.#isWaiting = true;
-    this.#sink.restart();
-    options.logger.info('a call is run again: its connection was lost', {
-      server: this.#server.name,
-      method: this.#exchange.message.method,
-      reason: error.message,
+  /** Whether a failure is not the end: of what is run again already it is. */
+  #goesOn(error: GatewayError): boolean {
+    const { again, message, options } = this.#exchange;
+    if (this.#progress === undefined || again !== undefined) return false;
+    this.#secondRun ??= new SecondRun({
+      server: this.#server,
+      method: message.method,
+      options,
+      progress: this.#progress,
+      leftMs: () => this.#left().totalMs,
+      run: () => this.run(),
     });
-    this.#pause = setTimeout(() => this.run(), PAUSE_MS);
-    this.#pause.unref();
-    return true;
+    this.#isWaiting = this.#secondRun.follows(error);
+    return this.#isWaiting;
   }
 
   /** What is left of its time. */
@@ -194,7 +191,7 @@ export class ServerCall implements RunningCall {
     this.#isOver = true;
     const breaker = options.breakers.of(this.#server);
     if (error === undefined) breaker.succeeded();
-    else if (!this.#isFailureCounted) breaker.failed(error);
+    else breaker.failed(error);
     conversation.session.inFlight.delete(this.#key);
     conversation.session.lastUsed = Date.now();
     options.running?.end(this);

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { clientAt } from '../support/cluster.ts';
 import { RawClient, type RawStream } from '../support/raw-client.ts';
@@ -19,6 +20,8 @@ interface Outcome {
 class LoadClient {
   /** Numbers heard, in order. */
   readonly numbers: number[] = [];
+  /** The same with what came along: number, event id, which of its connections. */
+  readonly trace: string[] = [];
   readonly outcomes: Outcome[] = [];
   /** Statuses other than 200 that its GET was answered with. */
   readonly refusals: number[] = [];
@@ -121,7 +124,11 @@ class LoadClient {
     this.connected++;
     for await (const { id, message } of stream) {
       if (id !== undefined) this.#lastEventId = id;
-      if (message?.method === 'notifications/message') this.numbers.push(Number(message.params!['data']));
+      if (message?.method !== 'notifications/message') continue;
+      this.numbers.push(Number(message.params!['data']));
+      this.trace.push(
+        `${message.params!['data']} under ${id} on ${this.connected} from ${stream.headers['x-backend']}`,
+      );
     }
   }
 }
@@ -195,6 +202,15 @@ export async function startLoad(
       await Promise.all(clients.map((client) => client.close()));
     },
   };
+}
+
+/** Fails where a client has not heard 1 to n once and in order, and tells what it heard around the first that is wrong. */
+export function assertHeard({ numbers, trace }: LoadClient, n: number): void {
+  const wrong = upTo(Math.max(n, numbers.length)).findIndex((number, index) => numbers[index] !== number);
+  if (wrong === -1) return;
+  assert.fail(
+    `of ${n}, number ${wrong + 1} is wrong:\n${trace.slice(Math.max(0, wrong - 5), wrong + 6).join('\n')}`,
+  );
 }
 
 /** 1 to n. */

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
+import { makeCertificate, missingOpenssl, type TestCertificate } from '../support/certificate.ts';
 import { LONG_MS, makeSession, startRedisNode } from '../support/coordination.ts';
 import { type OwnRedis, startOwnRedis } from '../support/redis.ts';
 import { append, Producer } from '../support/streams.ts';
@@ -94,21 +91,19 @@ describe('a Redis that wants a password', () => {
 });
 
 describe('a Redis that speaks TLS', { skip: missingOpenssl() }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'dragon-tls-'));
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   let redis: OwnRedis;
+  let certificate: TestCertificate;
+  let cert: string;
+  let key: string;
   before(async () => {
-    const subject = ['-subj', '/CN=redis.test', '-addext', 'subjectAltName=DNS:redis.test'];
-    const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    execFileSync('openssl', [...request, '-keyout', key, '-out', cert, '-days', '2', ...subject], {
-      stdio: 'ignore',
-    });
+    certificate = makeCertificate('redis.test');
+    ({ cert, key } = certificate);
     const args = [`--tls-cert-file ${cert} --tls-key-file ${key} --tls-ca-cert-file ${cert}`];
     redis = await startOwnRedis({ tls: true, args: [...args, '--tls-auth-clients optional'] });
   });
   after(async () => {
     await redis.stop();
-    rmSync(folder, { recursive: true });
+    certificate.remove();
   });
 
   const at = (query: string) => ({
@@ -144,12 +139,3 @@ describe('a Redis that speaks TLS', { skip: missingOpenssl() }, () => {
     );
   });
 });
-
-function missingOpenssl(): string | false {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return false;
-  } catch {
-    return 'openssl is not on the PATH, to make a certificate with';
-  }
-}

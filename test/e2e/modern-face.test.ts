@@ -132,6 +132,24 @@ describe('a modern client', () => {
       await until(() => server.count('resources/unsubscribe') > 0, { what: 'the end of the subscription' });
     });
 
+    it('goes on listening when the server’s record is changed', async () => {
+      const notifications = { resourceSubscriptions: ['one://r'] };
+      const stream = await client.open('subscriptions/listen', { notifications });
+      await stream.next();
+      const { sessionsOpened } = server;
+      await gateway.manage('UpdateMcpServer', {
+        server: { name: 'one' },
+        changes: { timeouts: { idle: '59s' } },
+      });
+      const told = async () => assert.equal((await stream.next())?.params?.['uri'], 'one://r');
+      await told();
+      assert.ok(server.sessionsOpened > sessionsOpened);
+      await until(() => server.openStreams >= 1, { what: 'the stream at the server' });
+      server.notify('notifications/resources/updated', { uri: 'one://r' });
+      await told();
+      stream.close();
+    });
+
     it('has nothing to do with sessions', async () => {
       const legacy = new RawClient(gateway.mcpUrl);
       await legacy.initialize();

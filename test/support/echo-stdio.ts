@@ -2,6 +2,7 @@
  * A well-behaved MCP server on stdin and stdout: one JSON-RPC message a line. Its name is the first argument.
  * It ends when stdin does.
  */
+import { existsSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Peer } from './peer.ts';
 import { PeerConnection } from './peer-connection.ts';
@@ -43,6 +44,17 @@ const processTools: readonly PeerTool[] = [
     run: ({ args }) => {
       process.stderr.write(`${String(args['text'])}\n`);
       return text('printed');
+    },
+  },
+  {
+    name: 'exit_once',
+    description: 'Ends the process unless the file is there, which it makes',
+    annotations: { readOnlyHint: true },
+    run: ({ args }) => {
+      const file = String(args['file']);
+      if (existsSync(file)) return text(String(process.pid));
+      writeFileSync(file, '');
+      process.exit(1);
     },
   },
   { name: 'exit', run: ({ args }) => process.exit(Number(args['code'] ?? 1)) },
