@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CountingServer } from '../support/counting-http.ts';
 import type { RawClient } from '../support/raw-client.ts';
 import { ResumableServer } from '../support/resumable-http.ts';
@@ -7,7 +9,7 @@ import { isRequest, textOf } from '../support/rpc.ts';
 import { until } from '../support/wait.ts';
 import { CallCluster, type Heard, Steps } from './steps.ts';
 
-describe('a call whose client comes back to another node', () => {
+describe('a client that comes back to another node for its call', () => {
   let nodes: CallCluster;
   /** Its answers cannot be resumed; they are streams, and JSON where there is nothing to say before. */
   let plain: CountingServer;
@@ -255,5 +257,41 @@ describe('a call whose client comes back to another node', () => {
       const { message } = await nodes.at(2, client).callTool('plain__echo', { text: 'on' });
       assert.equal(textOf(message!), 'on');
     });
+  });
+
+  it('of the official library gets its answer without doing anything for it', async () => {
+    reset();
+    steps.resumed.allowed = 1;
+    let token = '';
+    const progress: number[] = [];
+    const transport = new StreamableHTTPClientTransport(new URL(nodes.cluster.mcpUrl), {
+      reconnectionOptions: {
+        initialReconnectionDelay: 200,
+        maxReconnectionDelay: 1000,
+        reconnectionDelayGrowFactor: 1.5,
+        maxRetries: 20,
+      },
+    });
+    const client = new Client({ name: 'official', version: '1' });
+    try {
+      // Its declaration is not made for `exactOptionalPropertyTypes`.
+      await client.connect(transport as Parameters<Client['connect']>[0]);
+      const called = client.callTool({ name: 'resumable__steps', arguments: {} }, undefined, {
+        timeout: 120_000,
+        onprogress: (step) => progress.push(step.progress),
+        onresumptiontoken: (each) => {
+          token = each;
+        },
+      });
+      await until(() => progress.length === 1, { what: 'the first step', timeoutMs: 60_000 });
+      // Its event ids say which node it is.
+      const place = Number(/\.node-(\d+)-\d+_/.exec(token)![1]) - 1;
+      await nodes.cluster.kill(place);
+      steps.resumed.allowed = 4;
+      assert.deepEqual((await called).content, [{ type: 'text', text: 'four steps' }]);
+      assert.deepEqual([progress, steps.resumed.runs], [[1, 2, 3, 4], 1]);
+    } finally {
+      await client.close();
+    }
   });
 });
