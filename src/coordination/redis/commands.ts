@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster, Redis } from 'ioredis';
-import { GatewayError } from '../../protocol/errors.ts';
+import { Code, GatewayError } from '../../protocol/errors.ts';
 import { unavailable } from '../unavailable.ts';
 import { backoffMs } from './backoff.ts';
 import type { Script, ScriptFile } from './scripts.ts';
@@ -23,8 +23,8 @@ export interface CommandsOptions {
 }
 
 /**
- * Commands and scripts, answered in time or rejected with Unavailable. None is sent again by itself: whoever called may
- * have given up, and what was sent may have been done.
+ * Commands and scripts, answered in time or rejected with Unavailable. None is sent again by itself, as what was sent may
+ * have been done, unless it is said that it may be done twice.
  */
 export class Commands {
   readonly #client: Client;
@@ -48,6 +48,21 @@ export class Commands {
   /** The script's file says how many keys it takes. Keys of one script have the same hash tag. */
   run(file: ScriptFile, keys: ScriptKeys, args: readonly Argument[]): Promise<unknown> {
     return this.#run((...call) => this.#client.call(...call), file, keys, args);
+  }
+
+  /** As `run`, for what may be done twice: where its connection breaks it is sent again on the next, within the same time. */
+  async runRepeatably(file: ScriptFile, keys: ScriptKeys, args: readonly Argument[]): Promise<unknown> {
+    const { signal } = this.#closing;
+    const end = performance.now() + this.#timeoutMs;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.run(file, keys, args);
+      } catch (error) {
+        const pause = backoffMs(attempt);
+        if (!isAway(error) || performance.now() + pause > end || signal.aborted) throw error;
+        await delay(pause);
+      }
+    }
   }
 
   /** As `run`, with every string of the reply as bytes. */
@@ -98,6 +113,10 @@ export class Commands {
       }
     }
   }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === Code.Unavailable;
 }
 
 async function evaluate(

@@ -40,12 +40,12 @@ export class RedisSessionStore implements SessionStore {
 
   async create(session: StoredSession, nodeId: string, ttlMs: number): Promise<void> {
     const args = [writeSession(session), nodeField(nodeId), ttlMs];
-    await this.#commands.run('createSession-1', [this.#keys.session(session.id)], args);
+    await this.#commands.runRepeatably('createSession-1', [this.#keys.session(session.id)], args);
     void this.#index.note([session.id], ttlMs);
   }
 
   async load(id: string, nodeId: string, ttlMs: number): Promise<LoadedSession | undefined> {
-    const reply = await this.#commands.run(
+    const reply = await this.#commands.runRepeatably(
       'loadSession-1',
       [this.#keys.session(id)],
       [nodeField(nodeId), ttlMs],
