@@ -115,3 +115,34 @@ test('what the server asks is not for the client, nor what it says of something 
     '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"token","progress":1}}',
   ]);
 });
+
+test('what the server fails of because the client can do too little is told as that', () => {
+  for (const failure of ['"result":{"isError":true}', '"error":{"code":-32603,"message":"No"}']) {
+    const { client, sink } = answered();
+    sink.refused({ sampling: {} });
+    sink.answer(`{"jsonrpc":"2.0","id":"modern-1",${failure}}`);
+    const { id, error } = JSON.parse(client.answers[0]!);
+    assert.deepEqual([id, error.code], ['mine', -32021]);
+    assert.deepEqual(error.data, { requiredCapabilities: { sampling: {} } });
+  }
+});
+
+test('what the server comes to without what it was refused is its answer', () => {
+  const { client, sink } = answered();
+  sink.refused({ sampling: {} });
+  sink.answer(response('{"content":[]}'));
+  assert.equal(JSON.parse(client.answers[0]!).result.resultType, 'complete');
+});
+
+test('a stream of one message is none to the client, and a slow one is opened for it', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const quick = answered();
+  quick.sink.openStream();
+  quick.sink.answer(response('{"content":[]}'));
+  t.mock.timers.tick(60_000);
+  assert.deepEqual(quick.client.calls, ['answer']);
+  const slow = answered();
+  slow.sink.openStream();
+  t.mock.timers.tick(60_000);
+  assert.deepEqual(slow.client.calls, ['openStream']);
+});

@@ -1,9 +1,18 @@
 import type { AnswerSink } from '../downstream/port.ts';
-import { type Id, type Message, own, type RequestMessage, replaceAt } from '../protocol/envelope.ts';
+import {
+  errorText,
+  type Id,
+  isObject,
+  type Message,
+  own,
+  type RequestMessage,
+  replaceAt,
+} from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { missingCapability } from '../protocol/modern/capabilities.ts';
 import { errorForModern } from '../protocol/modern/error-translation.ts';
 import { wantsLog } from '../protocol/modern/log-level.ts';
-import type { RequestMeta } from '../protocol/modern/meta.ts';
+import type { Capabilities, RequestMeta } from '../protocol/modern/meta.ts';
 import { isCacheable } from '../protocol/modern/methods.ts';
 import {
   NOT_CACHED,
@@ -13,10 +22,17 @@ import {
   resultTypeOf,
   stampResponse,
 } from '../protocol/modern/result.ts';
+import { ErrorCode } from '../protocol/modern/wire-error.ts';
 import { ForwardingSink } from './forwarding-sink.ts';
 
 /** Enough of a large answer to see where its result begins. */
 const HEAD_BYTES = 4096;
+
+/**
+ * Older servers stream answers of one message, too. A stream's head says 200 whatever comes, where many errors have a status
+ * of their own, so for so long a client waits for the first message, in milliseconds: less than proxies allow.
+ */
+const HEAD_DELAY_MS = 5000;
 
 export interface LegacyAnswerOptions {
   /** As the client sent it. */
@@ -41,6 +57,8 @@ export class LegacyAnswerSink extends ForwardingSink {
   #isPassing = false;
   #chunks: Buffer[] = [];
   #held = 0;
+  #opening: NodeJS.Timeout | undefined;
+  #missing: Capabilities | undefined;
 
   constructor(client: AnswerSink, options: LegacyAnswerOptions) {
     super(client);
@@ -48,6 +66,21 @@ export class LegacyAnswerSink extends ForwardingSink {
     const { serverInfo, request } = options;
     const cache = { fallback: NOT_CACHED, isPrivate: true };
     this.#stamp = isCacheable(request.method) ? { serverInfo, cache } : { serverInfo };
+  }
+
+  /** The server wanted what the client has not declared, and was refused: where it fails now, that is why. */
+  refused(missing: Capabilities): void {
+    this.#missing = { ...this.#missing, ...missing };
+  }
+
+  override openStream(): void {
+    this.#opening ??= setTimeout(() => this.client.openStream(), HEAD_DELAY_MS);
+    this.#opening.unref();
+  }
+
+  override fail(error: GatewayError): void {
+    clearTimeout(this.#opening);
+    this.client.fail(error);
   }
 
   override message(_text: string, message: Message): boolean {
@@ -63,6 +96,7 @@ export class LegacyAnswerSink extends ForwardingSink {
   override moveTo(): void {}
 
   override answer(body: string | Buffer): void {
+    clearTimeout(this.#opening);
     let translated: string | undefined;
     try {
       translated = this.#translated(body.toString());
@@ -75,6 +109,7 @@ export class LegacyAnswerSink extends ForwardingSink {
   }
 
   override begin(length: number | undefined): void {
+    clearTimeout(this.#opening);
     this.#length = length;
   }
 
@@ -125,6 +160,10 @@ export class LegacyAnswerSink extends ForwardingSink {
 
   #translated(text: string): string | undefined {
     const { request, meta } = this.#options;
+    if (this.#missing !== undefined && isFailure(text)) {
+      const { message, data } = missingCapability(this.#missing);
+      return errorText(request.id, ErrorCode.MissingRequiredClientCapability, message, data);
+    }
     const own = replaceAt({ text }, ['id'], JSON.stringify(request.id));
     if (own === undefined) return undefined;
     const type = resultTypeOf(own);
@@ -158,4 +197,12 @@ export class LegacyAnswerSink extends ForwardingSink {
       held.subarray(start),
     ]);
   }
+}
+
+/** An error, or the result of a tool that says it failed. */
+function isFailure(text: string): boolean {
+  const response: unknown = JSON.parse(text);
+  if (!isObject(response)) return false;
+  const result = own(response, 'result');
+  return isObject(result) ? own(result, 'isError') === true : own(response, 'error') !== undefined;
 }

@@ -1,5 +1,5 @@
 import type { Owner } from '../auth/principal.ts';
-import { call, ownRefusal, ownRequest } from '../downstream/call.ts';
+import { call, ownRequest } from '../downstream/call.ts';
 import type {
   AnswerSink,
   CancelRequest,
@@ -9,6 +9,7 @@ import type {
 } from '../downstream/port.ts';
 import { type Message, own, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { missingOf, neededFor } from '../protocol/modern/capabilities.ts';
 import { NO_RETRY } from '../protocol/modern/input-required.ts';
 import { type Edits, editRequest } from '../protocol/modern/json-edit.ts';
 import { NO_ENVELOPE } from '../protocol/modern/meta.ts';
@@ -16,7 +17,7 @@ import type { Logger } from '../telemetry/types.ts';
 import type { LegacyCall, LegacyCalls } from './modern-caller.ts';
 import { EndingSink } from './modern-ending-sink.ts';
 import { LegacyAnswerSink } from './modern-legacy-sink.ts';
-import type { Borrowed, LegacyPool } from './modern-pool.ts';
+import { answerForNobody, type Borrowed, type LegacyPool } from './modern-pool.ts';
 
 /** Of params: rounds are not known to older servers, and a task is what nobody here asks them for. */
 const NOT_LEGACY: Edits = [...NO_RETRY, ['task', undefined]];
@@ -105,7 +106,12 @@ export class PlainCalls implements LegacyCalls {
       meta,
       serverName: server.name,
       serverInfo: this.#serverInfo(handshake),
-      asked: ({ id }) => link.send(ownRefusal(id, 'No client is connected that could answer')),
+      asked: (asked) => {
+        const needed = neededFor(asked.method, asked.params) ?? {};
+        const missing = missingOf(needed, meta.clientCapabilities);
+        if (missing !== undefined) answer.refused(missing);
+        link.send(answerForNobody(asked));
+      },
       heard: (message) => this.#options.heard(principal, server.id, message),
     });
     return link.request(legacy, answer, deadlines);

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type Owner, ownerKey } from '../auth/principal.ts';
+import { ownRefusal } from '../downstream/call.ts';
 import type { Connector, DownstreamLink, DownstreamServer, LinkListener } from '../downstream/port.ts';
+import { type Message, parseMessage, type RequestMessage, resultText } from '../protocol/envelope.ts';
 
 /** A session that nobody has used for so long is closed, in milliseconds. */
 const IDLE_MS = 600_000;
@@ -82,9 +84,16 @@ export class LegacyPool {
 
   #open(key: string, owner: Owner, server: DownstreamServer): Pooled {
     const abort = new AbortController();
+    const listener = this.#options.listener(server, owner);
     const opening = this.#options.connector.open(server, {
       clientCapabilities: {},
-      listener: this.#options.listener(server, owner),
+      listener: {
+        ...listener,
+        message: (message) => {
+          if (message.kind !== 'request') listener.message(message);
+          else pooled.link?.send(answerForNobody(message));
+        },
+      },
       signal: abort.signal,
       session: `pool-${randomUUID()}`,
     });
@@ -138,4 +147,11 @@ function borrowed(pooled: Pooled, link: DownstreamLink): Borrowed {
       pooled.lastUsed = Date.now();
     },
   };
+}
+
+/** The answer to a server's request in a session that many share: nobody stands behind it, but it lives. */
+export function answerForNobody({ id, method }: RequestMessage): Message {
+  return method === 'ping'
+    ? parseMessage(resultText(id, '{}'), 8)
+    : ownRefusal(id, 'No client is connected that could answer');
 }

@@ -77,6 +77,19 @@ describe('a modern client that a legacy server asks something', () => {
     assert.notEqual(message!.result?.resultType, 'input_required');
   });
 
+  it("is asked, too, where the server does so on the session's own stream", async () => {
+    const asked = await ask(client, 'test_asks_outside');
+    assert.match(textOf(await retry(client, 'test_asks_outside', asked)), /outside: accept/);
+  });
+
+  it('is told what it lacks, where a call fails without', async () => {
+    for (const capabilities of [{}, ABLE]) {
+      const { status, message } = await client.callTool('test_missing_capability', {}, { capabilities });
+      assert.deepEqual([status, message?.error?.code], [400, -32021], JSON.stringify(message));
+      assert.deepEqual(message?.error?.data, { requiredCapabilities: { sampling: {} } });
+    }
+  });
+
   it('leaves nothing behind at the server when it does not come back', async () => {
     const short = await Gateway.start({ env: { DRAGON_PARK_TIMEOUT_MS: '500' } });
     const hasty = new ModernClient(short.mcpUrl);

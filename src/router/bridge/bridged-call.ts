@@ -67,6 +67,7 @@ export class BridgedCall implements SessionUser {
   readonly #deadlines: Deadlines;
   readonly #digest: Buffer;
   readonly #sink: TurningSink;
+  #answer: LegacyAnswerSink | undefined;
   readonly #asked = new Map<string, Asked>();
   #lastKey = 0;
   #round = 0;
@@ -97,7 +98,7 @@ export class BridgedCall implements SessionUser {
       return sink.fail(new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice'));
     }
     this.#sink.turnTo(sink);
-    const answer = new LegacyAnswerSink(this.#sink, {
+    this.#answer = new LegacyAnswerSink(this.#sink, {
       request,
       sentAs: park,
       meta: caller.meta,
@@ -109,7 +110,7 @@ export class BridgedCall implements SessionUser {
     this.#sink.onEnd = (isClean) => this.#end(isClean);
     this.#sink.onLife = () => this.#deadline?.refresh();
     this.#run();
-    const cancel = session.link.request(legacy, answer, UNTIMED);
+    const cancel = session.link.request(legacy, this.#answer, UNTIMED);
     if (!this.#isOver) this.#cancelRequest = cancel;
   }
 
@@ -150,6 +151,7 @@ export class BridgedCall implements SessionUser {
     if (message.method === 'ping') return link.send(parseMessage(resultText(message.id, '{}'), 8));
     const request = inputRequestOf(`ask-${++this.#lastKey}`, message);
     const missing = request && missingOf(request.needs, this.caller.meta.clientCapabilities);
+    if (missing !== undefined) this.#answer?.refused(missing);
     if (this.#isOver || request === undefined || missing !== undefined)
       return link.send(ownRefusal(message.id, 'The client cannot do this'));
     this.#asked.set(request.key, { request, id: message.id });

@@ -151,6 +151,8 @@ export class ExclusiveSessions {
       session: id,
     });
     session = { id, link, user: undefined };
+    // Many servers ask on the session's own stream, and not on the one of the call that they ask in.
+    link.listen();
     await this.#note(id, principal, server, capabilities, link);
     return session;
   }
