@@ -300,7 +300,7 @@ function createCore(
     config.encryptionKeys.length > 0 ? config.encryptionKeys : [createSecretKey(randomBytes(32))];
   const modern = new ModernRouter({
     ...exchangeOptions,
-    modern: transports,
+    modern: connector,
     bridge: {
       ...coordination,
       store: coordination.sessions,

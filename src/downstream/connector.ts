@@ -4,12 +4,13 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import { namesModern } from '../protocol/modern/versions.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { Eras } from './eras.ts';
-import type { ClientIdentity } from './handshake.ts';
+import { type ClientIdentity, discoveryOf } from './handshake.ts';
 import { HttpClient } from './http-client.ts';
 import { PostRefused } from './http-errors.ts';
 import { HttpLink, type HttpLinkOptions } from './http-link.ts';
 import { InputAnswers } from './input-answers.ts';
 import { LegacyView } from './legacy-view.ts';
+import { ModernPipeLink } from './modern-pipe-link.ts';
 import type { ModernConnector, ModernLink } from './modern-port.ts';
 import type { Connector, DownstreamLink, DownstreamServer, OpenOptions } from './port.ts';
 import { Reaper } from './reaper.ts';
@@ -112,11 +113,24 @@ export class TransportConnector implements Connector, ModernConnector {
     }
     if (target.kind === 'builtin') return this.#options.builtin(server);
     if (!this.#options.stdioAllowed) throw new GatewayError(Code.FailedPrecondition, STDIO_OFF);
-    return this.#stdioServer(server, options.clientCapabilities).attach(options.listener);
+    const pipe = await this.#stdioServer(server, options.clientCapabilities).attach(options.listener);
+    const modern = this.modernOver(pipe);
+    return modern === undefined ? pipe : this.view(modern, options);
   }
 
   modern(server: DownstreamServer): ModernLink | undefined | Promise<ModernLink | undefined> {
     return server.target.kind === 'http' ? this.#eras.of(server, server.target) : undefined;
+  }
+
+  /** The modern era's link on a pipe to a process; undefined where its server is of the legacy era. */
+  modernOver(pipe: DownstreamLink): ModernLink | undefined {
+    const discovery = discoveryOf(pipe.handshake);
+    return discovery && new ModernPipeLink(pipe, discovery, this.#options.identity);
+  }
+
+  /** A server of the modern era as a session of the legacy one has it. */
+  view(modern: ModernLink, options: OpenOptions): DownstreamLink {
+    return new LegacyView(modern, { ...options, identity: this.#options.identity, answers: this.#answers });
   }
 
   async drop(serverId: string): Promise<void> {
@@ -180,9 +194,9 @@ export class TransportConnector implements Connector, ModernConnector {
     }
   }
 
-  #view(modern: ModernLink, options: HttpLinkOptions): LegacyView {
+  #view(modern: ModernLink, options: HttpLinkOptions): DownstreamLink {
     if (options.prefersModern !== true) this.#asModern.set(modern.server.id, modern.server.revision);
-    return new LegacyView(modern, { ...options, answers: this.#answers });
+    return this.view(modern, options);
   }
 
   /** The modern era's link where that is the one to use. A server with sessions that speaks both is used in the era of its client. */

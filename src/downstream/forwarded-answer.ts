@@ -18,6 +18,8 @@ export interface ForwardedAnswerOptions {
 /** What a process answers to a request of another node, on its way there: no faster than the client reads. */
 export class ForwardedAnswer implements AnswerSink {
   drained: (() => void) | undefined;
+  /** It stays open for what the server has to say, and nobody waits for its answer. */
+  isListening = false;
   /** Ends the call at the process, while that has not answered. */
   cancel: CancelRequest | undefined;
   readonly #options: ForwardedAnswerOptions;

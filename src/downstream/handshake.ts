@@ -1,7 +1,10 @@
 import { isObject, own } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { NOT_CACHED } from '../protocol/modern/result.ts';
+import { isModernVersion } from '../protocol/modern/versions.ts';
 import { DOWNSTREAM_VERSIONS, LATEST_LEGACY } from '../protocol/versions.ts';
 import { ownRequest } from './call.ts';
+import type { Discovery } from './modern-port.ts';
 import type { ServerHandshake } from './port.ts';
 
 /** How the gateway introduces itself to servers. */
@@ -35,6 +38,23 @@ export function readHandshake(serverName: string, result: unknown): ServerHandsh
     serverInfo,
     ...(typeof instructions === 'string' ? { instructions } : {}),
   };
+}
+
+/** What a server of the modern era says of itself, in the form of a handshake: of a version that no handshake has. */
+export function handshakeOf({ version, capabilities, serverInfo, instructions }: Discovery): ServerHandshake {
+  return {
+    protocolVersion: version,
+    capabilities,
+    serverInfo,
+    ...(instructions === undefined ? {} : { instructions }),
+  };
+}
+
+/** The way back; undefined for a handshake of the legacy era. */
+export function discoveryOf(handshake: ServerHandshake): Discovery | undefined {
+  const { protocolVersion: version, capabilities, serverInfo, instructions } = handshake;
+  if (!isModernVersion(version)) return undefined;
+  return { version, capabilities, serverInfo, instructions, cache: NOT_CACHED };
 }
 
 function wrong(serverName: string, problem: string): GatewayError {

@@ -12,7 +12,7 @@ import { MetaKey } from '../protocol/modern/keys.ts';
 import { isLogLevel, type LogLevel } from '../protocol/modern/log-level.ts';
 import { editMeta, envelopeEdits } from '../protocol/modern/meta.ts';
 import type { SubscriptionFilter } from '../protocol/modern/subscriptions.ts';
-import type { ClientIdentity } from './handshake.ts';
+import { type ClientIdentity, handshakeOf } from './handshake.ts';
 import type { InputAnswers } from './input-answers.ts';
 import { InputRounds } from './input-rounds.ts';
 import type { ModernLink } from './modern-port.ts';
@@ -53,7 +53,7 @@ export class LegacyView implements DownstreamLink {
     this.server = link.server;
     this.#link = link;
     this.#options = options;
-    this.handshake = handshakeOf(link);
+    this.handshake = handshakeOf(link.discovery);
     this.#envelope = this.#envelopeWith(undefined);
   }
 
@@ -184,16 +184,6 @@ export class LegacyView implements DownstreamLink {
       logLevel,
     });
   }
-}
-
-function handshakeOf({ discovery }: ModernLink): ServerHandshake {
-  const { version, capabilities, serverInfo, instructions } = discovery;
-  return {
-    protocolVersion: version,
-    capabilities,
-    serverInfo,
-    ...(instructions === undefined ? {} : { instructions }),
-  };
 }
 
 /** Whether the server says when a list changes. */

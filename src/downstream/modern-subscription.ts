@@ -2,6 +2,7 @@ import { isObject, type Message, own, parseMessage } from '../protocol/envelope.
 import { Code, GatewayError } from '../protocol/errors.ts';
 import {
   filterText,
+  LISTEN,
   neededForFilter,
   readFilter,
   type SubscriptionFilter,
@@ -65,7 +66,7 @@ export class ModernSubscription {
   #open(): void {
     const { version, identity } = this.#options;
     const notifications: unknown = JSON.parse(filterText(this.#filter));
-    const asked = ownRequest('subscriptions/listen', { notifications });
+    const asked = ownRequest(LISTEN, { notifications });
     const request = enveloped(asked, identity, version, neededForFilter(this.#filter));
     this.#openedAt = 0;
     const sink = new SubscriptionSink({

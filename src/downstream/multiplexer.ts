@@ -15,9 +15,13 @@ import { ConnectionLost } from './connection-lost.ts';
 import { Deadline, notRead } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
 import { protocolError } from './http-errors.ts';
+import { addressed, endedSubscription, listeningOf, wantsLogs } from './modern-pipe.ts';
+import type { Discovery } from './modern-port.ts';
+import { probe } from './modern-probe.ts';
 import type { AnswerSink, CancelRequest, Deadlines, ServerHandshake } from './port.ts';
 import { type Pending, progressNumber, renumber, type Share } from './stdio-pending.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { TextSink } from './text-sink.ts';
 
 const MAX_DEPTH = 512;
 
@@ -45,6 +49,10 @@ export class Multiplexer {
   readonly #subscriptions = new Subscriptions<Share>();
   readonly #onIdle: () => void;
   #channel: Channel | undefined;
+  /** The server at the other end is of the modern era. */
+  #isModern = false;
+  /** Of what is pending, requests that stay open to be told news. */
+  #listening = 0;
   /** How often a channel was lost. */
   #closings = 0;
   #lastNumber = 0;
@@ -56,12 +64,18 @@ export class Multiplexer {
   }
 
   get isIdle(): boolean {
-    return this.#pending.size === 0;
+    return this.#pending.size === this.#listening;
   }
 
   /** Somebody waits for news of a resource. */
   get hasSubscriptions(): boolean {
-    return !this.#subscriptions.isEmpty;
+    if (!this.#subscriptions.isEmpty) return true;
+    return [...this.#pending.values()].some(({ listening }) => listening?.needsServer === true);
+  }
+
+  /** Anybody shares it. */
+  get isShared(): boolean {
+    return this.#shares.size > 0;
   }
 
   get shares(): Iterable<Share> {
@@ -70,9 +84,7 @@ export class Multiplexer {
 
   add(share: Share): void {
     this.#shares.add(share);
-    if (this.#paused.size === 0 || this.#shares.size === 1) return;
-    this.#paused.clear();
-    this.#channel?.resume();
+    if (this.#shares.size > 1) this.#goOn();
   }
 
   /** Ends what a session has under way, and refuses what it was asked. */
@@ -119,8 +131,27 @@ export class Multiplexer {
         `Server "${this.#serverName}" has gone right after its handshake`,
       );
     }
-    this.#channel = channel;
+    this.#use(channel, false);
     return handshake;
+  }
+
+  /**
+   * Asks on a new channel, which is the one in use from then on, what a server of the modern era says of itself. Undefined
+   * where it is of the legacy era. Throws as {@link probe} does.
+   */
+  async discover(
+    channel: Channel,
+    identity: ClientIdentity,
+    deadlines: Deadlines,
+  ): Promise<Discovery | undefined> {
+    const ask = (request: RequestMessage) =>
+      new Promise<string>((resolve, reject) => {
+        const number = this.#enter(request, new TextSink(resolve, reject), deadlines, undefined);
+        channel.write(renumber(request, number).text);
+      });
+    const discovery = await probe(this.#serverName, identity, ask);
+    if (discovery !== undefined) this.#use(channel, true);
+    return discovery;
   }
 
   /** Sends a request; where there is no channel, when `ready` has brought one. */
@@ -137,17 +168,22 @@ export class Multiplexer {
     }
     const number = this.#enter(request, sink, deadlines, share);
     let text: string;
+    let isAwaited = true;
     try {
       const renumbered = renumber(request, number);
       text = renumbered.text;
       const pending = this.#pending.get(number);
       if (pending !== undefined) pending.progressToken = renumbered.progressToken;
+      if (pending?.listening !== undefined) {
+        pending.listening.text = text;
+        isAwaited = pending.listening.needsServer;
+      }
     } catch (error) {
       this.#settle(number)?.sink.fail(GatewayError.from(error));
       return () => {};
     }
     if (this.#channel !== undefined) this.#send(number, text);
-    else {
+    else if (isAwaited) {
       ready().then(
         () => this.#send(number, text),
         (error) => this.#settle(number)?.sink.fail(GatewayError.from(error)),
@@ -177,13 +213,15 @@ export class Multiplexer {
     }
   }
 
+  /** The channel is gone, with nothing under way. Whoever listens is heard of again on the next one. */
+  rested(): void {
+    this.#leave();
+    for (const pending of this.#pending.values()) pending.isSent = false;
+  }
+
   /** The channel is gone, and with it every request under way. */
   closed(error: GatewayError): void {
-    this.#closings++;
-    this.#channel = undefined;
-    this.#asked.clear();
-    this.#subscriptions.clear();
-    this.#paused.clear();
+    this.#leave();
     const lost = new ConnectionLost(error.code, error.message, { cause: error });
     for (const number of [...this.#pending.keys()]) {
       const pending = this.#settle(number);
@@ -191,19 +229,48 @@ export class Multiplexer {
     }
   }
 
+  #leave(): void {
+    this.#closings++;
+    this.#channel = undefined;
+    this.#asked.clear();
+    this.#subscriptions.clear();
+    this.#paused.clear();
+  }
+
+  #use(channel: Channel, isModern: boolean): void {
+    this.#channel = channel;
+    this.#isModern = isModern;
+    for (const [number, { listening }] of this.#pending)
+      if (listening !== undefined) this.#send(number, listening.text);
+  }
+
   #enter(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines, owner: Share | undefined): number {
     const number = ++this.#lastNumber;
     const expired = (error: GatewayError) => this.#cancel(number, this.#paused.size > 0 ? notRead() : error);
     const deadline = new Deadline(deadlines, expired, this.#serverName);
     const { id } = request;
-    this.#pending.set(number, { id, progressToken: undefined, sink, deadline, owner, isSent: false });
+    const listening = listeningOf(request);
+    if (listening !== undefined) this.#listening++;
+    // Whoever shares a modern server's channel does so by its requests.
+    else if (this.#isModern && this.#pending.size > this.#listening) this.#goOn();
+    this.#pending.set(number, {
+      id,
+      progressToken: undefined,
+      sink,
+      deadline,
+      owner,
+      isSent: false,
+      wantsLogs: false,
+      listening,
+    });
     return number;
   }
 
   #send(number: number, text: string): void {
     const pending = this.#pending.get(number);
-    if (pending === undefined || this.#channel === undefined) return;
+    if (pending === undefined || pending.isSent || this.#channel === undefined) return;
     pending.isSent = true;
+    pending.wantsLogs = this.#isModern && wantsLogs(text);
     this.#channel.write(text);
   }
 
@@ -218,6 +285,7 @@ export class Multiplexer {
   }
 
   #notification(channel: Channel, message: Message): void {
+    if (this.#isModern) return this.#modernNotification(channel, message);
     const number = progressNumber(message);
     if (number === undefined) {
       for (const share of this.#shares)
@@ -231,7 +299,26 @@ export class Multiplexer {
     if (text !== undefined) this.#toSink(channel, pending.sink, parseMessage(text, MAX_DEPTH));
   }
 
+  /** What belongs to no request is nothing that anybody has asked for. */
+  #modernNotification(channel: Channel, message: Message): void {
+    const ended = endedSubscription(message);
+    if (ended !== undefined && this.#pending.get(ended)?.listening !== undefined) {
+      const reason = `Server "${this.#serverName}" has ended the subscription`;
+      this.#settle(ended)?.sink.fail(new GatewayError(Code.DownstreamUnavailable, reason));
+    }
+    const found = addressed(message, this.#pending);
+    if (found === undefined) return;
+    const { to, text } = found;
+    to.deadline.refresh();
+    const heard = parseMessage(text, MAX_DEPTH);
+    // News come when they come: nobody makes the server say less by reading slowly.
+    if (to.listening !== undefined) to.sink.message(text, heard);
+    else this.#toSink(channel, to.sink, heard);
+  }
+
   #serverRequest(channel: Channel, message: RequestMessage): void {
+    // A server of the modern era asks in its answers only, and is sent no responses.
+    if (this.#isModern) return;
     if (message.method === 'ping') return channel.write(resultText(message.id, '{}'));
     // A channel does not say which call a request belongs to: it goes to whoever called last and still waits.
     const waiting = [...this.#pending.values()].filter(({ owner }) => owner !== undefined);
@@ -254,7 +341,9 @@ export class Multiplexer {
    * it is left to the edge, which cuts a connection that leaves too much unread.
    */
   #toSink(channel: Channel, sink: AnswerSink, message: Message): void {
-    if (sink.message(message.text, message) || this.#shares.size > 1) return;
+    if (sink.message(message.text, message)) return;
+    const sharing = this.#isModern ? this.#pending.size - this.#listening : this.#shares.size;
+    if (sharing > 1) return;
     this.#paused.add(sink);
     channel.pause();
     sink.drained = () => {
@@ -264,12 +353,19 @@ export class Multiplexer {
     };
   }
 
+  /** Others wait, too. */
+  #goOn(): void {
+    if (this.#paused.size === 0) return;
+    this.#paused.clear();
+    this.#channel?.resume();
+  }
+
   #cancel(number: number, reason: GatewayError): void {
     const pending = this.#settle(number);
     if (pending === undefined) return;
     const params = { requestId: number, reason: reason.message };
     // `initialize` is never cancelled (2025-11-25, cancellation).
-    if (pending.owner !== undefined)
+    if (pending.owner !== undefined && pending.isSent)
       this.#channel?.write(ownNotification('notifications/cancelled', params).text);
     pending.sink.fail(reason);
   }
@@ -279,9 +375,10 @@ export class Multiplexer {
     const pending = this.#pending.get(number);
     if (pending === undefined) return undefined;
     this.#pending.delete(number);
+    if (pending.listening !== undefined) this.#listening--;
     pending.deadline.clear();
     pending.sink.drained?.();
-    if (this.#pending.size === 0) this.#onIdle();
+    if (this.isIdle) this.#onIdle();
     return pending;
   }
 }

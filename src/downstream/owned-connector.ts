@@ -4,13 +4,16 @@ import type { Bus } from '../coordination/bus.ts';
 import type { Leases } from '../coordination/leases.ts';
 import type { Members } from '../coordination/members.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { namesModern } from '../protocol/modern/versions.ts';
 import type { Logger } from '../telemetry/types.ts';
 import type { TransportConnector } from './connector.ts';
 import { LinkHost, type WantedProcess } from './link-host.ts';
 import { replaced } from './link-messages.ts';
 import { LocatedProcess } from './located-process.ts';
+import type { ModernConnector, ModernLink } from './modern-port.ts';
 import { NodeWatch } from './node-watch.ts';
 import type { Connector, DownstreamLink, DownstreamServer, OpenOptions } from './port.ts';
+import { ProcessEras } from './process-eras.ts';
 import { ProcessLeases } from './process-leases.ts';
 import { ProcessLink } from './process-link.ts';
 import type { HostedOptions, LocalAttachment } from './process-share.ts';
@@ -24,6 +27,8 @@ const OPEN_MARGIN_MS = 10_000;
 
 /** Part of the id of a server that is only tried out, see the server manager: a process of its own, on this node. */
 const TRIAL = '#';
+
+const NEVER = new AbortController().signal;
 
 export interface OwnedConnectorOptions {
   /** Opens everything else, and the processes that are this node's to run. */
@@ -44,7 +49,7 @@ export interface OwnedConnectorOptions {
  * Runs each server that is a process once in the cluster: on the node that has its lease. Links of other nodes reach it
  * over the bus. Where there is one node only, that has all leases.
  */
-export class OwnedConnector implements Connector {
+export class OwnedConnector implements Connector, ModernConnector {
   readonly #options: OwnedConnectorOptions;
   readonly #leases: ProcessLeases;
   readonly #remote: RemoteLinks;
@@ -52,6 +57,7 @@ export class OwnedConnector implements Connector {
   readonly #watch: NodeWatch;
   readonly #sweeper: NodeJS.Timeout;
   readonly #processes = new Map<string, LocatedProcess>();
+  readonly #eras: ProcessEras;
   readonly #drained = new AbortController();
   #draining: Promise<unknown> = Promise.resolve();
   #isDraining = false;
@@ -66,6 +72,13 @@ export class OwnedConnector implements Connector {
       isMember: (node) => members.isAlive(node),
       attach: (wanted, attaching) => this.#serve(wanted, attaching),
     });
+    this.#eras = new ProcessEras({
+      open: (server, listener) => {
+        const options = { clientCapabilities: {}, listener, signal: NEVER };
+        return ProcessLink.open(this.#process(server, {}), options);
+      },
+      modern: (pipe) => options.local.modernOver(pipe),
+    });
     this.#watch = new NodeWatch({
       members,
       bus,
@@ -78,12 +91,32 @@ export class OwnedConnector implements Connector {
 
   async open(server: DownstreamServer, options: OpenOptions): Promise<DownstreamLink> {
     const { local } = this.#options;
-    const isLocal = server.target.kind !== 'stdio' || server.id.includes(TRIAL);
-    if (isLocal || local.stdioOff !== undefined) return local.open(server, options);
-    return ProcessLink.open(this.#process(server, options.clientCapabilities), options);
+    if (!this.#isOwned(server)) return local.open(server, options);
+    const isModern = options.resume !== undefined && namesModern(options.resume.handshake.protocolVersion);
+    const modern = isModern ? await this.#eras.of(server) : this.#eras.known(server);
+    if (modern !== undefined) return local.view(modern, options);
+    const link = await ProcessLink.open(this.#process(server, options.clientCapabilities), options);
+    if (local.modernOver(link) === undefined) {
+      this.#eras.note(server, 'legacy');
+      return link;
+    }
+    // What its clients can do is no matter of the process: the one that they all share is used.
+    this.#eras.note(server, 'modern');
+    const found = await this.#eras.of(server);
+    if (found === undefined) return link;
+    await link.close();
+    return local.view(found, options);
+  }
+
+  modern(
+    server: DownstreamServer,
+    _signal: AbortSignal,
+  ): ModernLink | undefined | Promise<ModernLink | undefined> {
+    return this.#isOwned(server) ? this.#eras.of(server) : this.#options.local.modern(server);
   }
 
   async drop(serverId: string): Promise<void> {
+    this.#eras.forget(serverId);
     const ofServer = [...this.#processes.values()].filter(({ server }) => server.id === serverId);
     await Promise.all([
       this.#options.local.drop(serverId),
@@ -109,11 +142,18 @@ export class OwnedConnector implements Connector {
     await this.#draining;
     clearInterval(this.#sweeper);
     this.#watch.close();
+    this.#eras.close();
     await Promise.all([...this.#processes.values()].map((process) => process.close(false)));
     this.#remote.close();
     this.#host.close();
     this.#leases.close();
     await this.#options.local.close();
+  }
+
+  /** A process that runs once in the cluster. */
+  #isOwned(server: DownstreamServer): boolean {
+    const isProcess = server.target.kind === 'stdio' && !server.id.includes(TRIAL);
+    return isProcess && this.#options.local.stdioOff === undefined;
   }
 
   /** By what makes it another process: MCP fixes what a client can do at the handshake. */

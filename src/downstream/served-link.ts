@@ -1,6 +1,7 @@
 import type { Bus, BusMessage } from '../coordination/bus.ts';
 import { type Message, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { LISTEN } from '../protocol/modern/subscriptions.ts';
 import { ForwardedAnswer } from './forwarded-answer.ts';
 import { insist } from './insist.ts';
 import { errorFields, LINK, MAX_DEPTH, outcomeUnknown } from './link-messages.ts';
@@ -40,7 +41,7 @@ export class ServedLink implements Sharer {
   }
 
   get isBusy(): boolean {
-    return this.#calls.size > 0;
+    return [...this.#calls.values()].some(({ isListening }) => !isListening);
   }
 
   /** The process is there. */
@@ -137,6 +138,7 @@ export class ServedLink implements Sharer {
     try {
       const request = parseMessage(String(message['text']), MAX_DEPTH);
       if (request.kind !== 'request') throw new GatewayError(Code.InvalidRequest, 'Not a request');
+      call.isListening = request.method === LISTEN;
       call.cancel = attachment.request(request, call, { idleMs: Number(message['idleMs']), totalMs });
     } catch (error) {
       call.fail(GatewayError.from(error));

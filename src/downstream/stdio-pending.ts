@@ -22,6 +22,18 @@ export interface Pending {
   readonly owner: Share | undefined;
   /** The server may have begun with it. */
   isSent: boolean;
+  /** For a server of the modern era: log messages are wanted with it. */
+  wantsLogs: boolean;
+  /** Absent for what is answered and over. */
+  readonly listening: Listening | undefined;
+}
+
+/** A `subscriptions/listen`, which stays under way, and is sent anew to each process that comes after the first. */
+export interface Listening {
+  /** As the server sees it. */
+  text: string;
+  /** It asks for news that only a server which runs can have; what a server lists does not change while it is at rest. */
+  readonly needsServer: boolean;
 }
 
 /**

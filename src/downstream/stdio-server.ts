@@ -2,11 +2,13 @@ import type { StdioTarget } from '../db/server-record.ts';
 import { preview } from '../protocol/answer.ts';
 import { type Message, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { LISTEN } from '../protocol/modern/subscriptions.ts';
 import type { LogFields, Logger } from '../telemetry/types.ts';
 import { Backoff } from './backoff.ts';
 import { DownstreamAnswerError } from './call.ts';
-import type { ClientIdentity } from './handshake.ts';
+import { type ClientIdentity, handshakeOf } from './handshake.ts';
 import { LineBudget } from './line-budget.ts';
+import { UnspeakableServer } from './modern-probe.ts';
 import { type Channel, Multiplexer } from './multiplexer.ts';
 import type {
   AnswerSink,
@@ -70,6 +72,8 @@ export class StdioServer {
   #idleTimer: NodeJS.Timeout | undefined;
   #garbage = '';
   #stopping = false;
+  /** It was found to be of the modern era. */
+  #isModern = false;
 
   constructor(server: DownstreamServer, target: StdioTarget, options: StdioServerOptions) {
     this.server = server;
@@ -97,6 +101,8 @@ export class StdioServer {
 
   detach(link: StdioLink): void {
     this.#multiplexer.remove(link);
+    // One process does for all clients of a modern server, and this is not that one.
+    if (this.#isModern && this.#running !== undefined && !this.#multiplexer.isShared) this.#rest();
   }
 
   /** Ends the process for good. `reason`: of what is under way; else how the process ended. */
@@ -104,7 +110,9 @@ export class StdioServer {
     this.#stopping = true;
     this.#running = undefined;
     clearTimeout(this.#idleTimer);
-    if (reason !== undefined) this.#multiplexer.closed(reason);
+    // Whoever listens to a process at rest has nothing else that could end it.
+    if (reason !== undefined || this.#process === undefined)
+      this.#multiplexer.closed(reason ?? this.#unavailable('is being stopped'));
     await this.#process?.stop();
   }
 
@@ -113,7 +121,12 @@ export class StdioServer {
       sink.fail(this.#unavailable('does not read what it is sent'));
       return () => {};
     }
-    clearTimeout(this.#idleTimer);
+    if (this.#stopping) {
+      sink.fail(this.#unavailable('is being stopped'));
+      return () => {};
+    }
+    // Whoever listens does not keep it from its rest.
+    if (request.method !== LISTEN) clearTimeout(this.#idleTimer);
     return this.#multiplexer.request(link, request, sink, deadlines, () => this.#ensure());
   }
 
@@ -167,11 +180,27 @@ export class StdioServer {
     }
   }
 
-  #handshake(process: StdioProcess): Promise<ServerHandshake> {
+  /** As its era has it. A server that refuses the legacy one's is asked whether it is of the modern one. */
+  async #handshake(process: StdioProcess): Promise<ServerHandshake> {
     const { identity, clientCapabilities, startTimeoutMs } = this.#options;
     const deadlines = { idleMs: startTimeoutMs, totalMs: startTimeoutMs };
-    const never = new AbortController().signal;
-    return this.#multiplexer.handshake(process, identity, clientCapabilities, deadlines, never);
+    let refusal: unknown;
+    if (!this.#isModern) {
+      try {
+        const never = new AbortController().signal;
+        return await this.#multiplexer.handshake(process, identity, clientCapabilities, deadlines, never);
+      } catch (error) {
+        if (!refuses(error)) throw error;
+        refusal = error;
+      }
+    }
+    const discovery = await this.#multiplexer.discover(process, identity, deadlines).catch((error) => {
+      if (refusal === undefined || error instanceof UnspeakableServer) throw error;
+      return undefined;
+    });
+    this.#isModern = discovery !== undefined;
+    if (discovery !== undefined) return handshakeOf(discovery);
+    throw refusal ?? this.#unavailable('does not speak the version of MCP any more that it spoke before');
   }
 
   /** What a failed start looks like to whoever wanted the server. */
@@ -232,7 +261,7 @@ export class StdioServer {
     const process = this.#process;
     this.#process = undefined;
     this.#running = undefined;
-    this.#multiplexer.closed(this.#unavailable('is at rest'));
+    this.#multiplexer.rested();
     this.#options.logger.info('downstream process idle, stopped', { server: this.server.name });
     void process?.stop();
   }
@@ -258,6 +287,14 @@ export class StdioServer {
     }
     return redacted;
   }
+}
+
+/** What the server says to `initialize` says that it does not speak as legacy servers do. */
+function refuses(error: unknown): boolean {
+  return (
+    error instanceof DownstreamAnswerError ||
+    (error instanceof GatewayError && error.code === Code.DownstreamProtocol)
+  );
 }
 
 /** One session's share of a {@link StdioServer}. */

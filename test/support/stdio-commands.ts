@@ -12,6 +12,11 @@ export function echoStdio(name = 'echo-stdio'): StdioCommand {
   return script(new URL('./echo-stdio.ts', import.meta.url), name);
 }
 
+/** How to start {@link file://./modern-stdio.ts}. */
+export function modernStdio(...args: string[]): StdioCommand {
+  return script(new URL('./modern-stdio.ts', import.meta.url), ...args);
+}
+
 /** How to start {@link file://./hostile-stdio.ts}. */
 export function hostileStdio(behaviour: StdioBehaviour, parameter?: string | number): StdioCommand {
   const url = new URL('./hostile-stdio.ts', import.meta.url);

@@ -4,6 +4,9 @@ import { TASKS } from './capabilities.ts';
 import { editAt } from './json-edit.ts';
 import { MetaKey } from './keys.ts';
 
+/** The request that stays open to be told news. */
+export const LISTEN = 'subscriptions/listen';
+
 /** News that a client asks for with `subscriptions/listen` (2026-07-28, subscriptions; SEP-2663 for tasks). */
 export interface SubscriptionFilter {
   readonly toolsListChanged: boolean;
