@@ -59,6 +59,7 @@ export class Conversation {
         restarted: () => this.#restarted(server),
       }),
       prepare: (link, isNew) => this.#prepare(link, isNew),
+      replaced: (link) => void this.#tellAgain(link),
     });
   }
 
@@ -99,8 +100,13 @@ export class Conversation {
    */
   async listen(): Promise<void> {
     this.#tellUntold();
+    const isKnown = await this.links.reconcile().then(
+      () => true,
+      () => false,
+    );
     for (const link of this.links.all()) this.#listenOn(link);
-    await this.links.refresh();
+    // While the store is away there is nothing to learn of other nodes.
+    if (!isKnown) return;
     const { sources } = await this.view.snapshot();
     const elsewhere = this.links.elsewhere;
     const servers = sources.map(({ server }) => server).filter(({ id }) => elsewhere.includes(id));

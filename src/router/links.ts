@@ -18,6 +18,8 @@ export interface LinksOptions {
   readonly listener: (server: DownstreamServer) => LinkListener;
   /** Done with each link before anyone uses it; `isNew`: the server has not heard of this client yet. */
   readonly prepare: (link: DownstreamLink, isNew: boolean) => Promise<void>;
+  /** This link has taken the place of one whose session only this node knew: what was asked of that is to be asked again. */
+  readonly replaced: (link: DownstreamLink) => void;
 }
 
 interface OpenLink {
@@ -38,6 +40,8 @@ export class SessionLinks {
   readonly #open = new Map<string, OpenLink>();
   /** As far as this node knows: links that some node has opened. */
   readonly #stored: Map<string, StoredLink>;
+  /** Others have taken their place; calls may still be under way in them. */
+  readonly #replaced = new Set<DownstreamLink>();
 
   constructor(options: LinksOptions) {
     this.#options = options;
@@ -85,6 +89,16 @@ export class SessionLinks {
     for (const link of loaded?.links ?? []) this.#stored.set(link.serverId, link);
   }
 
+  /** While the store was away this node may have opened a session where another had one: goes on in the one in force. */
+  async reconcile(): Promise<void> {
+    await this.refresh();
+    const own = [...this.#open].filter(([serverId, { link }]) => {
+      const sessionId = link?.portable?.sessionId;
+      return sessionId !== undefined && this.#stored.get(serverId)?.sessionId !== sessionId;
+    });
+    await Promise.all(own.map(([serverId, open]) => this.#reconcile(serverId, open)));
+  }
+
   /** Closes links that nobody has used since then, but those that `keep` wants. The next request opens them again. */
   closeIdle(since: number, keep: (serverId: string) => boolean): void {
     for (const [serverId, open] of this.#open) {
@@ -92,6 +106,7 @@ export class SessionLinks {
       // A process is shared: other nodes of the session may be using it.
       this.#discard(serverId, open, this.#isProcess(serverId) ? 'release' : 'close');
     }
+    this.#closeReplaced();
   }
 
   /** The server has been removed or changed. */
@@ -103,6 +118,7 @@ export class SessionLinks {
 
   /** Leaves the sessions to other nodes. */
   releaseAll(): void {
+    this.#closeReplaced();
     for (const [serverId, open] of this.#open) this.#discard(serverId, open, 'release');
   }
 
@@ -111,6 +127,7 @@ export class SessionLinks {
     links: readonly StoredLink[],
     serverOf: (id: string) => DownstreamServer | undefined,
   ): Promise<void> {
+    this.#closeReplaced();
     for (const [serverId, open] of this.#open) {
       this.#stored.delete(serverId);
       this.#discard(serverId, open, 'end');
@@ -179,6 +196,30 @@ export class SessionLinks {
     // Another node was faster: one session with the server is enough.
     void link.close();
     return connector.open(server, { ...options, resume: inForce });
+  }
+
+  async #reconcile(serverId: string, open: OpenLink): Promise<void> {
+    const { link, revision } = open;
+    const portable = link?.portable;
+    if (link === undefined || portable?.sessionId === undefined) return;
+    const stored = this.#stored.get(serverId);
+    if (stored === undefined) await this.#claim(link.server, portable, undefined);
+    const inForce = stored ?? this.#stored.get(serverId);
+    if (inForce?.revision !== revision || inForce.sessionId === portable.sessionId) return;
+    const abort = new AbortController();
+    const adopted = await this.#connect(link.server, abort, inForce);
+    // Meanwhile the link may have begun anew, or the session have ended.
+    if (this.#open.get(serverId) !== open || link.portable?.sessionId !== portable.sessionId)
+      return adopted.release();
+    this.#open.set(serverId, { ...open, opening: Promise.resolve(adopted), abort, link: adopted });
+    link.unlisten();
+    this.#replaced.add(link);
+    this.#options.replaced(adopted);
+  }
+
+  #closeReplaced(): void {
+    for (const link of this.#replaced) link.close().catch(() => {});
+    this.#replaced.clear();
   }
 
   /** Writes a link down. While the store is away this node goes on with its own. */

@@ -250,9 +250,12 @@ export class Sessions {
     await this.#touch(used);
   }
 
-  /** Messages may have been missed, that a session has ended among them. */
+  /** Messages may have been missed: that a session has ended, or that another node talks to one more server for it. */
   #caughtUp(): void {
-    for (const session of this.#sessions.values()) session.stream.catchUp();
+    for (const session of this.#sessions.values()) {
+      session.stream.catchUp();
+      this.#options.onLinked(session);
+    }
     void this.#touch([...this.#sessions.keys()]);
   }
 

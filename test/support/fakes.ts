@@ -9,6 +9,7 @@ import type {
   DownstreamLink,
   DownstreamServer,
   OpenOptions,
+  PortableLink,
   ServerHandshake,
 } from '../../src/downstream/port.ts';
 import {
@@ -182,7 +183,6 @@ export class FakeLink implements DownstreamLink {
   readonly deadlines: Deadlines[] = [];
   readonly cancelled: GatewayError[] = [];
   readonly sent: Message[] = [];
-  readonly portable = undefined;
   isListening = false;
   closed = 0;
   readonly #respond: Respond;
@@ -196,6 +196,10 @@ export class FakeLink implements DownstreamLink {
       serverInfo: { name: 'fake', version: '1' },
       ...handshake,
     };
+  }
+
+  get portable(): PortableLink | undefined {
+    return undefined;
   }
 
   request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest {
