@@ -4,7 +4,7 @@ import { clientAt } from '../support/cluster.ts';
 import { RawClient, type RawStream } from '../support/raw-client.ts';
 import { until } from '../support/wait.ts';
 
-/** Between two calls of one client, and before it connects again: load that two cores bear. */
+/** Between two calls of one client, between two numbers, and before it connects again: load that two cores bear. */
 const PAUSE_MS = 40;
 
 interface Outcome {
@@ -74,10 +74,10 @@ class LoadClient {
   }
 
   /** Calls until told to stop. */
-  async work(signal: AbortSignal): Promise<void> {
+  async work(pauseMs: number, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.call();
-      await delay(PAUSE_MS);
+      await delay(pauseMs);
     }
   }
 
@@ -153,6 +153,7 @@ export async function startLoad(
   url: string,
   count: number,
   server: { readonly listened: number; say(): void },
+  pauseMs = PAUSE_MS,
 ): Promise<Load> {
   const clients = Array.from({ length: count }, (_, n) => new LoadClient(url, `client-${n}`));
   try {
@@ -166,8 +167,8 @@ export async function startLoad(
   }
   const seen: number[] = [];
   const stop = new AbortController();
-  const talking = setInterval(() => server.say(), PAUSE_MS);
-  const working = clients.map((client) => client.work(stop.signal));
+  const talking = setInterval(() => server.say(), pauseMs);
+  const working = clients.map((client) => client.work(pauseMs, stop.signal));
   const end = async () => {
     clearInterval(talking);
     stop.abort();
