@@ -38,6 +38,7 @@ import { ModernRouter } from './router/modern-router.ts';
 import { closeOrphanLinks } from './router/orphan-links.ts';
 import { Router } from './router/router.ts';
 import { RunningCalls } from './router/running-calls.ts';
+import { Wants } from './router/wants.ts';
 import { type RetireOptions, retireSessions } from './session/retire.ts';
 import { Sessions } from './session/sessions.ts';
 import { Takeover } from './session/takeover.ts';
@@ -321,10 +322,19 @@ function createCore(
         // The store is away: the server is listened to when the stream moves or is opened anew.
       });
     },
+    tellWants: ({ id }) => wants.tell(id),
     cancelElsewhere: (session, key) => {
       sessions.cancelElsewhere(session, key).catch(() => {
         // The store is away: the call runs on until its deadline.
       });
+    },
+  });
+  const wants = new Wants({
+    bus: coordination.bus,
+    store: coordination.sessions,
+    changed: async (id) => {
+      const session = sessions.inHand(id);
+      if (session !== undefined) await router.wantsChanged(session);
     },
   });
   registry.onChange(({ serverId }) => {
@@ -433,6 +443,7 @@ function createCore(
       takeover.close();
       running?.close();
       router.close();
+      wants.close();
       await modern.close();
       registry.close();
       await catalogs.close();

@@ -90,6 +90,14 @@ export class LegacyView implements DownstreamLink {
     this.#stop = undefined;
   }
 
+  wants(logLevel: string | undefined, subscriptions: readonly string[]): void {
+    this.#envelope = this.#envelopeWith(isLogLevel(logLevel) ? logLevel : undefined);
+    const before = [...this.#subscribed].sort().join('\n');
+    this.#subscribed.clear();
+    for (const uri of subscriptions) this.#subscribed.add(uri);
+    if (this.#isListening && [...this.#subscribed].sort().join('\n') !== before) this.#subscribe();
+  }
+
   async close(): Promise<void> {
     this.unlisten();
   }

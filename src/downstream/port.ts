@@ -89,6 +89,11 @@ export interface DownstreamLink {
   listen(position?: string): void;
   /** No longer wants what {@link listen} asked for. */
   unlisten(): void;
+  /**
+   * Of a server that keeps no session: what the client wants of it from now on, in place of all that the link was told.
+   * Absent where the server itself remembers.
+   */
+  wants?(logLevel: string | undefined, subscriptions: readonly string[]): void;
   /** Ends the session with the server. */
   close(): Promise<void>;
   /** Lets go of the session without ending it: another node goes on with it. */

@@ -20,6 +20,7 @@ export interface ConversationOptions {
   readonly logger: Logger;
   /** A server is talked to that no other node has talked to; called where the client's stream is not on this node. */
   readonly tellLinked: (session: Session) => void;
+  readonly tellWants: (session: Session) => Promise<void>;
   /** For what the gateway itself asks a server on the client's behalf. */
   readonly ownDeadlines: Deadlines;
 }
@@ -79,9 +80,14 @@ export class Conversation {
     const uris = this.#subscriptions.get(serverId) ?? new Set<string>();
     if (on) this.#subscriptions.set(serverId, uris.add(uri));
     else uris.delete(uri);
-    this.#options.store.setSubscription(this.session.id, serverId, uri, on).catch(() => {
-      // The store is away: the server itself knows, and only a server that begins anew would have to be told again.
-    });
+    const { store, tellWants } = this.#options;
+    const isKept = this.links.peek(serverId)?.wants === undefined;
+    store
+      .setSubscription(this.session.id, serverId, uri, on)
+      .then(() => (isKept ? undefined : tellWants(this.session)))
+      .catch(() => {
+        // The store is away: the server itself knows, and only a server that begins anew would have to be told again.
+      });
   }
 
   /** The client answered a server's request with a task of its own. */
@@ -143,7 +149,20 @@ export class Conversation {
     await this.#options.store.setLogLevel(this.session.id, level).catch(() => {
       // The store is away: servers that other nodes open hear of the next one.
     });
-    await Promise.all([...this.links.all()].map((link) => this.#tellLogLevel(link)));
+    const others = this.#options.tellWants(this.session);
+    await Promise.all([others, ...[...this.links.all()].map((link) => this.#tellLogLevel(link))]);
+  }
+
+  /** Takes over what the client has told other nodes, and tells the links whose servers keep no session. */
+  async wantsChanged(): Promise<void> {
+    const stored = await this.#options.store.peek(this.session.id);
+    if (stored === undefined) return;
+    this.session.logLevel = stored.logLevel;
+    this.#subscriptions.clear();
+    for (const [serverId, uris] of Object.entries(stored.subscriptions))
+      this.#subscriptions.set(serverId, new Set(uris));
+    for (const link of this.links.all())
+      link.wants?.(stored.logLevel, stored.subscriptions[link.server.id] ?? []);
   }
 
   rootsChanged(): void {
@@ -152,7 +171,8 @@ export class Conversation {
   }
 
   async #prepare(link: DownstreamLink, isNew: boolean): Promise<void> {
-    if (this.#forgetful.delete(link.server.id)) await this.#tellAgain(link);
+    if (link.wants !== undefined && !isNew) await this.#recall(link);
+    else if (this.#forgetful.delete(link.server.id)) await this.#tellAgain(link);
     else if (isNew) await this.#tellLogLevel(link);
     if (this.session.stream.isListening) this.#listenOn(link);
     else if (isNew && link.portable !== undefined) this.#options.tellLinked(this.session);
@@ -180,6 +200,14 @@ export class Conversation {
     const link = this.links.peek(server.id);
     if (link === undefined) this.#forgetful.add(server.id);
     else this.#tellAgain(link).catch(() => {});
+  }
+
+  /** Other nodes may have been told what the client wants of a server that keeps no session. */
+  async #recall(link: DownstreamLink): Promise<void> {
+    await this.wantsChanged().catch(() => {
+      // The store is away: as far as this node knows.
+    });
+    link.wants?.(this.session.logLevel, [...(this.#subscriptions.get(link.server.id) ?? [])]);
   }
 
   /** What the client had asked for, on whichever node; while the store is away, as far as this one knows. */

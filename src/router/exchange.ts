@@ -31,6 +31,8 @@ export interface RouterOptions extends ExchangeOptions {
   readonly journal: CallJournal;
   /** Another node may hold the stream that a new link's server has something to say on. */
   readonly tellLinked: (session: Session) => void;
+  /** Another node may speak for this session to servers that keep none. Resolves when all know what its client wants. */
+  readonly tellWants: (session: Session) => Promise<void>;
   /** Cancels a request that may run on another node. */
   readonly cancelElsewhere: (session: Session, requestKey: string) => void;
 }

@@ -124,6 +124,11 @@ export class Router {
     if (session.stream.isListening) this.listen(session);
   }
 
+  /** The client has told another node what it wants of servers. */
+  async wantsChanged(session: Session): Promise<void> {
+    await this.#conversations.get(session)?.wantsChanged();
+  }
+
   /** The client's stream is on another node now. */
   unlisten(session: Session): void {
     this.#conversations.get(session)?.unlisten();
@@ -196,7 +201,7 @@ export class Router {
   #conversation(session: Session): Conversation {
     const known = this.#conversations.get(session);
     if (known !== undefined) return known;
-    const { catalogs, store, connector, logger, ownDeadlines, tellLinked } = this.#options;
+    const { catalogs, store, connector, logger, ownDeadlines, tellLinked, tellWants } = this.#options;
     const view = catalogs.view(session.principal, session.hello.capabilities);
     const conversation = new Conversation({
       session,
@@ -206,6 +211,7 @@ export class Router {
       logger,
       ownDeadlines,
       tellLinked,
+      tellWants,
     });
     this.#conversations.set(session, conversation);
     return conversation;

@@ -8,16 +8,12 @@ it('passes what the official suites have for clients, as the client of the suite
   const { client } = await allExpected();
   const runs = await runAsClient(client);
   assert.deepEqual(
-    runs.map(({ version, results }) => [version.slice(0, 3), results.size]),
+    runs.map(({ version, scenarios }) => [version.slice(0, 3), scenarios.length]),
     [
       ['0.2', 5],
       ['0.2', 2],
       ['0.1', 4],
     ],
-  );
-  assert.deepEqual(
-    runs.flatMap((run) => [...run.results].filter(([, { failures }]) => failures.length > 0)),
-    [],
   );
   assert.deepEqual(runs.flatMap(unexpected), []);
 });

@@ -1,17 +1,17 @@
 import { fileURLToPath } from 'node:url';
 import { startGateway } from '../support/gateway.ts';
 import type { Expected } from './expected.ts';
-import type { ClientRun } from './report.ts';
+import type { Run } from './report.ts';
 import { runClient, type SuiteResults, single, suiteVersion } from './suite.ts';
 
 const DRIVER = fileURLToPath(new URL('./drive.ts', import.meta.url));
 
 /** Runs the suite's client scenarios with a gateway as the client of the suite's servers. */
-export async function runAsClient(expected: readonly Expected[]): Promise<readonly ClientRun[]> {
+export async function runAsClient(expected: readonly Expected[]): Promise<readonly Run[]> {
   const gateway = await startGateway({ env: { DRAGON_BUILTIN_TOOLS: 'off' } });
   try {
     const command = [process.execPath, DRIVER, gateway.mcpUrl, gateway.grpcUrl];
-    const runs: ClientRun[] = [];
+    const runs: Run[] = [];
     for (const { suite, revision, scenarios } of expected) {
       const results: SuiteResults[] = [];
       for (const name of scenarios) {
@@ -20,7 +20,13 @@ export async function runAsClient(expected: readonly Expected[]): Promise<readon
         results.push(await runClient(suite, command, selection));
       }
       const merged = new Map(results.flatMap((each) => [...each]));
-      runs.push({ version: await suiteVersion(suite), revision, scenarios, results: merged });
+      runs.push({
+        side: 'Client',
+        version: await suiteVersion(suite),
+        revision,
+        scenarios,
+        columns: { 'with the gateway as the client': merged },
+      });
     }
     return runs;
   } finally {

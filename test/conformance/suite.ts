@@ -17,6 +17,8 @@ interface ScenarioResult {
   readonly passed: boolean;
   /** What failed, one line a check. */
   readonly failures: readonly string[];
+  /** Names of the checks that failed. */
+  readonly failedChecks: readonly string[];
   /** Checks that ended in a warning: something the specification recommends was not done. */
   readonly warnings: number;
 }
@@ -117,12 +119,18 @@ async function readScenario(folder: string): Promise<ScenarioResult> {
   // The suite makes the folder first: one without a file is of a scenario that timed out or threw.
   const text = await readFile(join(folder, 'checks.json'), 'utf8').catch(() => undefined);
   if (text === undefined)
-    return { passed: false, failures: ['The scenario did not come to its end'], warnings: 0 };
+    return {
+      passed: false,
+      failures: ['The scenario did not come to its end'],
+      failedChecks: ['none came to its end'],
+      warnings: 0,
+    };
   const checks: Check[] = JSON.parse(text);
   const failures = checks.filter(({ status }) => status === 'FAILURE');
   return {
     passed: failures.length === 0,
     failures: failures.map(({ id, errorMessage }) => `${id}: ${errorMessage?.split('\n')[0] ?? 'failed'}`),
+    failedChecks: failures.map(({ id }) => id),
     warnings: checks.filter(({ status }) => status === 'WARNING').length,
   };
 }

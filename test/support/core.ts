@@ -110,6 +110,7 @@ export async function startCore(
     running,
     journal: coordination.calls,
     tellLinked: () => {},
+    tellWants: async () => {},
     cancelElsewhere: (_session, key) => elsewhere.push(key),
   });
   const hello = { protocolVersion: '2025-11-25', clientInfo: {}, capabilities: {} } as const;
