@@ -17,6 +17,11 @@ export function modernStdio(...args: string[]): StdioCommand {
   return script(new URL('./modern-stdio.ts', import.meta.url), ...args);
 }
 
+/** How to start {@link file://../fixture/stdio.ts}: of the official library, in the modern era. */
+export function fixtureStdio(): StdioCommand {
+  return script(new URL('../fixture/stdio.ts', import.meta.url));
+}
+
 /** How to start {@link file://./hostile-stdio.ts}. */
 export function hostileStdio(behaviour: StdioBehaviour, parameter?: string | number): StdioCommand {
   const url = new URL('./hostile-stdio.ts', import.meta.url);
