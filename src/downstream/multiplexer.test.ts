@@ -4,6 +4,7 @@ import { RecordingSink, request } from '../../test/support/fakes.ts';
 import { virtualTimers } from '../../test/support/virtual-timers.ts';
 import { notificationText, parseMessage, resultText } from '../protocol/envelope.ts';
 import { Code } from '../protocol/errors.ts';
+import { initialize } from './channel-handshake.ts';
 import { type Channel, Multiplexer } from './multiplexer.ts';
 import type { Share } from './stdio-pending.ts';
 
@@ -42,7 +43,7 @@ async function connected(t: TestContext) {
     },
   };
   const never = new AbortController().signal;
-  await multiplexer.handshake(channel, { name: 'gateway', version: '1' }, {}, DEADLINES, never);
+  await initialize(multiplexer.open(channel), { name: 'gateway', version: '1' }, {}, DEADLINES, never);
   return {
     timers,
     multiplexer,

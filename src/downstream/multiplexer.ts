@@ -10,18 +10,15 @@ import {
   resultText,
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { call, ownNotification, ownRequest } from './call.ts';
+import { ownNotification, ownRequest } from './call.ts';
+import type { Opening } from './channel-handshake.ts';
 import { ConnectionLost } from './connection-lost.ts';
 import { Deadline, notRead } from './deadline.ts';
-import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
 import { protocolError } from './http-errors.ts';
 import { addressed, endedSubscription, listeningOf, wantsLogs } from './modern-pipe.ts';
-import type { Discovery } from './modern-port.ts';
-import { probe } from './modern-probe.ts';
-import type { AnswerSink, CancelRequest, Deadlines, ServerHandshake } from './port.ts';
+import type { AnswerSink, CancelRequest, Deadlines } from './port.ts';
 import { type Pending, progressNumber, renumber, type Share } from './stdio-pending.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { TextSink } from './text-sink.ts';
 
 const MAX_DEPTH = 512;
 
@@ -104,54 +101,23 @@ export class Multiplexer {
     if (this.isIdle) this.#onIdle();
   }
 
-  /** The handshake on a new channel, which is the one in use from then on. Throws what the downstream port throws. */
-  async handshake(
-    channel: Channel,
-    identity: ClientIdentity,
-    clientCapabilities: Readonly<Record<string, unknown>>,
-    deadlines: Deadlines,
-    signal: AbortSignal,
-  ): Promise<ServerHandshake> {
-    const link = {
+  /** A new channel, for the handshake on it. */
+  open(channel: Channel): Opening {
+    const closings = () => this.#closings;
+    return {
       server: { name: this.#serverName },
-      request: (request: RequestMessage, sink: AnswerSink): CancelRequest => {
+      channel,
+      get closings() {
+        return closings();
+      },
+      request: (request, sink, deadlines) => {
         const number = this.#enter(request, sink, deadlines, undefined);
         channel.write(renumber(request, number).text);
         return (reason) => this.#settle(number)?.sink.fail(reason);
       },
-      send: (message: Message) => channel.write(message.text),
+      send: (message) => channel.write(message.text),
+      use: (era) => this.#use(channel, era),
     };
-    const { result } = await call(link, initializeRequest(identity, clientCapabilities), deadlines, signal);
-    const handshake = readHandshake(this.#serverName, result);
-    const closings = this.#closings;
-    await channel.writeFirst(ownNotification('notifications/initialized').text);
-    if (this.#closings !== closings) {
-      throw new GatewayError(
-        Code.DownstreamUnavailable,
-        `Server "${this.#serverName}" has gone right after its handshake`,
-      );
-    }
-    this.#use(channel, false);
-    return handshake;
-  }
-
-  /**
-   * Asks on a new channel, which is the one in use from then on, what a server of the modern era says of itself. Undefined
-   * where it is of the legacy era. Throws as {@link probe} does.
-   */
-  async discover(
-    channel: Channel,
-    identity: ClientIdentity,
-    deadlines: Deadlines,
-  ): Promise<Discovery | undefined> {
-    const ask = (request: RequestMessage) =>
-      new Promise<string>((resolve, reject) => {
-        const number = this.#enter(request, new TextSink(resolve, reject), deadlines, undefined);
-        channel.write(renumber(request, number).text);
-      });
-    const discovery = await probe(this.#serverName, identity, ask);
-    if (discovery !== undefined) this.#use(channel, true);
-    return discovery;
   }
 
   /** Sends a request; where there is no channel, when `ready` has brought one. */
@@ -237,9 +203,9 @@ export class Multiplexer {
     this.#paused.clear();
   }
 
-  #use(channel: Channel, isModern: boolean): void {
+  #use(channel: Channel, era: 'modern' | 'legacy'): void {
     this.#channel = channel;
-    this.#isModern = isModern;
+    this.#isModern = era === 'modern';
     for (const [number, { listening }] of this.#pending)
       if (listening !== undefined) this.#send(number, listening.text);
   }

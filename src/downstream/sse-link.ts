@@ -3,6 +3,7 @@ import type { HttpTarget } from '../db/server-record.ts';
 import { type Message, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type SseEvent, SseParser } from '../protocol/sse.ts';
+import { initialize } from './channel-handshake.ts';
 import type { ClientIdentity } from './handshake.ts';
 import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
 import { statusError, transportError } from './http-errors.ts';
@@ -112,8 +113,8 @@ export class SseLink implements DownstreamLink, Share {
     signal.addEventListener('abort', abort, { once: true });
     try {
       await stream.ready;
-      this.handshake = await this.#multiplexer.handshake(
-        stream,
+      this.handshake = await initialize(
+        this.#multiplexer.open(stream),
         identity,
         clientCapabilities,
         handshakeDeadlines,

@@ -6,6 +6,7 @@ import { LISTEN } from '../protocol/modern/subscriptions.ts';
 import type { LogFields, Logger } from '../telemetry/types.ts';
 import { Backoff } from './backoff.ts';
 import { DownstreamAnswerError } from './call.ts';
+import { discover, initialize } from './channel-handshake.ts';
 import { type ClientIdentity, handshakeOf } from './handshake.ts';
 import { LineBudget } from './line-budget.ts';
 import { UnspeakableServer } from './modern-probe.ts';
@@ -184,17 +185,18 @@ export class StdioServer {
   async #handshake(process: StdioProcess): Promise<ServerHandshake> {
     const { identity, clientCapabilities, startTimeoutMs } = this.#options;
     const deadlines = { idleMs: startTimeoutMs, totalMs: startTimeoutMs };
+    const opening = this.#multiplexer.open(process);
     let refusal: unknown;
     if (!this.#isModern) {
       try {
         const never = new AbortController().signal;
-        return await this.#multiplexer.handshake(process, identity, clientCapabilities, deadlines, never);
+        return await initialize(opening, identity, clientCapabilities, deadlines, never);
       } catch (error) {
         if (!refuses(error)) throw error;
         refusal = error;
       }
     }
-    const discovery = await this.#multiplexer.discover(process, identity, deadlines).catch((error) => {
+    const discovery = await discover(opening, identity, deadlines).catch((error) => {
       if (refusal === undefined || error instanceof UnspeakableServer) throw error;
       return undefined;
     });
