@@ -1,5 +1,6 @@
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import type { PGlite } from '@electric-sql/pglite';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { loadPgliteDriver } from './drizzle.ts';
@@ -8,6 +9,12 @@ import type { Engine } from './orm.ts';
 
 /** The default of 128 MB would be touched whole at every start; the configuration of a gateway needs little. */
 const SHARED_BUFFERS = ['-c', 'shared_buffers=4MB'];
+
+/**
+ * How much a WebAssembly function runs before V8 optimises it, in bytes of its code. Of the database it would soon optimise
+ * some very large ones, at the cost of two seconds of a processor and of 60 MB, which configuration never earns back.
+ */
+const TIERING_BUDGET = { database: 1_000_000_000, usual: 13_000_000 };
 
 /** Opens the embedded PostgreSQL in `<dataDir>/db`, schema up to date. The caller holds the lock of the data folder. */
 export async function openPglite(dataDir: string): Promise<Engine> {
@@ -32,6 +39,7 @@ export async function openPglite(dataDir: string): Promise<Engine> {
 async function start(folder: string): Promise<PGlite> {
   // Loaded here: it is large, and with DATABASE_URL it is never needed.
   const { PGlite: Embedded } = await import('@electric-sql/pglite');
+  setTieringBudget(TIERING_BUDGET.database);
   try {
     return await Embedded.create(folder, {
       startParams: [...Embedded.defaultStartParams, ...SHARED_BUFFERS],
@@ -42,7 +50,15 @@ async function start(folder: string): Promise<PGlite> {
       `The embedded database in ${folder} (DRAGON_DATA_DIR) cannot be opened: it is damaged, or made by another version`,
       { cause },
     );
+  } finally {
+    // HTTP, too, is parsed in WebAssembly.
+    setTieringBudget(TIERING_BUDGET.usual);
   }
+}
+
+/** For what is compiled from now on. */
+function setTieringBudget(bytes: number): void {
+  setFlagsFromString(`--wasm-tiering-budget=${bytes}`);
 }
 
 async function exists(path: string): Promise<boolean> {

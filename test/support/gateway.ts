@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { placeDatabase } from './database-template.ts';
 import { until } from './wait.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
@@ -67,6 +68,7 @@ export class Gateway {
   static async start(options: GatewayOptions = {}): Promise<Gateway> {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'dragon-test-')));
     const removeDataDir = options.dataDir === undefined;
+    if (removeDataDir && options.env?.['DATABASE_URL'] === undefined) await placeDatabase(dataDir);
     const child = spawnGateway(dataDir, options);
     try {
       const ready = await until(() => findReady(child), { what: 'the gateway', timeoutMs: START_TIMEOUT_MS });
