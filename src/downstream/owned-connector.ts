@@ -97,15 +97,16 @@ export class OwnedConnector implements Connector, ModernConnector {
     if (modern !== undefined) return local.view(modern, options);
     const link = await ProcessLink.open(this.#process(server, options.clientCapabilities), options);
     if (local.modernOver(link) === undefined) {
-      this.#eras.note(server, 'legacy');
+      this.#eras.foundLegacy(server);
       return link;
     }
     // What its clients can do is no matter of the process: the one that they all share is used.
-    this.#eras.note(server, 'modern');
-    const found = await this.#eras.of(server);
-    if (found === undefined) return link;
-    await link.close();
-    return local.view(found, options);
+    const found = await this.#eras.find(server).finally(() => link.close());
+    if (found !== undefined) return local.view(found, options);
+    throw new GatewayError(
+      Code.DownstreamUnavailable,
+      `Server "${server.name}" speaks another version of MCP each time it is started`,
+    );
   }
 
   modern(
@@ -116,7 +117,6 @@ export class OwnedConnector implements Connector, ModernConnector {
   }
 
   async drop(serverId: string): Promise<void> {
-    this.#eras.forget(serverId);
     const ofServer = [...this.#processes.values()].filter(({ server }) => server.id === serverId);
     await Promise.all([
       this.#options.local.drop(serverId),
@@ -125,6 +125,8 @@ export class OwnedConnector implements Connector, ModernConnector {
         if (!(await this.#isCurrent(process.server))) await process.close(true);
       }),
     ]);
+    const known = this.#eras.record(serverId);
+    if (known !== undefined && !(await this.#isCurrent(known))) this.#eras.forget(known);
   }
 
   /** This node is about to stop: processes that other nodes use go there as soon as nothing runs in them, at the latest after `graceMs`. */
@@ -142,8 +144,8 @@ export class OwnedConnector implements Connector, ModernConnector {
     await this.#draining;
     clearInterval(this.#sweeper);
     this.#watch.close();
-    this.#eras.close();
     await Promise.all([...this.#processes.values()].map((process) => process.close(false)));
+    this.#eras.close();
     this.#remote.close();
     this.#host.close();
     this.#leases.close();

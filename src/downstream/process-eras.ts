@@ -10,7 +10,7 @@ export interface ProcessErasOptions {
 }
 
 interface Known {
-  readonly revision: number;
+  readonly server: DownstreamServer;
   /** Undefined for the legacy era. */
   readonly link: ModernLink | undefined;
   /** What the link goes through. */
@@ -38,75 +38,80 @@ export class ProcessEras {
 
   /** The link to a server of the modern era; undefined for the legacy one. Rejects where the process can't be started. */
   of(server: DownstreamServer): ModernLink | undefined | Promise<ModernLink | undefined> {
-    const known = this.#known.get(server.id);
-    if (known?.revision === server.revision) return known.link;
+    const known = this.#at(server);
+    return known === undefined ? this.find(server) : known.link;
+  }
+
+  /** The same for a server that is another than it was known to be. */
+  find(server: DownstreamServer): Promise<ModernLink | undefined> {
+    const known = this.known(server);
+    if (known !== undefined) return Promise.resolve(known);
     const asking = this.#asking.get(server.id);
     if (asking?.revision === server.revision) return asking.found;
-    const { promise, resolve } = Promise.withResolvers<ModernLink | undefined>();
-    const added = { revision: server.revision, found: promise };
-    this.#asking.set(server.id, added);
-    resolve(
-      this.#ask(server, () => this.#asking.get(server.id) === added).finally(() => {
-        if (this.#asking.get(server.id) === added) this.#asking.delete(server.id);
-      }),
-    );
-    return promise;
+    const found = this.#ask(server).finally(() => {
+      if (this.#asking.get(server.id)?.found === found) this.#asking.delete(server.id);
+    });
+    this.#asking.set(server.id, { revision: server.revision, found });
+    return found;
   }
 
   /** The link where the server is known to be of the modern era. */
   known(server: DownstreamServer): ModernLink | undefined {
-    const known = this.#known.get(server.id);
-    return known?.revision === server.revision ? known.link : undefined;
+    return this.#at(server)?.link;
   }
 
-  /** What somebody has found out. */
-  note(server: DownstreamServer, era: 'modern' | 'legacy'): void {
-    const known = this.#known.get(server.id);
-    const isKnown = known?.revision === server.revision;
-    if (era === 'modern' && isKnown && known.link === undefined) this.forget(server.id);
-    if (era === 'legacy' && !isKnown && !this.#asking.has(server.id))
-      this.#keep(server, { link: undefined, pipe: undefined });
+  /** The record of a server that something is known of. */
+  record(serverId: string): DownstreamServer | undefined {
+    return this.#known.get(serverId)?.server;
   }
 
-  /** The server has changed or gone, or begins anew as something else. */
-  forget(serverId: string): void {
-    const known = this.#known.get(serverId);
-    this.#known.delete(serverId);
-    this.#asking.delete(serverId);
-    void known?.pipe?.close();
+  /** Somebody has found out that the server is of the legacy era. */
+  foundLegacy(server: DownstreamServer): void {
+    if (this.#at(server) === undefined) this.#keep({ server, link: undefined, pipe: undefined });
+  }
+
+  /** The server has changed or gone, or begins anew as something else. What is known of its next revision stays. */
+  forget(server: DownstreamServer): void {
+    const known = this.#at(server);
+    if (known === undefined) return;
+    this.#known.delete(server.id);
+    void known.pipe?.close();
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const serverId of [...this.#known.keys()]) this.forget(serverId);
-    this.#asking.clear();
+    for (const { server } of [...this.#known.values()]) this.forget(server);
   }
 
-  async #ask(server: DownstreamServer, isWanted: () => boolean): Promise<ModernLink | undefined> {
+  async #ask(server: DownstreamServer): Promise<ModernLink | undefined> {
     const { open, modern } = this.#options;
     if (this.#isClosed) throw new GatewayError(Code.Unavailable, 'The gateway is shutting down');
     let pipe: DownstreamLink | undefined;
     pipe = await open(server, {
       message: () => {},
       restarted: () => {
-        if (pipe !== undefined && modern(pipe) === undefined) this.#left(server, pipe);
+        // What runs there now is of the legacy era.
+        if (pipe !== undefined && modern(pipe) === undefined && this.#at(server)?.pipe === pipe)
+          this.forget(server);
       },
     });
     const link = modern(pipe);
-    const isKept = link !== undefined && isWanted();
-    if (!isKept) await pipe.close();
-    if (isWanted()) this.#keep(server, { link, pipe: isKept ? pipe : undefined });
+    if (link === undefined || this.#isClosed) await pipe.close();
+    if (!this.#isClosed) this.#keep({ server, link, pipe: link && pipe });
     return link;
   }
 
-  #keep({ id, revision }: DownstreamServer, found: Omit<Known, 'revision'>): void {
+  #keep(found: Known): void {
+    const { id, revision } = found.server;
     const before = this.#known.get(id);
-    this.#known.set(id, { revision, ...found });
+    // It has changed while it was asked.
+    if (before !== undefined && before.server.revision > revision) return void found.pipe?.close();
+    this.#known.set(id, found);
     void before?.pipe?.close();
   }
 
-  /** What runs there now is of the legacy era. */
-  #left({ id }: DownstreamServer, pipe: DownstreamLink): void {
-    if (this.#known.get(id)?.pipe === pipe) this.forget(id);
+  #at({ id, revision }: DownstreamServer): Known | undefined {
+    const known = this.#known.get(id);
+    return known?.server.revision === revision ? known : undefined;
   }
 }
