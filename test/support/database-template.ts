@@ -9,10 +9,15 @@ const CACHE = join(ROOT, 'node_modules', '.cache', 'databases');
 
 let template: Promise<string> | undefined;
 
-/** Puts an embedded database with nothing in it into a data folder, as a first start makes it: a copy costs far less. */
+/**
+ * Puts an embedded database with nothing in it into a data folder that has none, as a first start makes it: a copy costs
+ * far less.
+ */
 export async function placeDatabase(dataDir: string): Promise<void> {
+  const folder = join(dataDir, 'db');
+  if (await exists(folder)) return;
   template ??= findTemplate();
-  await cp(await template, join(dataDir, 'db'), { recursive: true });
+  await cp(await template, folder, { recursive: true });
 }
 
 /** One for each state of the schema and each version of the database, kept between runs. */

@@ -68,7 +68,7 @@ export class Gateway {
   static async start(options: GatewayOptions = {}): Promise<Gateway> {
     const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'dragon-test-')));
     const removeDataDir = options.dataDir === undefined;
-    if (removeDataDir && options.env?.['DATABASE_URL'] === undefined) await placeDatabase(dataDir);
+    if (options.env?.['DATABASE_URL'] === undefined) await placeDatabase(dataDir);
     const child = spawnGateway(dataDir, options);
     try {
       const ready = await until(() => findReady(child), { what: 'the gateway', timeoutMs: START_TIMEOUT_MS });
