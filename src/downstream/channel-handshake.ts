@@ -1,24 +1,11 @@
-import type { Message, RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { call, ownNotification } from './call.ts';
+import type { Opening } from './channel.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
 import type { Discovery } from './modern-port.ts';
 import { probe } from './modern-probe.ts';
-import type { Channel } from './multiplexer.ts';
-import type { AnswerSink, CancelRequest, Deadlines, ServerHandshake } from './port.ts';
+import type { Deadlines, ServerHandshake } from './port.ts';
 import { TextSink } from './text-sink.ts';
-
-/** A channel that is not in use yet. */
-export interface Opening {
-  readonly server: { readonly name: string };
-  readonly channel: Channel;
-  /** How often a channel to this server was lost. */
-  readonly closings: number;
-  request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest;
-  send(message: Message): void;
-  /** From now on it is in use. */
-  use(era: 'modern' | 'legacy'): void;
-}
 
 /** The handshake of the legacy era; the channel is in use afterwards. Throws what the downstream port throws. */
 export async function initialize(

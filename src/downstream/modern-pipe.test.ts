@@ -6,8 +6,9 @@ import { parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { MetaKey } from '../protocol/modern/keys.ts';
 import { LISTEN } from '../protocol/modern/subscriptions.ts';
+import type { Channel } from './channel.ts';
 import { discover } from './channel-handshake.ts';
-import { type Channel, Multiplexer } from './multiplexer.ts';
+import { Multiplexer } from './multiplexer.ts';
 import type { Share } from './stdio-pending.ts';
 
 const DEADLINES = { idleMs: 1000, totalMs: 10_000 };

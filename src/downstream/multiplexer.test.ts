@@ -4,8 +4,9 @@ import { RecordingSink, request } from '../../test/support/fakes.ts';
 import { virtualTimers } from '../../test/support/virtual-timers.ts';
 import { notificationText, parseMessage, resultText } from '../protocol/envelope.ts';
 import { Code } from '../protocol/errors.ts';
+import type { Channel } from './channel.ts';
 import { initialize } from './channel-handshake.ts';
-import { type Channel, Multiplexer } from './multiplexer.ts';
+import { Multiplexer } from './multiplexer.ts';
 import type { Share } from './stdio-pending.ts';
 
 const DEADLINES = { idleMs: 100, totalMs: 1000 };

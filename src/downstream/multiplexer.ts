@@ -11,7 +11,7 @@ import {
 } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { ownNotification, ownRequest } from './call.ts';
-import type { Opening } from './channel-handshake.ts';
+import type { Channel, Opening } from './channel.ts';
 import { ConnectionLost } from './connection-lost.ts';
 import { Deadline, notRead } from './deadline.ts';
 import { protocolError } from './http-errors.ts';
@@ -21,16 +21,6 @@ import { type Pending, progressNumber, renumber, type Share } from './stdio-pend
 import { Subscriptions } from './subscriptions.ts';
 
 const MAX_DEPTH = 512;
-
-/** The pipe to a server on which everything goes both ways: a process's stdin and stdout, or the older HTTP+SSE. */
-export interface Channel {
-  write(text: string): void;
-  /** Writes, and resolves when what is written next can't overtake it. */
-  writeFirst(text: string): Promise<void>;
-  /** Stops reading while a client is slow. */
-  pause(): void;
-  resume(): void;
-}
 
 /**
  * Many sessions on one channel. Each chooses its request ids and progress tokens for itself, so both are replaced by

@@ -3,12 +3,13 @@ import type { HttpTarget } from '../db/server-record.ts';
 import { type Message, parseMessage, type RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type SseEvent, SseParser } from '../protocol/sse.ts';
+import type { Channel } from './channel.ts';
 import { initialize } from './channel-handshake.ts';
 import type { ClientIdentity } from './handshake.ts';
 import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
 import { statusError, transportError } from './http-errors.ts';
 import { IGNORE_ANSWER, whenAnswered } from './ignore-answer.ts';
-import { type Channel, Multiplexer } from './multiplexer.ts';
+import { Multiplexer } from './multiplexer.ts';
 import { patiently } from './patience.ts';
 import type {
   AnswerSink,

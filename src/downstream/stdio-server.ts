@@ -6,11 +6,12 @@ import { LISTEN } from '../protocol/modern/subscriptions.ts';
 import type { LogFields, Logger } from '../telemetry/types.ts';
 import { Backoff } from './backoff.ts';
 import { DownstreamAnswerError } from './call.ts';
+import type { Channel } from './channel.ts';
 import { discover, initialize } from './channel-handshake.ts';
 import { type ClientIdentity, handshakeOf } from './handshake.ts';
 import { LineBudget } from './line-budget.ts';
 import { UnspeakableServer } from './modern-probe.ts';
-import { type Channel, Multiplexer } from './multiplexer.ts';
+import { Multiplexer } from './multiplexer.ts';
 import type {
   AnswerSink,
   CancelRequest,
