@@ -60,7 +60,7 @@ describe('a process of the modern era', () => {
   const untilWatched = (times: number) =>
     until(
       async () => (await state()).news.filter((each) => 'resourceSubscriptions' in each).length === times,
-      { what: `${times} subscriptions` },
+      { what: `${times} subscriptions`, timeoutMs: 30_000 },
     );
 
   it('is found to be one, and is one process for all clients of both eras, whatever they can do', async (t) => {
@@ -191,7 +191,10 @@ describe('a process of the modern era', () => {
       // Whoever may have missed something is told to look, too.
       const before = updates();
       await toolText(bystander, 'm__touch', { uri: PAGE });
-      await until(() => updates().every((count, at) => count > before[at]!), { what: 'an update for both' });
+      await until(() => updates().every((count, at) => count > before[at]!), {
+        what: 'an update for both',
+        timeoutMs: 30_000,
+      });
     };
     await told();
     assert.equal(heard.at(-1)!.params?.['uri'], PAGE);
@@ -200,7 +203,10 @@ describe('a process of the modern era', () => {
     const crash = await bystander.callTool('m__exit', { code: 7 });
     assert.match(crash.message!.error!.message, /^Server "m" exited with code 7\b/);
     // Nobody calls it: it is started anew for those who wait for its news.
-    await until(() => server.processes().some((each) => each !== pid), { what: 'the next process' });
+    await until(() => server.processes().some((each) => each !== pid), {
+      what: 'the next process',
+      timeoutMs: 30_000,
+    });
     assert.ok(!isRunning(pid));
     await untilWatched(2);
     await told();
