@@ -255,6 +255,12 @@ function createCore(
     stdioStartTimeoutMs: config.stdioStartTimeoutMs,
     stdioIdleMs: config.stdioIdleMs,
     maxMessageBytes: config.maxDownstreamMessageBytes,
+    noteEra: ({ id, owner, name: server, revision }, era) => {
+      logger.info('what a server speaks was found out', { server, era });
+      registry.noteEra(owner, id, revision, era).catch(() => {
+        // It is gone, only tried out, or the database is away: then it is asked again after the next start.
+      });
+    },
   });
   const connector = new OwnedConnector({
     local: transports,

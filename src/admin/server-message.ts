@@ -4,6 +4,7 @@ import type { ServerHealth } from '../catalog/types.ts';
 import type { ServerRecord, ServerTarget } from '../db/server-record.ts';
 import {
   McpServer_Health_Breaker as Breaker,
+  McpServer_Era as Era,
   type McpServer,
   type McpServer_Health,
   McpServer_HealthSchema,
@@ -25,6 +26,7 @@ export function toServerMessage(record: ServerRecord, health: ServerHealth): Mcp
     createTime: timestampFromDate(record.createdAt),
     updateTime: timestampFromDate(record.updatedAt),
     health: toHealth(health),
+    era: record.era === undefined ? Era.UNSPECIFIED : ERAS[record.era],
     ...(timeouts === undefined ? {} : { timeouts: timeoutsMessage(timeouts) }),
     toolTimeouts: Object.fromEntries(
       Object.entries(toolTimeouts).map(([tool, limits]) => [tool, timeoutsMessage(limits)]),
@@ -40,6 +42,8 @@ function toTarget(target: ServerTarget): NonNullable<MessageInitShape<typeof Mcp
     value: { command, args: [...args], envNames: Object.keys(env).sort(), cwd: cwd ?? '' },
   };
 }
+
+const ERAS = { legacy: Era.LEGACY, modern: Era.MODERN, 'modern-only': Era.MODERN } as const;
 
 const STATES = { unknown: State.UNKNOWN, ok: State.OK, failing: State.FAILING } as const;
 

@@ -71,7 +71,9 @@ export class CatalogServerManager implements ServerManager {
     const startedAt = performance.now();
     const latencyMs = () => Math.round((performance.now() - startedAt) * 10) / 10;
     // Under an id of its own, so that a process is started anew, and no other, in use or tested too, is ended with it.
-    const probe = { ...downstreamServer(record), id: `${record.id}#test-${randomUUID()}` };
+    // What it was found to speak before is not believed.
+    const { era: _, ...server } = downstreamServer(record);
+    const probe = { ...server, id: `${record.id}#test-${randomUUID()}` };
     const listener = { message: () => {}, restarted: () => {} };
     try {
       const link = await this.#options.connector.open(probe, { clientCapabilities: {}, listener, signal });

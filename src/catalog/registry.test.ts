@@ -5,7 +5,13 @@ import type { Owner } from '../auth/principal.ts';
 import type { BusMessage } from '../coordination/bus.ts';
 import { MemoryBus } from '../coordination/memory/bus.ts';
 import { MemoryHub } from '../coordination/memory/hub.ts';
-import type { ServerPatch, ServerRecord, ServerRepository, ServerSpec } from '../db/server-record.ts';
+import type {
+  ServerEra,
+  ServerPatch,
+  ServerRecord,
+  ServerRepository,
+  ServerSpec,
+} from '../db/server-record.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type ServerChange, ServerRegistry } from './registry.ts';
 
@@ -53,6 +59,12 @@ class FakeRepository implements ServerRepository {
     const after = { ...before, name: patch.name ?? before.name, revision: before.revision + 1 };
     this.records = this.records.map((each) => (each === before ? after : each));
     return after;
+  }
+
+  async noteEra(_owner: Owner, id: string, revision: number, era: ServerEra): Promise<void> {
+    this.records = this.records.map((each) =>
+      each.id === id && each.revision === revision ? { ...each, era } : each,
+    );
   }
 
   async delete(owner: Owner, id: string): Promise<ServerRecord> {

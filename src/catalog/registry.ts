@@ -4,6 +4,7 @@ import type { Bus } from '../coordination/bus.ts';
 import type {
   Page,
   PageRequest,
+  ServerEra,
   ServerPatch,
   ServerRecord,
   ServerRepository,
@@ -97,6 +98,12 @@ export class ServerRegistry {
   async delete(owner: Owner, id: string): Promise<void> {
     await this.#repository.delete(owner, id);
     this.#announce({ owner, serverId: id });
+  }
+
+  /** See {@link ServerRepository.noteEra}. Nobody is told: what is open to the server stays as it is. */
+  async noteEra(owner: Owner, id: string, revision: number, era: ServerEra): Promise<void> {
+    await this.#repository.noteEra(owner, id, revision, era);
+    this.#cache.delete(ownerKey(owner));
   }
 
   onChange(listener: ServerChangeListener): () => void {

@@ -2,6 +2,7 @@ import { durationMs, timestampDate } from '@bufbuild/protobuf/wkt';
 import {
   McpServer_Health_Breaker as Breaker,
   type CallTimeouts,
+  McpServer_Era as Era,
   type McpServer,
   McpServer_Health_State as State,
 } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
@@ -44,6 +45,7 @@ export function serverDetails(server: McpServer): string {
     ...optional.filter(([, value]) => value !== ''),
     ['tool prefix', server.toolPrefix === '' ? '(none)' : server.toolPrefix],
     ...limits.filter(([, value]) => value !== ''),
+    ...eraField(server),
     ['enabled', server.enabled ? 'yes' : 'no'],
     ['health', healthText(server)],
     ['breaker', breakerText(server)],
@@ -70,6 +72,11 @@ function toolTimeoutText([tool, { idle, total }]: [string, CallTimeouts]): strin
 
 function durationText(duration: CallTimeouts['idle']): string {
   return duration === undefined ? '' : formatDuration(durationMs(duration));
+}
+
+function eraField({ era }: McpServer): [string, string][] {
+  if (era === Era.UNSPECIFIED) return [];
+  return [['protocol', era === Era.MODERN ? 'without sessions' : 'with sessions']];
 }
 
 function healthText({ health }: McpServer): string {

@@ -10,6 +10,8 @@ type NewRow = Omit<typeof servers.$inferInsert, 'tenantId' | 'userId'>;
 /** The columns that hold what an owner chose. */
 export type ServerColumns = Omit<NewRow, 'id' | 'revision' | 'createdAt' | 'updatedAt'>;
 
+type Era = ServerRow['era'];
+
 /**
  * An owner's servers: but for `all-servers.ts` the one place where the table is read and written. Nothing returned here
  * can reach past the owner, so a forgotten condition elsewhere cannot either.
@@ -45,6 +47,10 @@ export function ownedServers(orm: Orm, owner: Owner) {
         .where(mine(and(eq(servers.id, id), expected)))
         .returning();
       return updated;
+    },
+    noteEra: async (id: string, revision: number, era: Era): Promise<void> => {
+      const expected = and(eq(servers.id, id), eq(servers.revision, revision));
+      await orm.update(servers).set({ era }).where(mine(expected));
     },
     delete: async (id: string): Promise<ServerRow | undefined> => {
       const [deleted] = await orm

@@ -66,6 +66,7 @@ export const servers = dragon.table(
     enabled: boolean('enabled').notNull(),
     timeouts: jsonb('timeouts').$type<CallTimeouts>(),
     toolTimeouts: jsonb('tool_timeouts').$type<ToolTimeouts>(),
+    era: text('era', { enum: ['legacy', 'modern', 'modern-only'] }),
     revision: integer('revision').notNull().default(1),
     createdAt: moment('created_at'),
     updatedAt: moment('updated_at'),

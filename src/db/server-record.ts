@@ -30,6 +30,12 @@ export interface CallTimeouts {
 /** By the server's own name of the tool. */
 export type ToolTimeouts = Readonly<Record<string, CallTimeouts>>;
 
+/**
+ * What a server was found to speak. `legacy`: MCP until 2025-11-25; `modern`: later versions, and perhaps the older ones, too;
+ * `modern-only`: it keeps no sessions as the older ones have them.
+ */
+export type ServerEra = 'legacy' | 'modern' | 'modern-only';
+
 /** What an owner chooses about a server. */
 export interface ServerSpec {
   /** Letters, digits, `-`, `_`; at most 64; unique per owner. */
@@ -49,6 +55,8 @@ export interface ServerRecord extends ServerSpec {
   readonly owner: Owner;
   /** Order of registration among all servers: on a name collision the smaller keeps the plain name. */
   readonly ordinal: number;
+  /** Absent where it was not asked yet, or its target has changed since. */
+  readonly era?: ServerEra;
   /** Rises with every update; a cached connection of an older revision is dropped. */
   readonly revision: number;
   readonly createdAt: Date;
@@ -99,6 +107,8 @@ export interface ServerRepository {
   /** `Conflict` where another revision is stored than the patch was worked out from. */
   update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord>;
   delete(owner: Owner, id: string): Promise<ServerRecord>;
+  /** Writes down what a server was found to speak: no change of its own. Does nothing where another revision is stored. */
+  noteEra(owner: Owner, id: string, revision: number, era: ServerEra): Promise<void>;
 }
 
 /** Servers of all owners, for what the gateway does by itself. Whoever asks for an owner uses {@link ServerRepository}. */

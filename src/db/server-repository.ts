@@ -14,6 +14,7 @@ import type {
   EveryServer,
   Page,
   PageRequest,
+  ServerEra,
   ServerPatch,
   ServerRecord,
   ServerRepository,
@@ -97,7 +98,9 @@ export class DatabaseServerRepository implements ServerRepository, EveryServer {
     checkId(id);
     const columns: Partial<ServerColumns> = {
       ...(patch.name === undefined ? {} : { name: patch.name }),
-      ...(patch.target === undefined ? {} : targetColumns(this.#sealer, owner, id, patch.target)),
+      ...(patch.target === undefined
+        ? {}
+        : { ...targetColumns(this.#sealer, owner, id, patch.target), era: null }),
       ...(patch.toolPrefix === undefined ? {} : { toolPrefix: patch.toolPrefix }),
       ...(patch.enabled === undefined ? {} : { enabled: patch.enabled }),
       ...(patch.timeouts === undefined ? {} : { timeouts: patch.timeouts }),
@@ -119,6 +122,11 @@ export class DatabaseServerRepository implements ServerRepository, EveryServer {
       this.#run(owner, (mine) => mine.delete(id)),
       id,
     );
+  }
+
+  async noteEra(owner: Owner, id: string, revision: number, era: ServerEra): Promise<void> {
+    checkId(id);
+    await this.#run(owner, (mine) => mine.noteEra(id, revision, era));
   }
 
   async enabledHttp(afterId: string | undefined, limit: number): Promise<readonly ServerRecord[]> {

@@ -1,5 +1,5 @@
 import type { Bus } from '../coordination/bus.ts';
-import type { HttpTarget } from '../db/server-record.ts';
+import type { HttpTarget, ServerEra } from '../db/server-record.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { namesModern } from '../protocol/modern/versions.ts';
 import type { Logger } from '../telemetry/types.ts';
@@ -31,6 +31,8 @@ export interface ConnectorOptions {
   readonly maxMessageBytes: number;
   /** Brings answers of clients to the node that asked. */
   readonly bus: Bus;
+  /** A server was found to speak something else than its record says. */
+  readonly noteEra: (server: DownstreamServer, era: ServerEra) => void;
 }
 
 export const STDIO_OFF =
@@ -54,6 +56,8 @@ export class TransportConnector implements Connector, ModernConnector {
   readonly #older = new Map<string, number>();
   /** Servers of the modern era that have no sessions of the legacy one, with the revision of their record. */
   readonly #asModern = new Map<string, number>();
+  /** What was written down since the records of servers were read. */
+  readonly #noted = new Map<string, ServerEra>();
   #closed = false;
 
   constructor(options: ConnectorOptions) {
@@ -69,6 +73,7 @@ export class TransportConnector implements Connector, ModernConnector {
       client: this.#client,
       identity,
       deadlines: { idleMs: patience, totalMs: patience },
+      found: (server, era) => this.#note(server, era),
     });
   }
 
@@ -135,6 +140,7 @@ export class TransportConnector implements Connector, ModernConnector {
 
   async drop(serverId: string): Promise<void> {
     this.#eras.forget(serverId);
+    this.#noted.delete(serverId);
     this.#older.delete(serverId);
     this.#asModern.delete(serverId);
     const servers = this.#processes.get(serverId);
@@ -167,7 +173,7 @@ export class TransportConnector implements Connector, ModernConnector {
     try {
       link = await HttpLink.open(server, target, options);
     } catch (error) {
-      const modern = refuses(error) ? await this.#eras.of(server, target) : undefined;
+      const modern = refuses(error) ? await this.#askedAgain(server, target) : undefined;
       if (modern !== undefined) return this.#view(modern, options);
       if (!(error instanceof PostRefused)) throw error;
       return this.#openOlder(server, target, options, error);
@@ -194,8 +200,29 @@ export class TransportConnector implements Connector, ModernConnector {
     }
   }
 
+  /** It refused `initialize`: whatever it was believed to be, that is not how servers of the legacy era behave. */
+  #askedAgain(
+    server: DownstreamServer,
+    target: HttpTarget,
+  ): ModernLink | undefined | Promise<ModernLink | undefined> {
+    if (this.#eras.recorded(server) === 'legacy') this.#eras.doubt(server);
+    return this.#eras.of(server, target);
+  }
+
+  #note(server: DownstreamServer, era: ServerEra): void {
+    const before = this.#noted.get(server.id) ?? server.era;
+    // Of one that speaks the modern era, more than that may be known.
+    if (before === era || (before === 'modern-only' && era === 'modern')) return;
+    this.#noted.set(server.id, era);
+    this.#options.noteEra(server, era);
+  }
+
   #view(modern: ModernLink, options: HttpLinkOptions): DownstreamLink {
-    if (options.prefersModern !== true) this.#asModern.set(modern.server.id, modern.server.revision);
+    const { server } = modern;
+    if (options.prefersModern !== true && this.#asModern.get(server.id) !== server.revision) {
+      this.#asModern.set(server.id, server.revision);
+      this.#note(server, 'modern-only');
+    }
     return this.view(modern, options);
   }
 
@@ -208,6 +235,7 @@ export class TransportConnector implements Connector, ModernConnector {
     const isWanted =
       prefersModern ||
       this.#asModern.get(server.id) === server.revision ||
+      this.#eras.recorded(server) === 'modern-only' ||
       (resume !== undefined && namesModern(resume.handshake.protocolVersion));
     return isWanted ? this.#eras.of(server, target) : undefined;
   }

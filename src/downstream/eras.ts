@@ -1,4 +1,4 @@
-import type { HttpTarget } from '../db/server-record.ts';
+import type { HttpTarget, ServerEra } from '../db/server-record.ts';
 import type { RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { nameIn, standardHeaders } from '../protocol/modern/headers.ts';
@@ -18,6 +18,8 @@ export interface ErasOptions {
   readonly identity: ClientIdentity;
   /** For the question, in milliseconds: a server of the legacy era may not answer it at all. */
   readonly deadlines: Deadlines;
+  /** A server was asked, and this is what it speaks. */
+  readonly found: (server: DownstreamServer, era: 'legacy' | 'modern') => void;
 }
 
 interface Known {
@@ -26,10 +28,15 @@ interface Known {
   readonly link: ModernLink | undefined;
 }
 
-/** Which era each HTTP server is of: asked once for each revision of its record, and again once it is forgotten. */
+/**
+ * Which era each HTTP server is of. A record that says `legacy` is believed; a server of the modern era is asked what it can do
+ * by each node, once for each revision of its record. Either is asked again once it is doubted.
+ */
 export class Eras {
   readonly #options: ErasOptions;
   readonly #known = new Map<string, Known>();
+  /** Servers that did not behave as their record says, until they have been asked. */
+  readonly #doubted = new Set<string>();
   readonly #asking = new Map<string, Promise<ModernLink | undefined>>();
 
   constructor(options: ErasOptions) {
@@ -40,15 +47,28 @@ export class Eras {
   of(server: DownstreamServer, target: HttpTarget): ModernLink | undefined | Promise<ModernLink | undefined> {
     const known = this.#known.get(server.id);
     if (known?.revision === server.revision) return known.link;
+    if (server.era === 'legacy' && !this.#doubted.has(server.id)) return undefined;
     const key = `${server.id} ${server.revision}`;
     const asking = this.#asking.get(key) ?? this.#ask(server, target).finally(() => this.#asking.delete(key));
     this.#asking.set(key, asking);
     return asking;
   }
 
-  /** The server did not behave as one of its era, or has changed: it is asked anew. */
+  /** What the record says, unless that is doubted. */
+  recorded(server: DownstreamServer): ServerEra | undefined {
+    return this.#doubted.has(server.id) ? undefined : server.era;
+  }
+
+  /** The server did not behave as one of its era: it is asked anew. */
+  doubt({ id }: DownstreamServer): void {
+    this.#known.delete(id);
+    this.#doubted.add(id);
+  }
+
+  /** The server has changed or gone. */
   forget(serverId: string): void {
     this.#known.delete(serverId);
+    this.#doubted.delete(serverId);
   }
 
   async #ask(server: DownstreamServer, target: HttpTarget): Promise<ModernLink | undefined> {
@@ -58,12 +78,20 @@ export class Eras {
     try {
       const discovery = await probe(server.name, identity, ask);
       const link =
-        discovery === undefined ? undefined : new ModernHttpLink(server, target, discovery, this.#options);
+        discovery === undefined
+          ? undefined
+          : new ModernHttpLink(server, target, discovery, {
+              ...this.#options,
+              doubt: (doubted) => this.doubt(doubted),
+            });
       this.#known.set(server.id, { revision: server.revision, link });
+      this.#options.found(server, link === undefined ? 'legacy' : 'modern');
       return link;
     } catch (thrown) {
       const error = GatewayError.from(thrown);
       if (error.code === Code.Internal || error instanceof UnspeakableServer) throw error;
+      // One that has no sessions could say nothing to `initialize` either: it is away.
+      if (this.recorded(server) === 'modern-only') throw error;
       // Whatever it is that it does not answer: what it says to `initialize` tells more, and the next time it is asked again.
       return undefined;
     }

@@ -4,6 +4,7 @@ import type { GatewayError } from '../protocol/errors.ts';
 import { nameIn, standardHeaders } from '../protocol/modern/headers.ts';
 import type { SubscriptionFilter } from '../protocol/modern/subscriptions.ts';
 import { Deadline, notRead } from './deadline.ts';
+import { EraWatch } from './era-watch.ts';
 import type { ClientIdentity } from './handshake.ts';
 import { endpointOf, type HttpClient, type HttpEndpoint } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
@@ -14,6 +15,8 @@ import type { AnswerSink, CancelRequest, Deadlines, DownstreamServer, Mirrored }
 export interface ModernHttpOptions {
   readonly client: HttpClient;
   readonly identity: ClientIdentity;
+  /** The server did not answer as one of the modern era. */
+  readonly doubt: (server: DownstreamServer) => void;
 }
 
 /** A Streamable HTTP server of the modern era: each request stands for itself, so there is nothing to open or to close. */
@@ -23,6 +26,7 @@ export class ModernHttpLink implements ModernLink {
   readonly #options: ModernHttpOptions;
   readonly #endpoint: HttpEndpoint;
   readonly #headers: readonly string[];
+  readonly #doubt: () => void;
 
   constructor(
     server: DownstreamServer,
@@ -35,6 +39,7 @@ export class ModernHttpLink implements ModernLink {
     this.#options = options;
     this.#endpoint = endpointOf(target.url);
     this.#headers = commonHeaders(target);
+    this.#doubt = () => options.doubt(server);
   }
 
   request(
@@ -60,7 +65,7 @@ export class ModernHttpLink implements ModernLink {
     const exchange = new HttpExchange({
       serverName: this.server.name,
       id: request.id,
-      sink,
+      sink: new EraWatch(sink, this.#doubt),
       maxMessageBytes: this.#options.client.maxMessageBytes,
       hasSession: false,
       isResumable: false,

@@ -1,5 +1,11 @@
 import type { Owner } from '../auth/principal.ts';
-import type { CallTimeouts, ServerRecord, ServerTarget, ToolTimeouts } from '../db/server-record.ts';
+import type {
+  CallTimeouts,
+  ServerEra,
+  ServerRecord,
+  ServerTarget,
+  ToolTimeouts,
+} from '../db/server-record.ts';
 import type { Id, Message, RequestMessage } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 
@@ -144,6 +150,8 @@ export interface DownstreamServer {
   readonly revision: number;
   /** `builtin`: the gateway's own tools, which are a server like any other to everyone but the connector. */
   readonly target: ServerTarget | { readonly kind: 'builtin' };
+  /** What it was found to speak when its record was read. */
+  readonly era?: ServerEra;
   /** Time limits of calls, where they are other than the gateway's. */
   readonly timeouts?: CallTimeouts;
   /** Time limits of calls of single tools, where they are other than the server's. */
@@ -151,7 +159,7 @@ export interface DownstreamServer {
 }
 
 export function downstreamServer(record: ServerRecord): DownstreamServer {
-  const { id, owner, name, ordinal, revision, target, timeouts, toolTimeouts } = record;
+  const { id, owner, name, ordinal, revision, target, era, timeouts, toolTimeouts } = record;
   return {
     id,
     owner,
@@ -160,6 +168,7 @@ export function downstreamServer(record: ServerRecord): DownstreamServer {
     revision,
     target,
     prefix: record.toolPrefix ?? name,
+    ...(era === undefined ? {} : { era }),
     ...(timeouts === undefined ? {} : { timeouts }),
     ...(toolTimeouts === undefined ? {} : { toolTimeouts }),
   };

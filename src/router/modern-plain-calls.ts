@@ -1,5 +1,6 @@
 import type { Owner } from '../auth/principal.ts';
 import { call, ownRequest } from '../downstream/call.ts';
+import { EraWatch } from '../downstream/era-watch.ts';
 import type {
   AnswerSink,
   CancelRequest,
@@ -114,7 +115,9 @@ export class PlainCalls implements LegacyCalls {
       },
       heard: (message) => this.#options.heard(principal, server.id, message),
     });
-    return link.request(legacy, answer, deadlines);
+    // What has become one of the other era knows none of its sessions.
+    const watched = new EraWatch(answer, () => this.#options.pool.drop(server.id));
+    return link.request(legacy, watched, deadlines);
   }
 
   /** Where the server refuses, the request goes on without log messages. */

@@ -56,6 +56,7 @@ export class ProcessNode {
       stdioStartTimeoutMs: 60_000,
       stdioIdleMs: 600_000,
       maxMessageBytes: 64 * 1024 * 1024,
+      noteEra: () => {},
     });
     const members = this.#cuttable(this.#coordination.members);
     this.connector = new OwnedConnector({
