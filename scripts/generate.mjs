@@ -1,4 +1,5 @@
-// `npm run generate`: makes src/gen from proto/ and docs/configuration.md from the configuration schema.
+// `npm run generate`: makes src/gen from proto/ and docs/configuration.md from the configuration schema,
+// and the table of docs/eras.md from the tests.
 // With --check it writes nothing and fails where the committed files are not what would be made.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -28,6 +29,7 @@ if (check) {
   run(buf, ['generate']);
 }
 run('scripts/generate-config-docs.ts', check ? ['--check'] : []);
+run('scripts/generate-eras-docs.ts', check ? ['--check'] : []);
 
 /** What differs between the committed files and freshly made ones. Files under buf/ are written by hand. */
 function compare(fresh) {
