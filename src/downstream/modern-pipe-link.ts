@@ -4,6 +4,7 @@ import type { ClientIdentity } from './handshake.ts';
 import type { Discovery, ModernLink, SubscriptionListener } from './modern-port.ts';
 import { ModernSubscription } from './modern-subscription.ts';
 import type { AnswerSink, CancelRequest, Deadlines, DownstreamLink, DownstreamServer } from './port.ts';
+import { SharedSubscriptions } from './shared-subscriptions.ts';
 
 /**
  * A server of the modern era on a pipe, wherever that ends: requests stand for themselves, and a subscription is one that
@@ -13,13 +14,17 @@ export class ModernPipeLink implements ModernLink {
   readonly server: DownstreamServer;
   readonly discovery: Discovery;
   readonly #pipe: DownstreamLink;
-  readonly #identity: ClientIdentity;
+  readonly #subscriptions: SharedSubscriptions;
 
   constructor(pipe: DownstreamLink, discovery: Discovery, identity: ClientIdentity) {
     this.server = pipe.server;
     this.discovery = discovery;
     this.#pipe = pipe;
-    this.#identity = identity;
+    const options = { version: discovery.version, identity };
+    this.#subscriptions = new SharedSubscriptions((filter, listener) => {
+      const subscription = new ModernSubscription(this, filter, listener, options);
+      return () => subscription.close();
+    });
   }
 
   request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest {
@@ -27,9 +32,6 @@ export class ModernPipeLink implements ModernLink {
   }
 
   listen(filter: SubscriptionFilter, listener: SubscriptionListener): () => void {
-    const { version } = this.discovery;
-    const options = { version, identity: this.#identity };
-    const subscription = new ModernSubscription(this, filter, listener, options);
-    return () => subscription.close();
+    return this.#subscriptions.listen(filter, listener);
   }
 }
