@@ -133,6 +133,11 @@ export class TransportConnector implements Connector, ModernConnector {
     return discovery && new ModernPipeLink(pipe, discovery, this.#options.identity);
   }
 
+  /** A server that is a process was found to be of this era, and of no other. */
+  foundProcess(server: DownstreamServer, era: 'modern-only' | 'legacy'): void {
+    if (server.era !== era) this.#options.noteEra(server, era);
+  }
+
   /** A server of the modern era as a session of the legacy one has it. */
   view(modern: ModernLink, options: OpenOptions): DownstreamLink {
     return new LegacyView(modern, { ...options, identity: this.#options.identity, answers: this.#answers });

@@ -78,6 +78,7 @@ export class OwnedConnector implements Connector, ModernConnector {
         return ProcessLink.open(this.#process(server, {}), options);
       },
       modern: (pipe) => options.local.modernOver(pipe),
+      found: (server, era) => options.local.foundProcess(server, era),
     });
     this.#watch = new NodeWatch({
       members,
@@ -92,7 +93,9 @@ export class OwnedConnector implements Connector, ModernConnector {
   async open(server: DownstreamServer, options: OpenOptions): Promise<DownstreamLink> {
     const { local } = this.#options;
     if (!this.#isOwned(server)) return local.open(server, options);
-    const isModern = options.resume !== undefined && namesModern(options.resume.handshake.protocolVersion);
+    const isModern =
+      server.era === 'modern-only' ||
+      (options.resume !== undefined && namesModern(options.resume.handshake.protocolVersion));
     const modern = isModern ? await this.#eras.of(server) : this.#eras.known(server);
     if (modern !== undefined) return local.view(modern, options);
     const link = await ProcessLink.open(this.#process(server, options.clientCapabilities), options);

@@ -16,7 +16,13 @@ const serverAt = (revision: number): DownstreamServer => ({
 
 /** Processes that are of the era that the test says, and how often they were opened and closed. */
 function eras(first: 'modern' | 'legacy') {
-  const state = { era: first, opened: 0, closed: 0, listener: undefined as LinkListener | undefined };
+  const state = {
+    era: first,
+    opened: 0,
+    closed: 0,
+    found: [] as string[],
+    listener: undefined as LinkListener | undefined,
+  };
   const found = new ProcessEras({
     open: async (server, listener) => {
       state.opened++;
@@ -29,6 +35,7 @@ function eras(first: 'modern' | 'legacy') {
       };
       return pipe as DownstreamLink;
     },
+    found: (_server, era) => state.found.push(era),
     modern: ({ server }) => (state.era === 'modern' ? ({ server } as ModernLink) : undefined),
   });
   return { state, found };
@@ -39,7 +46,7 @@ test('a modern server is opened once, and its link is there at once afterwards',
   const [one, other] = await Promise.all([found.of(serverAt(1)), found.of(serverAt(1))]);
   assert.ok(one !== undefined && one === other);
   assert.equal(found.of(serverAt(1)), one);
-  assert.deepEqual([state.opened, state.closed], [1, 0]);
+  assert.deepEqual([state.opened, state.closed, state.found], [1, 0, ['modern-only']]);
   found.close();
   assert.equal(state.closed, 1);
 });
@@ -52,6 +59,15 @@ test('a legacy server is let go of, and not asked again', async () => {
   found.foundLegacy(serverAt(2));
   assert.equal(found.of(serverAt(2)), undefined);
   assert.equal(state.opened, 1);
+});
+
+test('a record that says legacy is believed until a session shows otherwise', async () => {
+  const { state, found } = eras('modern');
+  const recorded = { ...serverAt(1), era: 'legacy' as const };
+  assert.equal(found.of(recorded), undefined);
+  assert.equal(state.opened, 0);
+  assert.ok(await found.find(recorded));
+  assert.ok(found.of(recorded));
 });
 
 test('one that was found to be modern meanwhile is asked again', async () => {

@@ -7,6 +7,8 @@ export interface ProcessErasOptions {
   readonly open: (server: DownstreamServer, listener: LinkListener) => Promise<DownstreamLink>;
   /** The modern era's link on a pipe; undefined where its server is of the legacy era. */
   readonly modern: (pipe: DownstreamLink) => ModernLink | undefined;
+  /** A server was found to be of this era. */
+  readonly found: (server: DownstreamServer, era: 'modern-only' | 'legacy') => void;
 }
 
 interface Known {
@@ -39,7 +41,9 @@ export class ProcessEras {
   /** The link to a server of the modern era; undefined for the legacy one. Rejects where the process can't be started. */
   of(server: DownstreamServer): ModernLink | undefined | Promise<ModernLink | undefined> {
     const known = this.#at(server);
-    return known === undefined ? this.find(server) : known.link;
+    if (known !== undefined) return known.link;
+    // A record that says so is believed, until a session with the server shows otherwise.
+    return server.era === 'legacy' ? undefined : this.find(server);
   }
 
   /** The same for a server that is another than it was known to be. */
@@ -107,6 +111,7 @@ export class ProcessEras {
     // It has changed while it was asked.
     if (before !== undefined && before.server.revision > revision) return void found.pipe?.close();
     this.#known.set(id, found);
+    this.#options.found(found.server, found.link === undefined ? 'legacy' : 'modern-only');
     void before?.pipe?.close();
   }
 

@@ -75,12 +75,13 @@ export class StdioServer {
   #garbage = '';
   #stopping = false;
   /** It was found to be of the modern era. */
-  #isModern = false;
+  #isModern: boolean;
 
   constructor(server: DownstreamServer, target: StdioTarget, options: StdioServerOptions) {
     this.server = server;
     this.#target = target;
     this.#options = options;
+    this.#isModern = server.era === 'modern-only';
     this.#multiplexer = new Multiplexer(server.name, () => this.#armIdle());
   }
 

@@ -74,6 +74,13 @@ describe('a process of the modern era', () => {
     const states = await Promise.all([...clients, ...others].map((client) => state(client)));
     assert.equal(new Set(states.map(({ pid }) => pid)).size, 1);
     await until(() => server.processes().length === 1, { what: 'one process' });
+    await until(
+      async () =>
+        JSON.stringify(await gateway.manage('GetMcpServer', { server: { name: 'm' } })).includes(
+          '"ERA_MODERN"',
+        ),
+      { what: 'its era to be written down' },
+    );
   });
 
   it('answers each client its own, though all use the same ids', async (t) => {
