@@ -7,22 +7,20 @@ export class ListPages {
   readonly kind: ListKind;
   /** Changes when, and only when, the list does. */
   readonly version: string;
+  /** As clients of the legacy era get them. */
   readonly #pages: readonly string[];
+  readonly #modern: readonly string[];
   /** The same as clients of the modern era get them, made when the first asks. */
   #stamped: readonly string[] | undefined;
 
-  constructor(kind: ListKind, entries: readonly string[], pageSize: number) {
+  /** `legacy`: the same entries for clients of the legacy era, where some differ. */
+  constructor(kind: ListKind, entries: readonly string[], pageSize: number, legacy = entries) {
     this.kind = kind;
     const hash = createHash('sha256');
     for (const entry of entries) hash.update(entry).update('\n');
     this.version = hash.digest('base64url').slice(0, 12);
-    const pages: string[] = [];
-    for (let start = 0; start === 0 || start < entries.length; start += pageSize) {
-      const isLast = start + pageSize >= entries.length;
-      const next = isLast ? '' : `,"nextCursor":"${encodeCursor(kind, this.version, pages.length + 1)}"`;
-      pages.push(`{"${kind}":[${entries.slice(start, start + pageSize).join(',')}]${next}}`);
-    }
-    this.#pages = pages;
+    this.#modern = this.#paged(entries, pageSize);
+    this.#pages = legacy === entries ? this.#modern : this.#paged(legacy, pageSize);
   }
 
   /** The result of a list request, as JSON text. Throws InvalidParams for a bad or outdated cursor. */
@@ -37,7 +35,18 @@ export class ListPages {
   }
 
   #stampedBy(stamp: ResultStamp): readonly string[] {
-    return this.#pages.map((page) => stampResult(page, stamp) ?? page);
+    return this.#modern.map((page) => stampResult(page, stamp) ?? page);
+  }
+
+  #paged(entries: readonly string[], pageSize: number): readonly string[] {
+    const { kind, version } = this;
+    const pages: string[] = [];
+    for (let start = 0; start === 0 || start < entries.length; start += pageSize) {
+      const isLast = start + pageSize >= entries.length;
+      const next = isLast ? '' : `,"nextCursor":"${encodeCursor(kind, version, pages.length + 1)}"`;
+      pages.push(`{"${kind}":[${entries.slice(start, start + pageSize).join(',')}]${next}}`);
+    }
+    return pages;
   }
 
   #at(pages: readonly string[], cursor: unknown): string {

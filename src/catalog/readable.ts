@@ -34,7 +34,8 @@ const ENTRIES: Readonly<Record<ListKind, z.ZodObject>> = {
   tools: z.looseObject({
     ...common,
     inputSchema: schema,
-    outputSchema: schema.optional(),
+    // From 2026-07-28 on it may be any other, which clients of before are not shown.
+    outputSchema: schema.or(z.looseObject({}).refine(({ type }) => type !== 'object')).optional(),
     annotations: z
       .looseObject({
         title: text,

@@ -1,5 +1,6 @@
 import type { DownstreamServer } from '../downstream/port.ts';
 import { splice } from '../protocol/json-text.ts';
+import { toolForLegacy } from '../protocol/modern/legacy-view.ts';
 import { collisionName, publicName } from '../protocol/names.ts';
 import { templateMatches } from '../protocol/uri-template.ts';
 import { ListPages } from './pages.ts';
@@ -53,7 +54,7 @@ export function buildSnapshot(sources: readonly Source[], pageSize: number): Sna
     resources,
     templates,
     pages: {
-      tools: new ListPages('tools', texts(tools), pageSize),
+      tools: toolPages(tools, pageSize),
       prompts: new ListPages('prompts', texts(prompts), pageSize),
       resources: new ListPages('resources', texts(resources), pageSize),
       resourceTemplates: new ListPages('resourceTemplates', texts(templates), pageSize),
@@ -86,6 +87,15 @@ function addressed(sources: readonly Source[], list: 'resources' | 'resourceTemp
     }
   }
   return routes;
+}
+
+/** What servers of the modern era may say of tools, and clients of the other one refuse, these do not get. */
+function toolPages(routes: ReadonlyMap<string, Route>, pageSize: number): ListPages {
+  const own = texts(routes);
+  const listed = [...routes.values()];
+  const legacy = own.map((text, at) => toolForLegacy(text, listed[at]?.listed.entry ?? {}));
+  const differs = legacy.some((text, at) => text !== own[at]);
+  return new ListPages('tools', own, pageSize, differs ? legacy : own);
 }
 
 function texts(routes: ReadonlyMap<string, Route>): string[] {

@@ -19,6 +19,7 @@ import { callResponseForLegacy } from '../protocol/modern/legacy-view.ts';
 import type { Capabilities } from '../protocol/modern/meta.ts';
 import { isMultiRound } from '../protocol/modern/methods.ts';
 import { resultTypeOf } from '../protocol/modern/result.ts';
+import { ErrorCode } from '../protocol/modern/wire-error.ts';
 import { Deadline } from './deadline.ts';
 import { protocolError } from './http-errors.ts';
 import type { InputAnswers } from './input-answers.ts';
@@ -53,7 +54,10 @@ export class InputRounds implements AnswerSink {
   readonly #request: RequestMessage;
   readonly #sink: AnswerSink;
   readonly #deadlines: Deadlines;
-  readonly #mirrored: Mirrored | undefined;
+  #mirrored: Mirrored | undefined;
+  #hasRenewed = false;
+  /** As it was sent last. */
+  #current: RequestMessage;
   readonly #startedAt = performance.now();
   #round = 0;
   #cancel: CancelRequest | undefined;
@@ -73,6 +77,7 @@ export class InputRounds implements AnswerSink {
   ) {
     this.#options = options;
     this.#request = request;
+    this.#current = request;
     this.#sink = sink;
     this.#deadlines = deadlines;
     this.#mirrored = mirrored;
@@ -120,6 +125,7 @@ export class InputRounds implements AnswerSink {
   }
 
   #send(request: RequestMessage): void {
+    this.#current = request;
     const { totalMs, idleMs } = this.#deadlines;
     const left = Math.max(1, totalMs - (performance.now() - this.#startedAt));
     // Whoever reads slowly holds up the server of the round that is under way.
@@ -140,10 +146,45 @@ export class InputRounds implements AnswerSink {
     if (type === 'input_required' && isMultiRound(method)) return this.#ask(text);
     if (type !== undefined && type !== 'complete')
       throw protocolError(this.#serverName, `a result of the type ${JSON.stringify(type.slice(0, 40))}`);
+    if (type === undefined && this.#renewsHeaders(text)) return;
     this.#settle();
     const own = this.#round === 0 ? text : withId(text, JSON.stringify(this.#request.id));
     if (type === undefined) this.#sink.answer(errorForLegacy(own, method));
     else this.#sink.answer(method === 'tools/call' ? callResponseForLegacy(own) : own);
+  }
+
+  /** The server wants other headers than its list told: the list is read anew, and the request sent once more (2026-07-28, transports: Client Behavior). */
+  #renewsHeaders(text: string): boolean {
+    const renewed = this.#mirrored?.renewed;
+    if (renewed === undefined || this.#hasRenewed || !isHeaderMismatch(text)) return false;
+    this.#hasRenewed = true;
+    this.#wait();
+    renewed().then(
+      (mirrored) => {
+        if (this.#isOver) return;
+        this.#goOn();
+        this.#mirrored = mirrored ?? this.#mirrored;
+        this.#send(this.#current);
+      },
+      (error) => this.fail(GatewayError.from(error)),
+    );
+    return true;
+  }
+
+  /** The server is done for now, and the call is not. */
+  #wait(): void {
+    this.#cancel = undefined;
+    const left = Math.max(1, this.#deadlines.totalMs - (performance.now() - this.#startedAt));
+    this.#waiting = new Deadline(
+      { idleMs: left, totalMs: left },
+      (error) => this.#end(error),
+      this.#serverName,
+    );
+  }
+
+  #goOn(): void {
+    this.#waiting?.clear();
+    this.#waiting = undefined;
   }
 
   #ask(text: string): void {
@@ -154,14 +195,8 @@ export class InputRounds implements AnswerSink {
       if (missingOf(needs, this.#options.clientCapabilities) !== undefined)
         throw protocolError(this.#serverName, `with ${method}, which its client has not said it can do`);
     }
-    this.#cancel = undefined;
     const answers = new Map<string, string>();
-    const left = Math.max(1, this.#deadlines.totalMs - (performance.now() - this.#startedAt));
-    this.#waiting = new Deadline(
-      { idleMs: left, totalMs: left },
-      (error) => this.#end(error),
-      this.#serverName,
-    );
+    this.#wait();
     if (requests.length === 0) {
       this.#timer = setTimeout(() => this.#retry(requests, answers, requestState), POLL_MS * this.#round);
       return;
@@ -193,8 +228,7 @@ export class InputRounds implements AnswerSink {
     requestState: string | undefined,
   ): void {
     if (this.#isOver) return;
-    this.#waiting?.clear();
-    this.#waiting = undefined;
+    this.#goOn();
     const id = randomUUID();
     const given = requests.map(({ key }) => [key, answers.get(key) ?? '{}'] as const);
     const text = retryText(this.#request.text, JSON.stringify(id), given, requestState);
@@ -242,6 +276,13 @@ function answerText(request: InputRequest, answer: ResponseMessage): string | Ga
     Code.InvalidRequest,
     `The client did not do what the server asked for (${request.method}): ${reason}`,
   );
+}
+
+function isHeaderMismatch(text: string): boolean {
+  if (!text.includes(String(ErrorCode.HeaderMismatch))) return false;
+  const response: unknown = JSON.parse(text);
+  const error = isObject(response) ? own(response, 'error') : undefined;
+  return isObject(error) && own(error, 'code') === ErrorCode.HeaderMismatch;
 }
 
 function withId(text: string, id: string): string {

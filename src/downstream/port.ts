@@ -68,6 +68,8 @@ export interface Mirrored {
   readonly name?: string;
   /** `Mcp-Param-*`, names and values in turn. */
   readonly params?: readonly string[];
+  /** The server finds them wrong: reads anew what they are made of. */
+  readonly renewed?: () => Promise<Mirrored | undefined>;
 }
 
 /** One MCP session with a downstream server, or a share of one. */

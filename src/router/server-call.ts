@@ -12,7 +12,7 @@ import { type Id, type RequestMessage, replaceAt } from '../protocol/envelope.ts
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
-import type { Again, CallOptions, ClientSink, Exchange, RouterOptions } from './exchange.ts';
+import type { Again, CallOptions, ClientSink, Exchange, RouterOptions, ToolCall } from './exchange.ts';
 import { mirroredOf } from './mirrored.ts';
 import { RelaySink } from './relay-sink.ts';
 import { RewriteSink } from './rewrite-sink.ts';
@@ -64,7 +64,8 @@ export class ServerCall implements RunningCall {
     this.#server = server;
     this.#text = text;
     this.#key = key;
-    this.#mirrored = mirroredOf(call);
+    const mirrored = mirroredOf(call);
+    this.#mirrored = tool === undefined ? mirrored : { ...mirrored, renewed: () => this.#newest(tool, call) };
     this.#deadlines = callDeadlines(options.deadlines, server, tool?.listed.key);
     this.#sentAs = again === undefined ? undefined : exchange.message.id;
     this.#progress = isRepeatable ? new RisingProgress(again?.progress) : undefined;
@@ -177,6 +178,15 @@ export class ServerCall implements RunningCall {
     });
     this.#isWaiting = this.#secondRun.follows(error);
     return this.#isWaiting;
+  }
+
+  /** Headers as the server's list wants them now. Undefined where the tool is gone. */
+  async #newest(tool: ToolCall, call: CallOptions): Promise<Mirrored | undefined> {
+    const { conversation, options } = this.#exchange;
+    options.logger.info('a server finds headers wrong: its list is read anew', { server: this.#server.name });
+    const entry = await conversation.view.entry(this.#server.id, true);
+    const listed = entry?.catalog?.tools.find(({ key }) => key === tool.listed.key);
+    return listed && mirroredOf({ ...call, tool: { ...tool, listed } });
   }
 
   /** What is left of its time. */

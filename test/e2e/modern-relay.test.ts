@@ -3,6 +3,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { Gateway } from '../support/gateway.ts';
 import { ModernClient } from '../support/modern-client.ts';
 import { ModernServer } from '../support/modern-server.ts';
+import { RawClient } from '../support/raw-client.ts';
 import { textOf } from '../support/rpc.ts';
 import { until } from '../support/wait.ts';
 
@@ -362,6 +363,45 @@ describe('a modern client at a modern server', () => {
     stream.close();
     second.close();
     await until(() => resources().length === 0, { what: 'the end of the subscription at the server' });
+  });
+
+  it('is what a legacy client is not: that gets schemas and headers in its own terms', async () => {
+    const run = (header: string) => tool('run', { zone: { type: 'string', 'x-mcp-header': header } });
+    const listed = { ...run('Zone'), annotations: { readOnlyHint: true }, outputSchema: { type: 'array' } };
+    const other = await ModernServer.start({ capabilities: { tools: {} }, lists: { tools: [listed] } });
+    const legacy = new RawClient(gateway.mcpUrl);
+    try {
+      await gateway.addServer({ name: 'n', url: other.url });
+      await legacy.initialize();
+      const shownBy = async (asker: { request: RawClient['request'] | ModernClient['request'] }) => {
+        const { message } = await asker.request('tools/list');
+        const tools: { name: string }[] = message?.result?.tools ?? [];
+        return tools.find(({ name }) => name === 'n__run') as typeof listed | undefined;
+      };
+      await until(async () => (await shownBy(legacy)) !== undefined, { what: 'the list' });
+      const shown = await shownBy(legacy);
+      assert.deepEqual([shown?.annotations, shown?.outputSchema], [{ readOnlyHint: true }, undefined]);
+      await until(async () => (await shownBy(client)) !== undefined, { what: 'the list' });
+      assert.deepEqual((await shownBy(client))?.outputSchema, { type: 'array' });
+
+      const calls = () => other.seen.filter((seen) => seen.message.method === 'tools/call').length;
+      other.respond = (seen, reply) => {
+        if (seen.headers['mcp-param-place'] === 'z') return reply.result(content('ok'));
+        other.lists['tools'] = [run('Place')];
+        reply.error(-32020, 'Header mismatch: Mcp-Param-Place', undefined, 400);
+      };
+      const { message } = await legacy.callTool('n__run', { zone: 'z' });
+      assert.equal(textOf(message!), 'ok');
+      assert.equal(calls(), 2);
+      other.respond = (_seen, reply) => reply.error(-32020, 'Header mismatch: never', undefined, 400);
+      const refused = await legacy.callTool('n__run', { zone: 'z' });
+      assert.equal(refused.message?.error?.code, -32603);
+      assert.equal(calls(), 4);
+      await legacy.delete();
+    } finally {
+      legacy.close();
+      await other.close();
+    }
   });
 });
 
