@@ -1,4 +1,6 @@
 import { Agent, type Dispatcher } from 'undici';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { Http1Pool } from './http1/pool.ts';
 
 export interface HttpClientOptions {
   /** Milliseconds for TCP and TLS together. */
@@ -10,24 +12,35 @@ export interface HttpClientOptions {
 /** An address split once, so that no call does it again. */
 export interface HttpEndpoint {
   readonly origin: string;
+  /** Name and port, as a Host header has them. */
+  readonly host: string;
   readonly path: string;
 }
 
 export function endpointOf(url: string): HttpEndpoint {
-  const parsed = new URL(url);
-  return { origin: parsed.origin, path: parsed.pathname + parsed.search };
+  const { origin, host, pathname, search } = new URL(url);
+  return { origin, host, path: pathname + search };
 }
 
+type Method = 'GET' | 'POST' | 'DELETE';
+
 /**
- * The pools towards all HTTP downstreams. Response deadlines are ours, per call, so undici's own are off. Redirects are
- * not followed: a server's address is what its owner registered.
+ * The pools towards all HTTP downstreams: own connections where they are plain, which cost a call far less; undici's where
+ * there is TLS. Response deadlines are ours, per call, so undici's own are off. Redirects are not followed: a server's
+ * address is what its owner registered.
  */
 export class HttpClient {
   readonly maxMessageBytes: number;
+  readonly #connectTimeoutMs: number;
   readonly #agent: Agent;
+  /** By origin. */
+  readonly #pools = new Map<string, Http1Pool>();
+  /** Of header lists that many requests have. */
+  readonly #heads = new WeakMap<readonly string[], Head>();
 
   constructor(options: HttpClientOptions) {
     this.maxMessageBytes = options.maxMessageBytes;
+    this.#connectTimeoutMs = options.connectTimeoutMs;
     this.#agent = new Agent({
       connect: { timeout: options.connectTimeoutMs },
       headersTimeout: 0,
@@ -37,19 +50,94 @@ export class HttpClient {
     });
   }
 
+  /** `headers`: names and values in turn; not to be changed afterwards. */
   dispatch(
     endpoint: HttpEndpoint,
-    method: 'GET' | 'POST' | 'DELETE',
+    method: Method,
     headers: string[],
     body: string | null,
     handler: Dispatcher.DispatchHandler,
   ): void {
-    this.#agent.dispatch({ origin: endpoint.origin, path: endpoint.path, method, headers, body }, handler);
+    const { origin, path } = endpoint;
+    if (!origin.startsWith('http:')) {
+      this.#agent.dispatch({ origin, path, method, headers, body }, handler);
+      return;
+    }
+    let head: Head;
+    try {
+      head = this.#head(endpoint, method, headers);
+    } catch (error) {
+      handler.onResponseError?.(NO_CONTROLLER, GatewayError.from(error));
+      return;
+    }
+    const rest = body === null ? '\r\n' : `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+    const data = head.isAscii
+      ? head.text + rest
+      : Buffer.concat([Buffer.from(head.text, 'latin1'), Buffer.from(rest)]);
+    this.#pool(endpoint).send({ data, handler });
   }
 
   async close(): Promise<void> {
+    for (const pool of this.#pools.values()) pool.destroy();
     await this.#agent.destroy();
   }
+
+  #pool({ origin }: HttpEndpoint): Http1Pool {
+    const known = this.#pools.get(origin);
+    if (known !== undefined) return known;
+    const { hostname, port } = new URL(origin);
+    const pool = new Http1Pool({
+      host: hostname.replace(/^\[|\]$/g, ''),
+      port: port === '' ? 80 : Number(port),
+      connectTimeoutMs: this.#connectTimeoutMs,
+      onEmpty: () => this.#pools.delete(origin),
+    });
+    this.#pools.set(origin, pool);
+    return pool;
+  }
+
+  #head(endpoint: HttpEndpoint, method: Method, headers: readonly string[]): Head {
+    const known = this.#heads.get(headers);
+    if (known?.endpoint === endpoint && known.method === method) return known;
+    const text = headText(endpoint, method, headers);
+    const head = { endpoint, method, text, isAscii: ASCII.test(text) };
+    this.#heads.set(headers, head);
+    return head;
+  }
+}
+
+interface Head {
+  readonly endpoint: HttpEndpoint;
+  readonly method: Method;
+  readonly text: string;
+  readonly isAscii: boolean;
+}
+
+/** Of a request that was never sent. */
+const NO_CONTROLLER: Dispatcher.DispatchController = {
+  aborted: true,
+  paused: false,
+  reason: null,
+  abort: () => {},
+  pause: () => {},
+  resume: () => {},
+};
+
+const ASCII = /^[\0-\x7f]*$/;
+const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/** All of a request's head but the length of its body. Throws InvalidArgument for a header that HTTP does not have. */
+function headText({ host, path }: HttpEndpoint, method: Method, headers: readonly string[]): string {
+  let text = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`;
+  for (let index = 0; index < headers.length; index += 2) {
+    const [name = '', value = ''] = headers.slice(index, index + 2);
+    if (!NAME.test(name) || !VALUE.test(value)) {
+      throw new GatewayError(Code.InvalidArgument, `A header is malformed: ${JSON.stringify(name)}`);
+    }
+    text += `${name}: ${value}\r\n`;
+  }
+  return text;
 }
 
 /** First value of a response header, lower-cased name. */

@@ -12,6 +12,7 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let isComplete = false;
     const take = (chunk: Buffer) => {
       size += chunk.length;
       if (size <= maxBytes) return chunks.push(chunk);
@@ -20,6 +21,7 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
     };
     request.on('data', take);
     request.on('end', () => {
+      isComplete = true;
       const [only] = chunks;
       const body = chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
       if (isUtf8(body)) resolve(body.toString('utf8'));
@@ -28,7 +30,10 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
     request.on('error', (cause) =>
       reject(new GatewayError(Code.Cancelled, 'The request was cut off', { cause })),
     );
-    request.on('close', () => reject(new GatewayError(Code.Cancelled, 'The request was cut off')));
+    request.on('close', () => {
+      // Every request closes in the end, and an error costs more than all else here.
+      if (!isComplete) reject(new GatewayError(Code.Cancelled, 'The request was cut off'));
+    });
   });
 }
 

@@ -1,3 +1,5 @@
+import { memoized } from './memo.ts';
+
 /** A refusal: what to answer in place of the service. */
 export interface Refusal {
   readonly status: 400 | 403;
@@ -26,18 +28,25 @@ export function createGuard(options: GuardOptions): Guard {
   const allowedOrigins = new Set(options.allowedOrigins.map((origin) => origin.toLowerCase()));
   const checksHost = isLoopback(bracketed(options.boundHost)) || allowedHosts.size > 0;
 
+  const ofHost = memoized((authority): Refusal | undefined => {
+    const host = parseAuthority(authority);
+    if (host === undefined) return NO_HOST;
+    if (!checksHost || isAllowedHost(host, allowedHosts)) return undefined;
+    return { status: 403, message: 'This host name is not allowed' };
+  });
+  const ofOrigin = memoized((origin): Refusal | undefined =>
+    isAllowedOrigin(origin, allowedOrigins)
+      ? undefined
+      : { status: 403, message: 'This origin is not allowed' },
+  );
+
   return (authority, origin) => {
-    const host = authority === undefined ? undefined : parseAuthority(authority);
-    if (host === undefined) return { status: 400, message: 'The Host header is missing or malformed' };
-    if (checksHost && !isAllowedHost(host, allowedHosts)) {
-      return { status: 403, message: 'This host name is not allowed' };
-    }
-    if (origin !== undefined && !isAllowedOrigin(origin, allowedOrigins)) {
-      return { status: 403, message: 'This origin is not allowed' };
-    }
-    return undefined;
+    if (authority === undefined) return NO_HOST;
+    return ofHost(authority) ?? (origin === undefined ? undefined : ofOrigin(origin));
   };
 }
+
+const NO_HOST: Refusal = { status: 400, message: 'The Host header is missing or malformed' };
 
 function isAllowedHost(host: URL, allowed: ReadonlySet<string>): boolean {
   return isLoopback(host.hostname) || allowed.has(host.hostname) || allowed.has(host.host);

@@ -6,13 +6,14 @@ import {
   LEGACY_VERSIONS,
   type LegacyVersion,
 } from '../protocol/versions.ts';
+import { memoized } from './memo.ts';
 
 /** A POST must be JSON, and its sender must take both forms of an answer (2025-11-25, transports: Sending Messages). */
 export function checkPostHeaders(headers: IncomingHttpHeaders): void {
-  if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {
+  if (!isJson(headers['content-type'] ?? '')) {
     throw new GatewayError(Code.UnsupportedMediaType, 'Content-Type must be application/json');
   }
-  if (!accepts(headers, 'application/json') || !accepts(headers, 'text/event-stream')) {
+  if (headers.accept !== undefined && !acceptsBoth(headers.accept)) {
     throw new GatewayError(
       Code.NotAcceptable,
       'Accept must name both application/json and text/event-stream',
@@ -21,7 +22,7 @@ export function checkPostHeaders(headers: IncomingHttpHeaders): void {
 }
 
 export function checkGetHeaders(headers: IncomingHttpHeaders): void {
-  if (!accepts(headers, 'text/event-stream')) {
+  if (headers.accept !== undefined && !accepts(headers.accept, 'text/event-stream')) {
     throw new GatewayError(Code.NotAcceptable, 'Accept must name text/event-stream');
   }
 }
@@ -46,9 +47,13 @@ export function sessionIdOf(headers: IncomingHttpHeaders): string {
   return value;
 }
 
-function accepts(headers: IncomingHttpHeaders, type: string): boolean {
-  const accept = headers.accept;
-  if (accept === undefined) return true;
+const isJson = memoized((type) => /^application\/json\s*(;|$)/i.test(type));
+
+const acceptsBoth = memoized(
+  (accept) => accepts(accept, 'application/json') && accepts(accept, 'text/event-stream'),
+);
+
+function accepts(accept: string, type: string): boolean {
   const group = `${type.slice(0, type.indexOf('/'))}/*`;
   return accept.split(',').some((part) => {
     // A weight of 0 says that it is not acceptable (RFC 9110, 12.4.2).
