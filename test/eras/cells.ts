@@ -29,9 +29,7 @@ export const PAIRS: readonly (readonly [client: Era, server: Era])[] = [
 const AS_IT_IS = 'as it is';
 
 /** How a feature gets from the one era to the other, in a few words. */
-const HOW: Readonly<
-  Record<Feature, { readonly legacyAtModern: string; readonly modernAtLegacy: string }>
-> = {
+const HOW: Readonly<Record<Feature, { readonly legacyAtModern: string; readonly modernAtLegacy: string }>> = {
   tools: { legacyAtModern: 'envelope added', modernAtLegacy: 'in a session of the gateway' },
   resources: { legacyAtModern: 'not found is -32002', modernAtLegacy: 'not found is -32602' },
   prompts: { legacyAtModern: 'envelope added', modernAtLegacy: 'in a session of the gateway' },
