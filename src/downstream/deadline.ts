@@ -14,27 +14,37 @@ export function notRead(): GatewayError {
 
 /** The two deadlines of one request: an idle one that signs of life move on, and a hard one. */
 export class Deadline {
-  readonly #idle: NodeJS.Timeout;
-  readonly #total: NodeJS.Timeout;
+  readonly #idleMs: number;
+  /** Monotonic milliseconds. */
+  readonly #latest: number;
+  readonly #expire: (what: string) => void;
+  readonly #totalReason: string;
+  readonly #idle: NodeJS.Timeout | undefined;
+  /** Not before the idle one can no longer come first, which for most requests it always does. */
+  #total: NodeJS.Timeout | undefined;
+  #isOver = false;
 
-  constructor(deadlines: Deadlines, expired: (error: GatewayError) => void, serverName: string) {
-    const { idleMs, totalMs } = deadlines;
-    const expire = (what: string) =>
+  constructor({ idleMs, totalMs }: Deadlines, expired: (error: GatewayError) => void, serverName: string) {
+    this.#idleMs = idleMs;
+    this.#latest = performance.now() + totalMs;
+    this.#totalReason = `took longer than ${totalMs} ms, the most that a call may take`;
+    this.#expire = (what) =>
       expired(new GatewayError(Code.DownstreamTimeout, `Server "${serverName}" ${what}`));
-    this.#idle = setTimeout(expire, idleMs, `did not answer within ${idleMs} ms`);
-    this.#total = setTimeout(
-      expire,
-      totalMs,
-      `took longer than ${totalMs} ms, the most that a call may take`,
-    );
+    if (idleMs < totalMs) this.#idle = setTimeout(this.#expire, idleMs, `did not answer within ${idleMs} ms`);
+    else this.#total = setTimeout(this.#expire, totalMs, this.#totalReason);
   }
 
   /** A sign of life. */
   refresh(): void {
-    this.#idle.refresh();
+    if (this.#isOver) return;
+    this.#idle?.refresh();
+    if (this.#total !== undefined) return;
+    const left = this.#latest - performance.now();
+    if (left <= this.#idleMs) this.#total = setTimeout(this.#expire, left, this.#totalReason);
   }
 
   clear(): void {
+    this.#isOver = true;
     clearTimeout(this.#idle);
     clearTimeout(this.#total);
   }

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
@@ -31,29 +31,37 @@ export interface McpAppOptions {
 export function createMcpApp({ endpoint, sse, guard, readiness, isDraining }: McpAppOptions): Hono<Bindings> {
   const app = new Hono<Bindings>();
 
-  /** Handlers write to Node's response themselves, which is what lets them stream; what they throw is answered here. */
-  const handle = (handler: McpHandler) => async (context: Context<Bindings>) => {
+  /**
+   * Handlers write to Node's response themselves, which is what lets them stream, and errors are written here. To Hono the
+   * answer is out at once: nothing of it has to wait for a promise.
+   */
+  const handle = (handler: McpHandler) => (context: Context<Bindings>) => {
     const { incoming, outgoing } = context.env;
     // Hono runs the handler of GET for HEAD, too; a stream that has no body would swallow the client's messages.
     if (incoming.method === 'HEAD') return notAllowed(context.req.path);
-    if (isDraining() && incoming.headers[ELSEWHERE] !== undefined) {
-      await sendElsewhere(incoming, outgoing);
-      return RESPONSE_ALREADY_SENT;
-    }
+    const isElsewhere = isDraining() && incoming.headers[ELSEWHERE] !== undefined;
+    const done = isElsewhere ? sendElsewhere(incoming, outgoing) : run(handler, context);
+    done.catch((thrown) => {
+      endpoint.known(thrown);
+      outgoing.destroy();
+    });
+    return RESPONSE_ALREADY_SENT;
+  };
+
+  const run = async (handler: McpHandler, context: Context<Bindings>): Promise<void> => {
+    const { incoming, outgoing } = context.env;
     try {
       const refusal = guard(incoming.headers.host, incoming.headers.origin);
       if (refusal !== undefined) throw new GatewayError(Code.Forbidden, refusal.message);
       await handler(context);
-      return RESPONSE_ALREADY_SENT;
     } catch (thrown) {
-      if (outgoing.headersSent || outgoing.destroyed) return RESPONSE_ALREADY_SENT;
+      if (outgoing.headersSent || outgoing.destroyed) return;
       const error = endpoint.known(thrown);
-      const isModern = isModernHeader(incoming.headers);
+      const wire = isModernHeader(incoming.headers) ? modernWire(error) : legacyWire(error);
       // A connection that ends with this answer is not read to the end of the body by itself.
       const isCutShort = isDraining() && !incoming.complete;
-      if (error.code !== Code.TooLarge && !isCutShort) return isModern ? failModern(error) : fail(error);
-      await refuseBody(incoming, outgoing, isModern ? modernWire(error) : legacyWire(error));
-      return RESPONSE_ALREADY_SENT;
+      if (error.code === Code.TooLarge || isCutShort) await refuseBody(incoming, outgoing, wire);
+      else refuse(outgoing, error, wire);
     }
   };
 
@@ -70,7 +78,6 @@ export function createMcpApp({ endpoint, sse, guard, readiness, isDraining }: Mc
     '/mcp',
     handle(({ env }) => legacyOnly(env.incoming) ?? endpoint.delete(env.incoming, env.outgoing)),
   );
-  app.all('/mcp', () => notAllowed('/mcp'));
   if (sse !== undefined) {
     app.get(
       '/sse',
@@ -81,7 +88,12 @@ export function createMcpApp({ endpoint, sse, guard, readiness, isDraining }: Mc
       handle(({ env, req }) => sse.post(env.incoming, env.outgoing, req.query('sessionId'))),
     );
   }
-  app.notFound((context) => context.json({ error: 'Not found; the MCP endpoint is /mcp' }, 404));
+  app.notFound((context) =>
+    // A route for all methods would be one more handler of every request.
+    context.req.path === '/mcp'
+      ? notAllowed('/mcp')
+      : context.json({ error: 'Not found; the MCP endpoint is /mcp' }, 404),
+  );
   return app;
 }
 
@@ -113,7 +125,9 @@ async function refuseBody(incoming: IncomingMessage, outgoing: ServerResponse, {
 const NOT_ALLOWED = new GatewayError(Code.MethodNotAllowed, 'Method not allowed');
 
 function notAllowed(path: string): Response {
-  return fail(NOT_ALLOWED, { allow: path === '/mcp' ? 'GET, POST, DELETE' : 'GET' });
+  const { status, body } = legacyWire(NOT_ALLOWED);
+  const allow = path === '/mcp' ? 'GET, POST, DELETE' : 'GET';
+  return new Response(body, { status, headers: { 'content-type': 'application/json', allow } });
 }
 
 /** The modern era has neither a stream nor a session to end (2026-07-28, transports: POST alone). */
@@ -135,18 +149,14 @@ function modernWire(error: GatewayError): Wire {
   return { status: modernError(error).status, body: modernErrorText(error, null) };
 }
 
-function failModern(error: GatewayError): Response {
-  return fail(error, error === NOT_ALLOWED ? { allow: 'POST' } : {}, modernWire(error));
-}
-
-function fail(
-  error: GatewayError,
-  headers: Readonly<Record<string, string>> = {},
-  { status, body }: Wire = legacyWire(error),
-): Response {
-  const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
-  return new Response(body, {
-    status,
-    headers: { 'content-type': 'application/json', ...retry, ...headers },
-  });
+function refuse(outgoing: ServerResponse, error: GatewayError, { status, body }: Wire): void {
+  const headers: OutgoingHttpHeaders = {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+  };
+  if (error.retryAfter !== undefined) headers['retry-after'] = String(error.retryAfter);
+  // Thrown for clients of the modern era only: for others there is no route.
+  if (error === NOT_ALLOWED) headers['allow'] = 'POST';
+  outgoing.writeHead(status, headers);
+  outgoing.end(body);
 }

@@ -77,7 +77,8 @@ export class RelaySink extends ForwardingSink {
 
 /** Read off the bytes: a search costs less than parsing what is only passed on. */
 export function answerOutcome(body: string | Buffer): Outcome {
-  if (body.includes('"isError":true') || body.includes('"isError": true')) return 'tool_error';
+  if (body.includes('"isError"') && (body.includes('"isError":true') || body.includes('"isError": true')))
+    return 'tool_error';
   const head = typeof body === 'string' ? body.slice(0, 100) : body.toString('latin1', 0, 100);
   return head.includes('"error":') && !body.includes('"result":') ? 'error' : 'ok';
 }

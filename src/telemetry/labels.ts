@@ -1,50 +1,36 @@
-import type { Outcome } from './types.ts';
-
-/** Attribute sets made once, so that recording makes none. */
-interface Label {
-  readonly alone: Readonly<Record<string, string>>;
-  readonly by: Readonly<Record<Outcome, Readonly<Record<string, string>>>>;
-}
-
-export interface Labels {
-  /** The label of a value, or of `other` where the value is unknown or one too many. */
-  of(value: string): Label;
-}
+import type { Attributes } from '@opentelemetry/api';
 
 /** Values come from outside, and each makes new series: so they are the known ones, or as many as `max`. */
 export type LabelBound = { readonly known: readonly string[] } | { readonly max: number };
 
-/** `more`: labels that all of them have besides. */
-export function createLabels(
-  name: string,
-  bound: LabelBound,
-  more: Readonly<Record<string, string>> = {},
-): Labels {
-  const labels = new Map<string, Label>();
-  const other = createLabel(name, 'other', more);
-  if ('known' in bound) for (const value of bound.known) labels.set(value, createLabel(name, value, more));
-  const room = 'max' in bound ? bound.max : 0;
-  return {
-    of(value) {
-      const found = labels.get(value);
-      if (found !== undefined) return found;
-      if (labels.size >= room) return other;
-      const label = createLabel(name, value, more);
-      labels.set(value, label);
-      return label;
-    },
-  };
-}
+/**
+ * What there is of each value of a label, made once: of `other` where the value is unknown or one too many. `more`: labels
+ * that all of them have besides.
+ */
+export class Labels<T> {
+  readonly #made = new Map<string, T>();
+  readonly #make: (value: string) => T;
+  readonly #room: number;
+  readonly #other: T;
 
-function createLabel(name: string, value: string, more: Readonly<Record<string, string>>): Label {
-  const by = (outcome: Outcome) => Object.freeze({ [name]: value, ...more, outcome });
-  return {
-    alone: Object.freeze({ [name]: value, ...more }),
-    by: Object.freeze({
-      ok: by('ok'),
-      tool_error: by('tool_error'),
-      error: by('error'),
-      cancelled: by('cancelled'),
-    }),
-  };
+  constructor(
+    name: string,
+    bound: LabelBound,
+    make: (attributes: Attributes) => T,
+    more: Readonly<Record<string, string>> = {},
+  ) {
+    this.#make = (value) => make(Object.freeze({ [name]: value, ...more }));
+    this.#room = 'max' in bound ? bound.max : 0;
+    this.#other = this.#make('other');
+    if ('known' in bound) for (const value of bound.known) this.#made.set(value, this.#make(value));
+  }
+
+  of(value: string): T {
+    const found = this.#made.get(value);
+    if (found !== undefined) return found;
+    if (this.#made.size >= this.#room) return this.#other;
+    const made = this.#make(value);
+    this.#made.set(value, made);
+    return made;
+  }
 }

@@ -3,9 +3,11 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import { ATTR_SERVICE_NAME, ATTR_SERVICE_VERSION } from '@opentelemetry/semantic-conventions';
 import { observeBreakers } from './breaker-metrics.ts';
-import { createLabels } from './labels.ts';
+import { Labels } from './labels.ts';
 import { MCP_METHODS } from './mcp-methods.ts';
+import { outcomesOf } from './outcomes.ts';
 import { observeRuntime } from './runtime-metrics.ts';
+import { Tallies } from './tallies.ts';
 import type { Gauges, Metrics } from './types.ts';
 
 export interface MetricsOptions {
@@ -19,9 +21,6 @@ const MAX_SERVERS = 200;
 /** Far more than there are kinds of jobs. */
 const MAX_JOBS = 50;
 
-/** Seconds: from an answer out of the process to a tool that works for a minute. */
-const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-
 /** Collects when asked to; there is no server and no timer of its own. */
 class ScrapeReader extends MetricReader {
   protected override async onForceFlush(): Promise<void> {}
@@ -29,7 +28,8 @@ class ScrapeReader extends MetricReader {
 }
 
 export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
-  const reader = new ScrapeReader();
+  const tallies = new Tallies('dragon');
+  const reader = new ScrapeReader({ metricProducers: [tallies] });
   const resource = resourceFromAttributes({
     [ATTR_SERVICE_NAME]: 'dragon',
     [ATTR_SERVICE_VERSION]: version,
@@ -39,33 +39,34 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   const meter = provider.getMeter('dragon');
   const serializer = new PrometheusSerializer(undefined, false, undefined, false, true);
 
-  const duration = { unit: 's', advice: { explicitBucketBoundaries: DURATION_BUCKETS } };
-  const requests = meter.createCounter('dragon.requests', { description: 'Requests of clients, answered' });
-  const requestSeconds = meter.createHistogram('dragon.request.duration.seconds', {
-    ...duration,
-    description: 'Time from the arrival of a request to the end of its answer',
+  const requests = outcomesOf(tallies, {
+    count: { name: 'dragon.requests', description: 'Requests of clients, answered' },
+    time: {
+      name: 'dragon.request.duration.seconds',
+      description: 'Time from the arrival of a request to the end of its answer',
+    },
   });
-  const downstreamRequests = meter.createCounter('dragon.downstream.requests', {
-    description: 'Requests to downstream servers',
+  const downstream = outcomesOf(tallies, {
+    count: { name: 'dragon.downstream.requests', description: 'Requests to downstream servers' },
+    time: {
+      name: 'dragon.downstream.request.duration.seconds',
+      description: 'Time from sending a request to a downstream server to the end of its answer',
+    },
   });
-  const downstreamSeconds = meter.createHistogram('dragon.downstream.request.duration.seconds', {
-    ...duration,
-    description: 'Time from sending a request to a downstream server to the end of its answer',
-  });
-  const jobs = meter.createCounter('dragon.jobs', { description: 'Runs of jobs on this node' });
-  const jobSeconds = meter.createHistogram('dragon.job.duration.seconds', {
-    ...duration,
-    description: 'Time that a run of a job took',
+  const jobs = outcomesOf(tallies, {
+    count: { name: 'dragon.jobs', description: 'Runs of jobs on this node' },
+    time: { name: 'dragon.job.duration.seconds', description: 'Time that a run of a job took' },
   });
   const refusedStates = meter.createCounter('dragon.request.states.refused', {
     description: 'Request states of clients that were not taken',
   });
+  const known = { known: MCP_METHODS };
   const methodLabels = {
-    legacy: createLabels('method', { known: MCP_METHODS }, { face: 'legacy' }),
-    modern: createLabels('method', { known: MCP_METHODS }, { face: 'modern' }),
+    legacy: new Labels('method', known, requests, { face: 'legacy' }),
+    modern: new Labels('method', known, requests, { face: 'modern' }),
   };
-  const serverLabels = createLabels('server', { max: MAX_SERVERS });
-  const jobLabels = createLabels('job', { max: MAX_JOBS });
+  const serverLabels = new Labels('server', { max: MAX_SERVERS }, downstream);
+  const jobLabels = new Labels('job', { max: MAX_JOBS }, jobs);
 
   const gauges: { -readonly [K in keyof Gauges]?: Gauges[K] } = {};
   type Count = 'sessions' | 'streams' | 'inFlight' | 'parkedCalls' | 'stdioProcesses';
@@ -85,19 +86,13 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
 
   return {
     request(method, outcome, seconds, face = 'legacy') {
-      const label = methodLabels[face].of(method);
-      requests.add(1, label.by[outcome]);
-      requestSeconds.record(seconds, label.alone);
+      methodLabels[face].of(method).record(outcome, seconds);
     },
     downstream(server, outcome, seconds) {
-      const label = serverLabels.of(server);
-      downstreamRequests.add(1, label.by[outcome]);
-      downstreamSeconds.record(seconds, label.alone);
+      serverLabels.of(server).record(outcome, seconds);
     },
     job(name, outcome, seconds) {
-      const label = jobLabels.of(name);
-      jobs.add(1, label.by[outcome]);
-      jobSeconds.record(seconds, label.alone);
+      jobLabels.of(name).record(outcome, seconds);
     },
     requestStateRefused(why) {
       refusedStates.add(1, { why });

@@ -7,12 +7,14 @@ interface VirtualTimer {
 }
 
 /**
- * Replaces setTimeout and clearTimeout for one test by timers that go off when the test says how much time has passed.
+ * Replaces setTimeout, clearTimeout and the monotonic clock for one test by such that go on when the test says so.
  * Unlike those of node:test they know `refresh`.
  */
 export function virtualTimers(t: TestContext): { pass(ms: number): void; readonly pending: number } {
   const timers = new Set<VirtualTimer>();
+  const begin = performance.now();
   let now = 0;
+  t.mock.method(performance, 'now', () => begin + now);
   t.mock.method(
     globalThis,
     'setTimeout',
