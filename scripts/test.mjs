@@ -64,9 +64,9 @@ async function main(names) {
   return patterns.length === 0 ? 0 : (await run([...testRunner(), ...patterns], 'inherit')).code;
 }
 
-/** Files spend much of their time waiting for processes, so two run at once even on a single core. */
+/** Files spend much of their time waiting for processes, so one more runs at once than there are cores. */
 function testRunner() {
-  const concurrency = Math.max(2, availableParallelism());
+  const concurrency = availableParallelism() + 1;
   return ['--test', `--test-concurrency=${concurrency}`, '--test-timeout=180000'];
 }
 

@@ -30,7 +30,8 @@ export class Deadline {
     this.#totalReason = `took longer than ${totalMs} ms, the most that a call may take`;
     this.#expire = (what) =>
       expired(new GatewayError(Code.DownstreamTimeout, `Server "${serverName}" ${what}`));
-    if (idleMs < totalMs) this.#idle = setTimeout(this.#expire, idleMs, `did not answer within ${idleMs} ms`);
+    if (idleMs <= totalMs)
+      this.#idle = setTimeout(this.#expire, idleMs, `did not answer within ${idleMs} ms`);
     else this.#total = setTimeout(this.#expire, totalMs, this.#totalReason);
   }
 

@@ -70,11 +70,15 @@ export class HttpClient {
       handler.onResponseError?.(NO_CONTROLLER, GatewayError.from(error));
       return;
     }
-    const rest = body === null ? '\r\n' : `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
-    const data = head.isAscii
-      ? head.text + rest
-      : Buffer.concat([Buffer.from(head.text, 'latin1'), Buffer.from(rest)]);
-    this.#pool(endpoint).send({ data, handler });
+    const length = body === null ? 0 : Buffer.byteLength(body);
+    const rest = body === null ? '\r\n' : `content-length: ${length}\r\n\r\n${body}`;
+    if (head.isAscii) {
+      // What is ASCII alone needs no encoding.
+      const encoding = length === (body?.length ?? 0) ? 'latin1' : 'utf8';
+      return this.#pool(endpoint).send({ data: head.text + rest, encoding, handler });
+    }
+    const data = Buffer.concat([Buffer.from(head.text, 'latin1'), Buffer.from(rest)]);
+    this.#pool(endpoint).send({ data, encoding: 'utf8', handler });
   }
 
   async close(): Promise<void> {

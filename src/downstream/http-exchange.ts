@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { answerProblem, beginsAnswer, preview } from '../protocol/answer.ts';
+import { answerProblem, asAnswer, beginsAnswer, preview } from '../protocol/answer.ts';
 import { errorText, type Id, isObject, type Message, own, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type LargeData, type SseEvent, SseParser, SseTooLarge } from '../protocol/sse.ts';
@@ -147,7 +147,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     switch (this.#phase) {
       case 'held':
-        return this.#answer(this.#body());
+        return this.#answer(asAnswer(this.#body()));
       case 'passing':
         this.#finish();
         return this.#options.sink.end();
@@ -265,7 +265,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       return;
     }
     // A response has no method. Looking for the word is cheaper than parsing every result.
-    if (!event.data.includes('"method"')) return this.#answerText(event.data);
+    if (!event.data.includes('"method"')) return this.#answer(event.data);
     let message: Message;
     try {
       message = parseMessage(event.data, MAX_DEPTH);
@@ -277,7 +277,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
         ),
       );
     }
-    if (message.kind === 'response') return this.#answerText(event.data);
+    if (message.kind === 'response') return this.#answer(event.data);
     if (this.#options.intercept(message)) return;
     if (!this.#options.sink.message(event.data, message, this.#position)) this.#pause();
   }
@@ -299,11 +299,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     };
   }
 
-  #answerText(text: string): void {
-    this.#answer(Buffer.from(text));
-  }
-
-  #answer(body: Buffer): void {
+  #answer(body: string | Buffer): void {
     const problem = answerProblem(body, this.#options.id);
     if (problem !== undefined) return this.#fail(protocolError(this.#options.serverName, problem));
     this.#finish();

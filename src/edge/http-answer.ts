@@ -15,12 +15,11 @@ export function writeJson(
   body: string | Buffer,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-    ...headers,
-  });
-  response.end(body);
+  const length = Buffer.byteLength(body);
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': length, ...headers });
+  // What is ASCII alone needs no encoding.
+  if (typeof body === 'string' && body.length === length) response.end(body, 'latin1');
+  else response.end(body);
 }
 
 /** A request's failure as the JSON answer to it: the HTTP request as such was fine. */

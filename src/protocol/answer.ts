@@ -6,15 +6,20 @@ const EDGE_BYTES = 160;
 
 const VERSION = '"jsonrpc":"2.0"';
 
+/** Bytes of an answer as they are best passed on: as text where they have to be read as such anyway. */
+export function asAnswer(body: Buffer): string | Buffer {
+  return body.length > FULL_CHECK_BYTES ? body : body.toString('utf8');
+}
+
 /**
- * Whether bytes are the JSON-RPC answer to `id`. Undefined when they are; otherwise what is wrong, for people. A large
- * answer is not parsed: it must look like one object whose id stands at its beginning or end, as every serialiser in
- * use puts it; where it does not, it is parsed after all.
+ * Whether this is the JSON-RPC answer to `id`. Undefined when it is; otherwise what is wrong, for people. A large answer is
+ * not parsed: it must look like one object whose id stands at its beginning or end, as every serialiser in use puts it;
+ * where it does not, it is parsed after all.
  */
-export function answerProblem(body: Buffer, id: Id): string | undefined {
+export function answerProblem(body: string | Buffer, id: Id): string | undefined {
   if (body.length === 0) return 'an empty body';
   if (body.length > FULL_CHECK_BYTES && edgesMatch(body, id)) return undefined;
-  return problemOfText(body.toString('utf8'), id);
+  return problemOfText(typeof body === 'string' ? body : body.toString('utf8'), id);
 }
 
 function problemOfText(text: string, id: Id): string | undefined {
@@ -40,9 +45,11 @@ export function isErrorObject(value: unknown): boolean {
 }
 
 /** Only at the very edges: an `"id":1` a little further inside may be one of the result's own. */
-function edgesMatch(body: Buffer, id: Id): boolean {
-  const head = body.toString('latin1', 0, EDGE_BYTES).trimStart();
-  const tail = body.toString('latin1', body.length - EDGE_BYTES).trimEnd();
+function edgesMatch(body: string | Buffer, id: Id): boolean {
+  const part = (from: number, to?: number) =>
+    typeof body === 'string' ? body.slice(from, to) : body.toString('latin1', from, to);
+  const head = part(0, EDGE_BYTES).trimStart();
+  const tail = part(body.length - EDGE_BYTES).trimEnd();
   if (!head.startsWith('{') || !tail.endsWith('}')) return false;
   const member = `"id":${JSON.stringify(id)}`;
   return (

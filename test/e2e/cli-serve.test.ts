@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { dragon } from '../support/cli.ts';
+import { placeDatabase } from '../support/database-template.ts';
 import { until } from '../support/wait.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -21,6 +22,8 @@ interface Started {
 /** Starts something that runs a gateway, on free ports and a folder of its own. */
 async function start(context: TestContext, command: string, args: readonly string[]): Promise<Started> {
   const folder = await mkdtemp(join(tmpdir(), 'dragon-serve-'));
+  // A first start in earnest is one way enough.
+  if (command !== 'npm') await placeDatabase(folder);
   const child = spawn(command, args, {
     cwd: ROOT,
     detached: true,

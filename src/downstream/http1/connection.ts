@@ -8,8 +8,9 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** What is put on the wire, and who hears what comes back. */
 export interface OutgoingRequest {
-  /** Head and body; a string is sent as UTF-8. */
+  /** Head and body. */
   readonly data: string | Buffer;
+  readonly encoding: 'latin1' | 'utf8';
   readonly handler: Dispatcher.DispatchHandler;
 }
 
@@ -64,13 +65,13 @@ export class Connection {
     return !this.#isClosed && now < this.#usableUntil;
   }
 
-  send({ data, handler }: OutgoingRequest): void {
+  send({ data, encoding, handler }: OutgoingRequest): void {
     const exchange = new Exchange(handler, this.#socket, (error) => this.#fail(error));
     this.#exchange = exchange;
     this.#reader.expect();
     exchange.start();
     // The handler may have given up at once.
-    if (!this.#isClosed) this.#socket.write(data);
+    if (!this.#isClosed) this.#socket.write(data, encoding);
   }
 
   destroy(): void {

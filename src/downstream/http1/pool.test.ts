@@ -36,7 +36,7 @@ async function start(t: TestContext) {
     pool,
     ask(text: string) {
       const heard = new Heard();
-      pool.send({ data: text, handler: heard });
+      pool.send({ data: text, encoding: 'utf8', handler: heard });
       return heard;
     },
     /** The next request as the server sees it. */
