@@ -12,27 +12,29 @@ export function notRead(): GatewayError {
   );
 }
 
-/** The two deadlines of one request: an idle one that signs of life move on, and a hard one. */
+/**
+ * The two deadlines of one request: an idle one that signs of life move on, and a hard one. It makes no closures: V8 came to
+ * put what they close over among what lives long, and with it all of a request stayed until the next large collection.
+ */
 export class Deadline {
-  readonly #idleMs: number;
+  readonly #deadlines: Deadlines;
+  readonly #expired: (error: GatewayError) => void;
+  readonly #serverName: string;
   /** Monotonic milliseconds. */
   readonly #latest: number;
-  readonly #expire: (what: string) => void;
-  readonly #totalReason: string;
   readonly #idle: NodeJS.Timeout | undefined;
   /** Not before the idle one can no longer come first, which for most requests it always does. */
   #total: NodeJS.Timeout | undefined;
   #isOver = false;
 
-  constructor({ idleMs, totalMs }: Deadlines, expired: (error: GatewayError) => void, serverName: string) {
-    this.#idleMs = idleMs;
+  constructor(deadlines: Deadlines, expired: (error: GatewayError) => void, serverName: string) {
+    const { idleMs, totalMs } = deadlines;
+    this.#deadlines = deadlines;
+    this.#expired = expired;
+    this.#serverName = serverName;
     this.#latest = performance.now() + totalMs;
-    this.#totalReason = `took longer than ${totalMs} ms, the most that a call may take`;
-    this.#expire = (what) =>
-      expired(new GatewayError(Code.DownstreamTimeout, `Server "${serverName}" ${what}`));
-    if (idleMs <= totalMs)
-      this.#idle = setTimeout(this.#expire, idleMs, `did not answer within ${idleMs} ms`);
-    else this.#total = setTimeout(this.#expire, totalMs, this.#totalReason);
+    if (idleMs <= totalMs) this.#idle = setTimeout(Deadline.#idled, idleMs, this);
+    else this.#total = setTimeout(Deadline.#elapsed, totalMs, this);
   }
 
   /** A sign of life. */
@@ -41,12 +43,25 @@ export class Deadline {
     this.#idle?.refresh();
     if (this.#total !== undefined) return;
     const left = this.#latest - performance.now();
-    if (left <= this.#idleMs) this.#total = setTimeout(this.#expire, left, this.#totalReason);
+    if (left <= this.#deadlines.idleMs) this.#total = setTimeout(Deadline.#elapsed, left, this);
   }
 
   clear(): void {
     this.#isOver = true;
     clearTimeout(this.#idle);
     clearTimeout(this.#total);
+  }
+
+  static #idled(deadline: Deadline): void {
+    deadline.#expire(`did not answer within ${deadline.#deadlines.idleMs} ms`);
+  }
+
+  static #elapsed(deadline: Deadline): void {
+    const { totalMs } = deadline.#deadlines;
+    deadline.#expire(`took longer than ${totalMs} ms, the most that a call may take`);
+  }
+
+  #expire(what: string): void {
+    this.#expired(new GatewayError(Code.DownstreamTimeout, `Server "${this.#serverName}" ${what}`));
   }
 }
