@@ -214,7 +214,7 @@ describe('a process of the modern era', () => {
       what: 'the next process',
       timeoutMs: 30_000,
     });
-    assert.ok(!isRunning(pid));
+    await until(() => !isRunning(pid), { what: 'its end' });
     await untilWatched(2);
     await told();
 

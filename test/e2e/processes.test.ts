@@ -117,7 +117,7 @@ describe('servers that are processes', () => {
     assert.match(crash.message!.error!.message, /^Server "mortal" exited with code 7\b/);
     const second = await pidOf(client, 'mortal');
     assert.notEqual(second, first);
-    assert.ok(!isRunning(first));
+    await until(() => !isRunning(first), { what: 'its end' });
     assert.ok((await listNames(client)).includes('mortal__pid'));
 
     const refused = await until(
@@ -166,7 +166,8 @@ describe('servers that are processes', () => {
     const { message } = await held;
     assert.ok(message!.error, JSON.stringify(message));
     await untilGone(server.processes);
-    assert.ok(!isRunning(pid));
+    // Its environment is gone a moment before it is.
+    await until(() => !isRunning(pid), { what: 'its end' });
     assert.match((await client.callTool('leaving__pid')).message!.error!.message, /Unknown tool/);
   });
 
@@ -184,7 +185,7 @@ describe('servers that are processes', () => {
     // At once: the call waits for the new process.
     assert.equal(await toolText(client, 'changing__env', { name: 'DRAGON_TEST_COLOUR' }), 'blue');
     await untilGone(server.processes);
-    assert.ok(!isRunning(before));
+    await until(() => !isRunning(before), { what: 'its end' });
     await gateway.manage('UpdateMcpServer', { server: { id: server.id }, changes: { enabled: false } });
     await untilGone(() => processesWith(mark));
   });
