@@ -4,6 +4,7 @@ import { backoffMs } from './backoff.ts';
 import type { Client } from './commands.ts';
 import { watchMaster } from './sentinels.ts';
 import { type ConnectionSettings, commonSettings, SILENCE_MS, tlsSettings } from './settings.ts';
+import { singleConnector } from './stream.ts';
 import type { RedisTarget } from './url.ts';
 
 /** One Redis, however it is reached: the connection that commands take, and further ones for subscriptions. */
@@ -125,7 +126,8 @@ export function keepFromEnding(client: Redis): () => void {
 
 export function placeOf(target: RedisTarget): ConnectionSettings {
   const [first] = target.addresses;
-  if (target.kind !== 'sentinel') return { host: first.host, port: first.port };
+  if (target.kind !== 'sentinel')
+    return { host: first.host, port: first.port, Connector: singleConnector(target) };
   return {
     sentinels: [...target.addresses],
     name: target.master,

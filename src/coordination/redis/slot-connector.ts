@@ -1,10 +1,10 @@
-import { createConnection, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { connect as connectTls } from 'node:tls';
 import { AbstractConnector, Redis } from 'ioredis';
 import { z } from 'zod';
 import { backoffMs } from './backoff.ts';
-import { type ConnectionSettings, SILENCE_MS, tlsSettings } from './settings.ts';
+import { type ConnectionSettings, SILENCE_MS } from './settings.ts';
+import { openStream } from './stream.ts';
 import type { RedisTarget } from './url.ts';
 
 type Address = RedisTarget['addresses'][number];
@@ -76,11 +76,7 @@ export function slotConnector(target: RedisTarget, settings: ConnectionSettings,
         const owner = await findOwner();
         if (!this.connecting) break;
         if (owner !== undefined) {
-          const stream =
-            target.tls === undefined
-              ? createConnection(owner)
-              : connectTls({ ...owner, ...tlsSettings(target.tls) });
-          stream.once('error', (error) => {
+          const stream = openStream(owner, target.tls, (error) => {
             this.firstError = error;
           });
           this.stream = stream;
