@@ -32,6 +32,7 @@ type Method = 'GET' | 'POST' | 'DELETE';
 export class HttpClient {
   readonly maxMessageBytes: number;
   readonly #connectTimeoutMs: number;
+  #isClosed = false;
   readonly #agent: Agent;
   /** By origin. */
   readonly #pools = new Map<string, Http1Pool>();
@@ -65,6 +66,7 @@ export class HttpClient {
     }
     let head: Head;
     try {
+      if (this.#isClosed) throw new GatewayError(Code.Unavailable, 'The gateway is shutting down');
       head = this.#head(endpoint, method, headers);
     } catch (error) {
       handler.onResponseError?.(NO_CONTROLLER, GatewayError.from(error));
@@ -82,6 +84,7 @@ export class HttpClient {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const pool of this.#pools.values()) pool.destroy();
     await this.#agent.destroy();
   }

@@ -1,7 +1,7 @@
+import { ForwardingSink } from '../downstream/forwarding-sink.ts';
 import type { AnswerSink } from '../downstream/port.ts';
 import type { Message } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
-import { ForwardingSink } from './forwarding-sink.ts';
 import type { RisingProgress } from './rising-progress.ts';
 import { outcomeUnknown } from './second-run.ts';
 

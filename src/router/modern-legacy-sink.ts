@@ -1,3 +1,4 @@
+import { ForwardingSink } from '../downstream/forwarding-sink.ts';
 import type { AnswerSink } from '../downstream/port.ts';
 import {
   errorText,
@@ -23,7 +24,6 @@ import {
   stampResponse,
 } from '../protocol/modern/result.ts';
 import { ErrorCode } from '../protocol/modern/wire-error.ts';
-import { ForwardingSink } from './forwarding-sink.ts';
 
 /** Enough of a large answer to see where its result begins. */
 const HEAD_BYTES = 4096;

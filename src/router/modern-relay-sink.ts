@@ -1,3 +1,4 @@
+import { ForwardingSink } from '../downstream/forwarding-sink.ts';
 import type { AnswerSink } from '../downstream/port.ts';
 import { isObject, type Message, own, type RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
@@ -10,7 +11,6 @@ import { isCacheable, isMultiRound } from '../protocol/modern/methods.ts';
 import { NOT_CACHED, resultTypeOf, stampResponse } from '../protocol/modern/result.ts';
 import { hasTasks, isTaskMethod, taskResponseForClient } from '../protocol/modern/tasks.ts';
 import { ErrorCode } from '../protocol/modern/wire-error.ts';
-import { ForwardingSink } from './forwarding-sink.ts';
 
 const TYPE = '"resultType"';
 const COMPLETE = '"resultType":"complete"';

@@ -1,10 +1,10 @@
+import { ForwardingSink } from '../downstream/forwarding-sink.ts';
 import type { AnswerSink, DownstreamServer } from '../downstream/port.ts';
 import type { Message } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 import type { Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
 import { outcomeOf } from './exchange.ts';
-import { ForwardingSink } from './forwarding-sink.ts';
 import type { RisingProgress } from './rising-progress.ts';
 import { outcomeUnknown } from './second-run.ts';
 import { encodeStreamPosition } from './stream-position.ts';

@@ -1,7 +1,7 @@
+import { ForwardingSink } from '../downstream/forwarding-sink.ts';
 import type { AnswerSink } from '../downstream/port.ts';
 import type { Message } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { ForwardingSink } from './forwarding-sink.ts';
 
 /** Changes the answer on its way to the client. The answer is held until it is whole: for kinds of answers that are small. */
 export class RewriteSink extends ForwardingSink {

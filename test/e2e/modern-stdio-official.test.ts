@@ -46,7 +46,7 @@ describe('the official library as a process of the modern era', () => {
         const text = await client.call('f__test_elicitation', { message: 'Who are you?' });
         assert.match(text, /accept.*ada/);
         assert.match(await client.call('f__test_sampling', { prompt: 'Say it' }), /sampled/);
-        assert.match(await client.call('f__test_input_required_result_list_roots'), /file:\/\/\/work/);
+        assert.match(await client.call('f__test_input_required_result_list_roots'), /file:\/\/\/project/);
         assert.deepEqual(client.heard.asked, ['elicitation', 'sampling', 'roots']);
       });
 

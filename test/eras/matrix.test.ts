@@ -90,7 +90,7 @@ describe('a client of either era at a server of either era', () => {
         },
 
         roots: async () => {
-          assert.match(await client.call(of('test_input_required_result_list_roots')), /file:\/\/\/work/);
+          assert.match(await client.call(of('test_input_required_result_list_roots')), /file:\/\/\/project/);
           assert.ok(client.heard.asked.includes('roots'));
         },
 

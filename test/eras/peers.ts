@@ -54,7 +54,7 @@ const SAMPLED = {
   model: 'a model',
   content: { type: 'text', text: 'sampled' },
 } as const;
-const ROOTS = { roots: [{ uri: 'file:///work', name: 'work' }] };
+const ROOTS = { roots: [{ uri: 'file:///project', name: 'project' }] };
 
 function textOf(result: object): string {
   const content = 'content' in result && Array.isArray(result.content) ? result.content : [];

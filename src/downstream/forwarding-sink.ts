@@ -1,6 +1,6 @@
-import type { AnswerSink } from '../downstream/port.ts';
 import type { Message } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
+import type { AnswerSink } from './port.ts';
 
 /** Passes everything on to another sink. What stands between a server and a client overrides what it changes. */
 export class ForwardingSink implements AnswerSink {
