@@ -32,9 +32,7 @@ export class EventStreams {
 
   constructor() {
     this.#timer = setInterval(() => {
-      for (const response of this.#open) {
-        if (!response.writableNeedDrain && !this.#halfSent.has(response)) response.write(SSE_COMMENT);
-      }
+      for (const response of this.#open) if (this.#mayComment(response)) response.write(SSE_COMMENT);
     }, KEEP_ALIVE_MS);
     this.#timer.unref();
   }
@@ -111,6 +109,11 @@ export class EventStreams {
 
   close(): void {
     clearInterval(this.#timer);
+  }
+
+  /** Not after the end: one whose client reads slowly is open for a while longer. */
+  #mayComment(response: ServerResponse): boolean {
+    return !response.writableEnded && !response.writableNeedDrain && !this.#halfSent.has(response);
   }
 
   #startPrimed(response: ServerResponse, primed: boolean): void {

@@ -103,10 +103,8 @@ export class Cluster {
   }
 
   async stop(): Promise<void> {
-    const stopped = await Promise.allSettled(
-      // One that was killed is gone already.
-      this.nodes.filter(({ isRunning }) => isRunning).map((node) => node.stop('SIGINT')),
-    );
+    // One that was killed is gone already; one that has ended by itself says so.
+    const stopped = await Promise.allSettled(this.nodes.map((node) => node.stop('SIGINT')));
     await this.balancer.close();
     await Promise.all([this.redis.stop(), this.database.close()]);
     await this.#postgres.stop();
