@@ -23,6 +23,7 @@ import { createGuard } from './edge/guard.ts';
 import { startManagementServer } from './edge/management-server.ts';
 import { createMcpApp } from './edge/mcp-app.ts';
 import { type EndpointOptions, McpEndpoint } from './edge/mcp-endpoint.ts';
+import { McpHandler } from './edge/mcp-handler.ts';
 import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
 import { ModernEndpoint } from './edge/modern-endpoint.ts';
 import { startOpsServer } from './edge/ops.ts';
@@ -145,15 +146,19 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     database = opened;
     const parts = createCore(config, logger, database, coordination, version, readiness, metrics);
     core = parts;
-    const guard = createGuard({ boundHost: host, allowedHosts, allowedOrigins });
-    const app = createMcpApp({
-      endpoint: parts.endpoint,
-      sse: parts.sse,
-      guard,
-      readiness: () => readiness.checkServing(),
+    const { endpoint, sse } = parts;
+    const handler = new McpHandler({
+      guard: createGuard({ boundHost: host, allowedHosts, allowedOrigins }),
       isDraining: () => readiness.isDraining,
+      known: (thrown) => endpoint.known(thrown),
     });
-    const mcp = await startMcpServer({ host, port: config.mcpPort, app });
+    const mcp = await startMcpServer({
+      host,
+      port: config.mcpPort,
+      app: createMcpApp({ endpoint, sse, handler, readiness: () => readiness.checkServing() }),
+      handler,
+      post: (request, response) => endpoint.post(request, response),
+    });
     running.push(mcp);
     mcpAddress = advertisedAddress({
       advertised: config.advertiseAddress,

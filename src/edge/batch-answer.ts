@@ -1,18 +1,18 @@
-import type { ServerResponse } from 'node:http';
 import type { AnswerSink } from '../downstream/port.ts';
 import type { Id } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
 import { sseEventText } from '../protocol/sse.ts';
 import { errorResponse } from './error-response.ts';
 import type { EventStreams } from './event-stream.ts';
+import type { HttpResponse } from './http-io.ts';
 
 /** The answers to a batch (2025-03-26): one stream for all its requests, ended by the last answer. */
 export class BatchAnswer {
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   readonly #parts = new Set<BatchPart>();
   #left: number;
 
-  constructor(response: ServerResponse, streams: EventStreams, requests: number) {
+  constructor(response: HttpResponse, streams: EventStreams, requests: number) {
     this.#response = response;
     this.#left = requests;
     streams.start(response);

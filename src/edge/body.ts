@@ -25,7 +25,7 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
       const [only] = chunks;
       const body = chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
       if (isUtf8(body)) resolve(body.toString('utf8'));
-      else reject(new GatewayError(Code.ParseError, 'Parse error: the body is not UTF-8'));
+      else reject(notUtf8());
     });
     request.on('error', (cause) =>
       reject(new GatewayError(Code.Cancelled, 'The request was cut off', { cause })),
@@ -59,6 +59,10 @@ export async function discardBody(request: IncomingMessage): Promise<void> {
   request.pause();
 }
 
-function tooLarge(maxBytes: number): GatewayError {
+export function notUtf8(): GatewayError {
+  return new GatewayError(Code.ParseError, 'Parse error: the body is not UTF-8');
+}
+
+export function tooLarge(maxBytes: number): GatewayError {
   return new GatewayError(Code.TooLarge, `The body is larger than ${maxBytes} bytes`);
 }

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { hasPriming } from '../protocol/versions.ts';
 import type { Router } from '../router/router.ts';
 import type { StreamWriter } from '../session/client-stream.ts';
@@ -7,6 +6,7 @@ import type { Session } from '../session/session.ts';
 import type { Takeover } from '../session/takeover.ts';
 import type { Logger } from '../telemetry/types.ts';
 import type { EventStreams } from './event-stream.ts';
+import type { HttpResponse } from './http-io.ts';
 import { StreamAnswer } from './stream-answer.ts';
 
 /** So many nodes in a row may have gone that went on with a stream. */
@@ -23,7 +23,7 @@ export interface ComebackOptions {
 /** A client that comes back for the stream of a request, wherever that is now: here, on another node, or lost with its node. */
 export class Comeback {
   readonly #options: ComebackOptions;
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   readonly #session: Session;
   readonly #place: EventPlace;
   readonly #writer: StreamWriter;
@@ -31,7 +31,7 @@ export class Comeback {
   #hops = 0;
 
   /** `place`: the last event that the client has seen. */
-  constructor(options: ComebackOptions, response: ServerResponse, session: Session, place: EventPlace) {
+  constructor(options: ComebackOptions, response: HttpResponse, session: Session, place: EventPlace) {
     this.#options = options;
     this.#response = response;
     this.#session = session;

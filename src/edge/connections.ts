@@ -13,6 +13,12 @@ const CALM_WITHIN_MS = 1000;
 /** Where somebody comes in each turn of the loop there is no end to it. */
 const QUIET_WITHIN_MS = 5000;
 
+/** A response as far as a connection's end has to do with it. */
+type FollowedResponse = Pick<ServerResponse, 'headersSent'> & {
+  setHeader(name: 'connection', value: 'close'): unknown;
+  once(event: 'close', listener: () => void): unknown;
+};
+
 interface Connection {
   /** When it was made, or was seen to bring something while the server stopped; milliseconds of `performance.now()`. */
   since: number;
@@ -21,7 +27,7 @@ interface Connection {
   /** It has carried a request. */
   isUsed: boolean;
   /** To the request that it carries now. */
-  response: ServerResponse | undefined;
+  response: FollowedResponse | undefined;
 }
 
 /**
@@ -42,10 +48,15 @@ export class Connections {
     this.#server = server;
     server.on('connection', (socket: Socket) => this.#add(socket));
     server.prependListener('request', (request, response: ServerResponse) => {
-      const connection = this.#open.get(request.socket);
-      if (connection !== undefined) follow(connection, response);
-      if (this.#isDraining) response.setHeader('connection', 'close');
+      this.follow(request.socket, response);
     });
+  }
+
+  /** Looks after a response before it is answered. */
+  follow(socket: Socket, response: FollowedResponse): void {
+    const connection = this.#open.get(socket);
+    if (connection !== undefined) follow(connection, response);
+    if (this.#isDraining) response.setHeader('connection', 'close');
   }
 
   /** Somebody else looks after this connection from now on. */
@@ -127,7 +138,7 @@ async function wholeTurn(): Promise<void> {
 }
 
 /** Until the last byte of the answer is out; then nothing is held of it. */
-function follow(connection: Connection, response: ServerResponse): void {
+function follow(connection: Connection, response: FollowedResponse): void {
   connection.isUsed = true;
   connection.response = response;
   response.once('close', () => {

@@ -35,6 +35,8 @@ const WIRE: Readonly<Record<Code, WireError>> = {
   [Code.DownstreamSessionLost]: { status: 502, rpcCode: -32000 },
   [Code.Cancelled]: { status: 499, rpcCode: -32000 },
   [Code.Unavailable]: { status: 503, rpcCode: -32000 },
+  [Code.Overloaded]: { status: 503, rpcCode: -32000 },
+  [Code.TooManyRequests]: { status: 429, rpcCode: -32000 },
   [Code.Internal]: { status: 500, rpcCode: -32603 },
 };
 

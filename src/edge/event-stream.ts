@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
-import type { ServerResponse } from 'node:http';
 import { SSE_COMMENT, SSE_EVENT_END, sseEventHead, sseEventText, sseRetryText } from '../protocol/sse.ts';
 import type { ClientStream, StreamWriter } from '../session/client-stream.ts';
 import type { StandaloneStream } from '../session/standalone-stream.ts';
+import type { HttpResponse } from './http-io.ts';
 
 /** Proxies drop connections that are silent for a minute or so. */
 const KEEP_ALIVE_MS = 15_000;
@@ -24,9 +24,9 @@ const HEAD = {
 
 /** All open streams, kept alive by one timer. */
 export class EventStreams {
-  readonly #open = new Set<ServerResponse>();
+  readonly #open = new Set<HttpResponse>();
   /** In the middle of a message: a comment there would be a part of it. */
-  readonly #halfSent = new WeakSet<ServerResponse>();
+  readonly #halfSent = new WeakSet<HttpResponse>();
   readonly #timer: NodeJS.Timeout;
   #isLeaving = false;
 
@@ -37,8 +37,8 @@ export class EventStreams {
     this.#timer.unref();
   }
 
-  /** Makes a response an event stream. Its head leaves with the first event, or with {@link ServerResponse.flushHeaders}. */
-  start(response: ServerResponse): void {
+  /** Makes a response an event stream. Its head leaves with the first event, or with {@link HttpResponse.flushHeaders}. */
+  start(response: HttpResponse): void {
     response.writeHead(200, HEAD);
     this.#open.add(response);
     response.on('close', () => this.#open.delete(response));
@@ -48,7 +48,7 @@ export class EventStreams {
    * Connects a response to a stream until one of the two ends. `after`: the last event that the client has seen.
    * `primed`: its client is asked to wait a little before it comes back.
    */
-  connect(response: ServerResponse, stream: ClientStream, after: number | undefined, primed: boolean): void {
+  connect(response: HttpResponse, stream: ClientStream, after: number | undefined, primed: boolean): void {
     this.start(response);
     if (primed) response.write(sseRetryText(RETRY_MS));
     this.join(
@@ -60,12 +60,7 @@ export class EventStreams {
   }
 
   /** The same for a response that is a stream already, under its writer. */
-  join(
-    response: ServerResponse,
-    writer: StreamWriter,
-    stream: ClientStream,
-    after: number | undefined,
-  ): void {
+  join(response: HttpResponse, writer: StreamWriter, stream: ClientStream, after: number | undefined): void {
     if (response.destroyed) return;
     const drained = () => stream.drained?.();
     response.on('drain', drained);
@@ -78,7 +73,7 @@ export class EventStreams {
 
   /** Connects a response to a session's standalone stream; see {@link StandaloneStream.attach}. */
   async connectStandalone(
-    response: ServerResponse,
+    response: HttpResponse,
     stream: StandaloneStream,
     after: Parameters<StandaloneStream['attach']>[1],
     primed: boolean,
@@ -91,7 +86,7 @@ export class EventStreams {
   }
 
   /** A writer to a response that is a stream from now on; `primed` as in {@link connect}. */
-  writer(response: ServerResponse, primed: boolean): StreamWriter {
+  writer(response: HttpResponse, primed: boolean): StreamWriter {
     const writer = this.#writer(response, () => this.#startPrimed(response, primed));
     writer.open();
     return writer;
@@ -103,7 +98,7 @@ export class EventStreams {
   }
 
   /** For a client that is to come back, at another node: a stream that is over, with nothing in it. */
-  turnAway(response: ServerResponse): void {
+  turnAway(response: HttpResponse): void {
     this.writer(response, false).end();
   }
 
@@ -112,33 +107,33 @@ export class EventStreams {
   }
 
   /** Not after the end: one whose client reads slowly is open for a while longer. */
-  #mayComment(response: ServerResponse): boolean {
+  #mayComment(response: HttpResponse): boolean {
     return !response.writableEnded && !response.writableNeedDrain && !this.#halfSent.has(response);
   }
 
-  #startPrimed(response: ServerResponse, primed: boolean): void {
+  #startPrimed(response: HttpResponse, primed: boolean): void {
     this.start(response);
     if (primed) response.write(sseRetryText(RETRY_MS));
   }
 
-  #writer(response: ServerResponse, open: () => void): ResponseStreamWriter {
+  #writer(response: HttpResponse, open: () => void): ResponseStreamWriter {
     const lastWords = () => (this.#isLeaving ? sseRetryText(randomInt(SPREAD_MS)) : undefined);
     return new ResponseStreamWriter(response, open, lastWords, this.#halfSent);
   }
 }
 
 class ResponseStreamWriter implements StreamWriter {
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   readonly #open: () => void;
   readonly #lastWords: () => string | undefined;
-  readonly #halfSent: WeakSet<ServerResponse>;
+  readonly #halfSent: WeakSet<HttpResponse>;
 
   /** `open` makes the response a stream, before the first byte; `lastWords` are what it ends with. */
   constructor(
-    response: ServerResponse,
+    response: HttpResponse,
     open: () => void,
     lastWords: () => string | undefined,
-    halfSent: WeakSet<ServerResponse>,
+    halfSent: WeakSet<HttpResponse>,
   ) {
     this.#response = response;
     this.#open = open;

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { Id, Message } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 import { hasPriming } from '../protocol/versions.ts';
@@ -6,11 +5,12 @@ import type { ClientSink } from '../router/exchange.ts';
 import type { Session } from '../session/session.ts';
 import { errorResponse } from './error-response.ts';
 import type { EventStreams } from './event-stream.ts';
+import type { HttpResponse } from './http-io.ts';
 import { StreamAnswer } from './stream-answer.ts';
 
 /** A JSON answer leaves in one write, head and body together. */
 export function writeJson(
-  response: ServerResponse,
+  response: HttpResponse,
   status: number,
   body: string | Buffer,
   headers: Readonly<Record<string, string>> = {},
@@ -23,7 +23,7 @@ export function writeJson(
 }
 
 /** A request's failure as the JSON answer to it: the HTTP request as such was fine. */
-export function writeFailure(response: ServerResponse, id: Id, error: GatewayError): void {
+export function writeFailure(response: HttpResponse, id: Id, error: GatewayError): void {
   const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
   writeJson(response, 200, errorResponse(error, id), retry);
 }
@@ -35,13 +35,13 @@ export function writeFailure(response: ServerResponse, id: Id, error: GatewayErr
  */
 export class HttpAnswer implements ClientSink {
   drained: (() => void) | undefined;
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   readonly #streams: EventStreams;
   readonly #session: Session;
   readonly #id: Id;
   #stream: StreamAnswer | undefined;
 
-  constructor(response: ServerResponse, streams: EventStreams, session: Session, id: Id) {
+  constructor(response: HttpResponse, streams: EventStreams, session: Session, id: Id) {
     this.#response = response;
     this.#streams = streams;
     this.#session = session;

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../auth/principal.ts';
 import { type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
@@ -11,11 +10,11 @@ import type { Sessions } from '../session/sessions.ts';
 import type { Takeover } from '../session/takeover.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { BatchAnswer } from './batch-answer.ts';
-import { readBody } from './body.ts';
 import { Comeback } from './comeback.ts';
 import type { EventStreams } from './event-stream.ts';
 import { readHello } from './hello.ts';
 import { HttpAnswer, writeFailure, writeJson } from './http-answer.ts';
+import type { HttpRequest, HttpResponse } from './http-io.ts';
 import { checkGetHeaders, checkPostHeaders, sessionIdOf, versionOf } from './mcp-headers.ts';
 import { type ModernEndpoint, writeModernError } from './modern-endpoint.ts';
 
@@ -28,7 +27,7 @@ export interface EndpointOptions {
   readonly modern: ModernEndpoint;
   readonly streams: EventStreams;
   readonly logger: Logger;
-  readonly authenticate: (request: IncomingMessage) => Principal;
+  readonly authenticate: (request: HttpRequest) => Principal;
   readonly maxBodyBytes: number;
   readonly maxJsonDepth: number;
   /** Sessions end with this node: there is no other. */
@@ -46,10 +45,21 @@ export class McpEndpoint {
     this.#options = options;
   }
 
-  async post(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  post(request: HttpRequest, response: HttpResponse): void | Promise<void> {
     checkPostHeaders(request.headers);
     const principal = this.#options.authenticate(request);
-    const text = await readBody(request, this.#options.maxBodyBytes);
+    const text = request.text(this.#options.maxBodyBytes);
+    if (typeof text === 'string') return this.#posted(request, response, principal, text);
+    return text.then((whole) => this.#posted(request, response, principal, whole));
+  }
+
+  /** At once where nothing has to be waited for: a call on a session that is known here. */
+  #posted(
+    request: HttpRequest,
+    response: HttpResponse,
+    principal: Principal,
+    text: string,
+  ): void | Promise<void> {
     const body = parseBody(text, this.#options.maxJsonDepth);
     let opening: Opening;
     try {
@@ -62,20 +72,24 @@ export class McpEndpoint {
     if (Array.isArray(body)) return this.#batch(request, response, principal, body);
     if (body.kind === 'request' && body.method === 'initialize')
       return this.#initialize(response, principal, body);
-    const found = this.#session(request, principal);
-    const session = found instanceof Promise ? await found : found;
-    if (body.kind === 'request') {
-      return this.#options.router.request(
-        session,
-        body,
-        new HttpAnswer(response, this.#options.streams, session, body.id),
-      );
-    }
-    await this.#take(session, body);
-    response.writeHead(202).end();
+    const session = this.#session(request, principal);
+    if (!(session instanceof Promise)) return this.#message(session, body, response);
+    return session.then((found) => this.#message(found, body, response));
   }
 
-  async get(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  #message(session: Session, message: Message, response: HttpResponse): void | Promise<void> {
+    if (message.kind === 'request') {
+      const answer = new HttpAnswer(response, this.#options.streams, session, message.id);
+      return this.#options.router.request(session, message, answer);
+    }
+    const taken = this.#take(session, message);
+    if (taken === undefined) response.writeHead(202).end();
+    return taken?.then(() => {
+      response.writeHead(202).end();
+    });
+  }
+
+  async get(request: HttpRequest, response: HttpResponse): Promise<void> {
     checkGetHeaders(request.headers);
     const session = await this.#session(request, this.#options.authenticate(request));
     const { streams, router, isLeaving } = this.#options;
@@ -92,7 +106,7 @@ export class McpEndpoint {
     router.listen(session);
   }
 
-  async delete(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async delete(request: HttpRequest, response: HttpResponse): Promise<void> {
     await this.#options.sessions.end(await this.#session(request, this.#options.authenticate(request)));
     response.writeHead(204).end();
   }
@@ -105,7 +119,7 @@ export class McpEndpoint {
     return error;
   }
 
-  async #initialize(response: ServerResponse, principal: Principal, message: RequestMessage): Promise<void> {
+  async #initialize(response: HttpResponse, principal: Principal, message: RequestMessage): Promise<void> {
     if (this.#options.isAlone && this.#options.isDraining())
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     let session: Session;
@@ -126,15 +140,15 @@ export class McpEndpoint {
     }
   }
 
-  #session(request: IncomingMessage, principal: Principal): Session | Promise<Session> {
+  #session(request: HttpRequest, principal: Principal): Session | Promise<Session> {
     const id = sessionIdOf(request.headers);
     versionOf(request.headers);
     return this.#options.sessions.find(principal, id);
   }
 
   async #batch(
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    response: HttpResponse,
     principal: Principal,
     messages: readonly Message[],
   ): Promise<void> {
@@ -158,9 +172,9 @@ export class McpEndpoint {
     for (const message of requests) this.#options.router.request(session, message, answers.part(message.id));
   }
 
-  async #take(session: Session, message: Exclude<Message, RequestMessage>): Promise<void> {
-    if (message.kind === 'response') await this.#options.router.response(session, message);
-    else this.#options.router.notification(session, message);
+  #take(session: Session, message: Exclude<Message, RequestMessage>): void | Promise<void> {
+    if (message.kind === 'response') return this.#options.router.response(session, message);
+    this.#options.router.notification(session, message);
   }
 }
 

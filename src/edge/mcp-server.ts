@@ -2,13 +2,18 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { Connections } from './connections.ts';
+import { Front } from './front/front.ts';
 import type { createMcpApp } from './mcp-app.ts';
+import type { McpHandler, Serve } from './mcp-handler.ts';
 
 export interface McpServerOptions {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
   readonly app: ReturnType<typeof createMcpApp>;
+  readonly handler: McpHandler;
+  /** What a POST to `/mcp` is answered with. */
+  readonly post: Serve;
 }
 
 export interface RunningServer {
@@ -26,12 +31,20 @@ const REQUEST_TIMEOUT_MS = 120_000;
 /** Longer than the idle time-out of common load balancers (60 s), so that they close first and no request meets a closing socket. */
 const KEEP_ALIVE_MS = 75_000;
 
-export async function startMcpServer({ host, port, app }: McpServerOptions): Promise<RunningServer> {
+export async function startMcpServer(options: McpServerOptions): Promise<RunningServer> {
+  const { host, port, app, handler, post } = options;
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
+  });
+  new Front(server, {
+    path: '/mcp',
+    serve: (request, response, socket) => {
+      connections.follow(socket, response);
+      handler.handle(post, request, response);
+    },
   });
   const connections = new Connections(server);
   server.on('request', getRequestListener(app.fetch, { overrideGlobalObjects: false }));

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import type { AnswerSink } from '../downstream/port.ts';
 import { type Id, isObject, own } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
@@ -6,6 +5,7 @@ import { answerStatus, modernError, modernErrorText } from '../protocol/modern/w
 import { SSE_EVENT_END, sseEventText } from '../protocol/sse.ts';
 import type { EventStreams } from './event-stream.ts';
 import { writeJson } from './http-answer.ts';
+import type { HttpResponse } from './http-io.ts';
 
 /** A client that has left this much of a stream unread is not reading: its connection is cut, which cancels the request. */
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
@@ -21,13 +21,13 @@ const DATA = 'data: ';
  */
 export class ModernAnswer implements AnswerSink {
   drained: (() => void) | undefined;
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   readonly #streams: EventStreams;
   readonly #id: Id;
   #isStream = false;
   #isHalfSent = false;
 
-  constructor(response: ServerResponse, streams: EventStreams, id: Id) {
+  constructor(response: HttpResponse, streams: EventStreams, id: Id) {
     this.#response = response;
     this.#streams = streams;
     this.#id = id;
@@ -100,7 +100,7 @@ export class ModernAnswer implements AnswerSink {
 }
 
 /** A request's failure as the JSON answer to it. */
-function writeModernFailure(response: ServerResponse, id: Id, error: GatewayError): void {
+function writeModernFailure(response: HttpResponse, id: Id, error: GatewayError): void {
   const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
   const status = answerStatus(modernError(error).rpcCode);
   writeJson(response, status, modernErrorText(error, id), retry);

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../auth/principal.ts';
 import type { Id } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
@@ -7,6 +6,7 @@ import { modernError, modernErrorText } from '../protocol/modern/wire-error.ts';
 import type { ModernRouter } from '../router/modern-router.ts';
 import type { EventStreams } from './event-stream.ts';
 import { writeJson } from './http-answer.ts';
+import type { HttpRequest, HttpResponse } from './http-io.ts';
 import { ModernAnswer } from './modern-answer.ts';
 
 export interface ModernEndpointOptions {
@@ -23,8 +23,8 @@ export class ModernEndpoint {
   }
 
   post(
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    response: HttpResponse,
     principal: Principal,
     opening: Extract<Opening, { era: 'modern' }>,
   ): void {
@@ -42,7 +42,7 @@ export class ModernEndpoint {
 }
 
 /** An error about the HTTP request as a whole. `id`: of the request, where it is known. */
-export function writeModernError(response: ServerResponse, error: GatewayError, id: Id | null): void {
+export function writeModernError(response: HttpResponse, error: GatewayError, id: Id | null): void {
   const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
   writeJson(response, modernError(error).status, modernErrorText(error, id), retry);
 }

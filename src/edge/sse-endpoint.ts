@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Principal } from '../auth/principal.ts';
 import type { AnswerSink } from '../downstream/port.ts';
 import { type Id, type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
@@ -8,15 +7,15 @@ import { sseEventText } from '../protocol/sse.ts';
 import { negotiate, SSE_VERSION } from '../protocol/versions.ts';
 import type { StreamWriter } from '../session/client-stream.ts';
 import type { Session } from '../session/session.ts';
-import { readBody } from './body.ts';
 import { errorResponse } from './error-response.ts';
 import { readHello } from './hello.ts';
+import type { HttpRequest, HttpResponse } from './http-io.ts';
 import type { EndpointOptions } from './mcp-endpoint.ts';
 
 /** One client of the older transport: a stream, and the session that it has once it has initialized. */
 interface Connection {
   readonly principal: Principal;
-  readonly response: ServerResponse;
+  readonly response: HttpResponse;
   session: Session | undefined;
   /** Requests that are not answered yet. */
   pending: number;
@@ -34,7 +33,7 @@ export class SseEndpoint {
   }
 
   /** Opens the stream and names the address to post to. */
-  get(request: IncomingMessage, response: ServerResponse): void {
+  get(request: HttpRequest, response: HttpResponse): void {
     const principal = this.#options.authenticate(request);
     if (this.#options.isDraining()) {
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
@@ -53,13 +52,13 @@ export class SseEndpoint {
   }
 
   /** Takes one message, or a batch; what comes of it goes out on the stream. */
-  async post(request: IncomingMessage, response: ServerResponse, id: string | undefined): Promise<void> {
+  async post(request: HttpRequest, response: HttpResponse, id: string | undefined): Promise<void> {
     const principal = this.#options.authenticate(request);
     const connection = id === undefined ? undefined : this.#connections.get(id);
     if (connection === undefined || !isSame(connection.principal, principal)) {
       throw new GatewayError(Code.SessionNotFound, 'Session not found; open /sse first');
     }
-    const body = parseBody(await readBody(request, this.#options.maxBodyBytes), this.#options.maxJsonDepth);
+    const body = parseBody(await request.text(this.#options.maxBodyBytes), this.#options.maxJsonDepth);
     response.writeHead(202).end();
     for (const message of Array.isArray(body) ? body : [body]) await this.#take(connection, message);
   }
@@ -114,13 +113,13 @@ function isSame(a: Principal, b: Principal): boolean {
 }
 
 /** Writes one message as the older transport has it: with an event name, without an id. */
-function send(response: ServerResponse, text: string | Buffer): boolean {
+function send(response: HttpResponse, text: string | Buffer): boolean {
   return response.destroyed || response.write(`event: message\n${sseEventText(text.toString())}`);
 }
 
 class SseStreamWriter implements StreamWriter {
   readonly #connection: Connection;
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   #pieces: Buffer[] = [];
 
   constructor(connection: Connection) {
@@ -158,7 +157,7 @@ function endIfDone({ isEnding, pending, response }: Connection): void {
 class SseAnswer implements AnswerSink {
   drained: (() => void) | undefined;
   readonly #connection: Connection;
-  readonly #response: ServerResponse;
+  readonly #response: HttpResponse;
   readonly #id: Id;
   readonly #resume = () => this.drained?.();
   #isOver = false;

@@ -1,0 +1,195 @@
+import type { Socket } from 'node:net';
+import { type PlainHead, readPlainHead } from './plain-head.ts';
+import { PlainRequest } from './plain-request.ts';
+import { PlainResponse, type ResponseConnection } from './plain-response.ts';
+
+export interface PlainConnectionOptions {
+  /** What a plain request begins with, its line's end included. */
+  readonly requestLine: string;
+  /** Lines of a response's head which say how long the connection is kept. */
+  readonly keepAlive: string;
+  readonly serve: (request: PlainRequest, response: PlainResponse, socket: Socket) => void;
+  /** Takes a connection over with what has been read of it, the beginning of a request: that is not plain. */
+  readonly handOver: (socket: Socket, bytes: Buffer) => void;
+  readonly onClose: (connection: PlainConnection) => void;
+}
+
+const HEAD_END = Buffer.from('\r\n\r\n');
+
+/** What is larger is for a reader that takes it piece by piece. */
+const MAX_HEAD_BYTES = 8 * 1024;
+const MAX_BODY_BYTES = 64 * 1024;
+
+/** What a client may send ahead of its answers before it is read no further. */
+const MAX_AHEAD_BYTES = 64 * 1024;
+
+/** What a connection is waited for: its next request, the rest of one, or the answer. */
+export type Phase = 'idle' | 'head' | 'body' | 'answer';
+
+/** A connection as long as it carries plain requests, one at a time. */
+export class PlainConnection implements ResponseConnection {
+  /** Milliseconds of `performance.now()` since when it is in its phase, as of the last look at it. */
+  since: number | undefined;
+  phase: Phase = 'head';
+  readonly #options: PlainConnectionOptions;
+  readonly #socket: Socket;
+  /** Of a request that is not complete; while one is answered, of those behind it. */
+  #rest: Buffer | undefined;
+  #response: PlainResponse | undefined;
+  /** Many requests of a connection have the same head. */
+  #headText = '';
+  #head: PlainHead | undefined;
+  #isReading = false;
+  readonly #onData = (chunk: Buffer) => this.#push(chunk);
+  readonly #onDrain = () => this.#response?.emit('drain');
+  readonly #onEnd = () => this.#clientEnded();
+  readonly #onClose = () => this.#closed();
+  readonly #onError = () => this.#socket.destroy();
+
+  constructor(socket: Socket, options: PlainConnectionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    socket
+      .on('data', this.#onData)
+      .on('drain', this.#onDrain)
+      .on('end', this.#onEnd)
+      .on('close', this.#onClose)
+      .on('error', this.#onError);
+  }
+
+  get writableLength(): number {
+    return this.#socket.writableLength;
+  }
+
+  get writableNeedDrain(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  write(data: string | Buffer, encoding?: BufferEncoding): boolean {
+    return this.#socket.write(data, encoding);
+  }
+
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** The response is written: when it is out the next request's turn has come. */
+  ended(isLast: boolean): void {
+    if (this.#socket.writableLength === 0) this.#answered(isLast);
+    else this.#socket.write('', () => this.#answered(isLast));
+  }
+
+  #push(chunk: Buffer): void {
+    if (this.#rest === undefined) this.#rest = chunk;
+    else this.#rest = Buffer.concat([this.#rest, chunk]);
+    if (this.#response === undefined) this.#read();
+    else if (this.#rest.length > MAX_AHEAD_BYTES) this.#socket.pause();
+  }
+
+  /** Reads requests until one is not complete or has to be answered first. */
+  #read(): void {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    while (this.#rest !== undefined && this.#response === undefined && this.#next(this.#rest)) {
+      // Answered at once.
+    }
+    this.#isReading = false;
+  }
+
+  /** Serves the first request of these bytes. False: it is not complete, or for others. */
+  #next(bytes: Buffer): boolean {
+    const end = bytes.indexOf(HEAD_END);
+    if ((end === -1 ? bytes.length : end) > MAX_HEAD_BYTES) return this.#handOver(bytes);
+    if (end === -1) return this.#isPlainSoFar(bytes) ? this.#waitFor('head') : this.#handOver(bytes);
+    const head = this.#parse(bytes.toString('latin1', 0, end));
+    if (head === undefined || head.bodyLength > MAX_BODY_BYTES) return this.#handOver(bytes);
+    const start = end + HEAD_END.length;
+    const next = start + head.bodyLength;
+    if (bytes.length < next) return this.#waitFor('body');
+    this.#rest = bytes.length === next ? undefined : bytes.subarray(next);
+    this.#serve(new PlainRequest(head.headers, bytes.subarray(start, next)));
+    return true;
+  }
+
+  #parse(text: string): PlainHead | undefined {
+    if (text === this.#headText) return this.#head;
+    const { requestLine } = this.#options;
+    this.#head = text.startsWith(requestLine) ? readPlainHead(text.slice(requestLine.length)) : undefined;
+    this.#headText = text;
+    return this.#head;
+  }
+
+  #isPlainSoFar(bytes: Buffer): boolean {
+    const { requestLine } = this.#options;
+    const begun = bytes.toString('latin1', 0, requestLine.length);
+    return requestLine.startsWith(begun);
+  }
+
+  #serve(request: PlainRequest): void {
+    const response = new PlainResponse(this, this.#options.keepAlive);
+    this.#response = response;
+    this.#waitFor('answer');
+    this.#options.serve(request, response, this.#socket);
+  }
+
+  #answered(isLast: boolean): void {
+    const response = this.#response;
+    if (response === undefined) return;
+    this.#response = undefined;
+    this.#waitFor('idle');
+    // As with Node's, whoever has ended it is through with that when it is told.
+    if (response.listenerCount('close') > 0) queueMicrotask(() => response.closed());
+    else response.closed();
+    if (isLast) return this.#socket.destroySoon();
+    if (this.#rest === undefined) return;
+    // Not within the call that has written the answer.
+    queueMicrotask(() => {
+      if (this.#socket.destroyed) return;
+      this.#socket.resume();
+      this.#read();
+    });
+  }
+
+  #waitFor(phase: Phase): false {
+    if (phase !== this.phase) this.since = undefined;
+    this.phase = phase;
+    return false;
+  }
+
+  #handOver(bytes: Buffer): false {
+    const socket = this.#socket;
+    this.#rest = undefined;
+    socket
+      .off('data', this.#onData)
+      .off('drain', this.#onDrain)
+      .off('end', this.#onEnd)
+      .off('close', this.#onClose)
+      .off('error', this.#onError)
+      .pause();
+    this.#options.onClose(this);
+    this.#options.handOver(socket, bytes);
+    return false;
+  }
+
+  /** Whoever sends no more waits for no answer, as with Node's servers; one that is on its way out goes there. */
+  #clientEnded(): void {
+    if (this.#response?.writableEnded === false) this.#socket.destroy();
+    else this.#socket.destroySoon();
+  }
+
+  #closed(): void {
+    this.#rest = undefined;
+    this.#options.onClose(this);
+    const response = this.#response;
+    this.#response = undefined;
+    response?.closed();
+  }
+}
