@@ -52,7 +52,10 @@ function connectCode(code: Code): ConnectCode {
     case Code.DownstreamUnavailable:
     case Code.DownstreamSessionLost:
     case Code.Unavailable:
+    case Code.Overloaded:
       return ConnectCode.Unavailable;
+    case Code.TooManyRequests:
+      return ConnectCode.ResourceExhausted;
     case Code.Cancelled:
       return ConnectCode.Canceled;
     case Code.Internal:

@@ -51,8 +51,12 @@ export const Code = {
   DownstreamSessionLost: 'downstream_session_lost',
   /** The caller went away or cancelled. */
   Cancelled: 'cancelled',
-  /** Starting, draining, or too busy: try again later. */
+  /** Starting, draining, or without something it depends on: try again later. */
   Unavailable: 'unavailable',
+  /** The node, or a server, has all that it can do. Nothing has been done: try again later. */
+  Overloaded: 'overloaded',
+  /** The caller has all that one principal may have. Nothing has been done: try again later. */
+  TooManyRequests: 'too_many_requests',
   Internal: 'internal',
 } as const;
 

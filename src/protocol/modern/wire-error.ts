@@ -46,6 +46,8 @@ const WIRE: Readonly<Record<Code, ModernError>> = {
   [Code.DownstreamSessionLost]: { status: 502, rpcCode: -32603 },
   [Code.Cancelled]: { status: 499, rpcCode: -32603 },
   [Code.Unavailable]: { status: 503, rpcCode: -32603 },
+  [Code.Overloaded]: { status: 503, rpcCode: -32603 },
+  [Code.TooManyRequests]: { status: 429, rpcCode: -32603 },
   [Code.Internal]: { status: 500, rpcCode: -32603 },
 };
 

@@ -1,0 +1,180 @@
+import type { PrincipalLoad } from './load.ts';
+import { fairLevel } from './share.ts';
+
+export interface GovernorOptions {
+  /** Longest that a turn of the event loop may take for a while, in milliseconds. 0: however long. */
+  readonly maxTurnMs: number;
+  /** Milliseconds. */
+  readonly now?: () => number;
+}
+
+const SAMPLE_MS = 50;
+
+/** Long turns in a row, for so long: a burst is worked off by then, and one long piece of work is one turn. */
+const LONG_TURNS = 3;
+const LONG_FOR_MS = 200;
+
+/** Without a refusal for so many samples there is time again. */
+const CALM_SAMPLES = 10;
+
+/** New calls get this share of the longest turn; the answers to earlier ones need the rest. */
+const AIM = 0.5;
+const LEAST = 0.05;
+const LESS = 0.9;
+const MORE = 1.05;
+
+/** However slow the machine, a turn takes in so many. */
+const MIN_PER_TURN = 8;
+
+/** Requests that end something, or that others depend on, and callers that ask for little, have so many times the time. */
+const PATIENCE = 4;
+
+/** How fast the node is found to be able to do more than it did. */
+const GROWTH = 1.1;
+/** Weight of the last window in what the node can do. */
+const WEIGHT = 0.3;
+
+/**
+ * Keeps the turns of the event loop short. What makes a node slow is that each turn finds more to do than the one before;
+ * how many calls that takes depends on what they are. So it is time that is measured: turns are sampled, and once they have
+ * been too long for a while, each takes in new calls for a part of that time only. Calls that wait for a server, or for a
+ * human, take none and are not in the way.
+ *
+ * Meanwhile the calls of a window are shared fairly: who asks for less than others gets all of it.
+ */
+export class Governor {
+  readonly #maxTurnMs: number;
+  readonly #now: () => number;
+  #timer: NodeJS.Timeout | undefined;
+  #isShort = false;
+  #longTurns = 0;
+  #longSince = 0;
+  #calmSamples = 0;
+  /** Milliseconds of a turn in which calls are taken in. */
+  #budgetMs = 0;
+
+  #turnStart: number | undefined;
+  #takenInTurn = 0;
+
+  #askers: PrincipalLoad[] = [];
+  #admitted = 0;
+  #refused = 0;
+  /** Calls that the node can do in a window; undefined before the end of the first. */
+  #capacity: number | undefined;
+  #level = Number.POSITIVE_INFINITY;
+
+  constructor({ maxTurnMs, now = () => performance.now() }: GovernorOptions) {
+    this.#maxTurnMs = maxTurnMs;
+    this.#now = now;
+  }
+
+  /** The node has less time than it is asked for. */
+  get isShort(): boolean {
+    return this.#isShort;
+  }
+
+  start(): void {
+    if (this.#maxTurnMs === 0) return;
+    this.#timer = setInterval(() => {
+      // From one immediate to the next is one turn, which does not wait for anything.
+      setImmediate(() => {
+        const from = this.#now();
+        setImmediate(() => this.sample(this.#now() - from));
+      });
+    }, SAMPLE_MS).unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Takes note of how long a turn was; `start` has this called all the time. */
+  sample(turnMs: number): void {
+    if (this.#isShort) return this.#nextWindow(turnMs);
+    if (turnMs <= this.#maxTurnMs) {
+      this.#longTurns = 0;
+      return;
+    }
+    const now = this.#now();
+    if (this.#longTurns++ === 0) this.#longSince = now - turnMs;
+    if (this.#longTurns >= LONG_TURNS && now - this.#longSince >= LONG_FOR_MS) this.#begin();
+  }
+
+  /** Whether a call may not begin now. Asked while the node is short of time, once for each call. */
+  refuses(load: PrincipalLoad, isVital: boolean): 'node_busy' | 'principal_share' | undefined {
+    if (load.asked++ === 0) this.#askers.push(load);
+    const reason = this.#reason(load, isVital);
+    if (reason === undefined) {
+      load.admitted++;
+      this.#admitted++;
+    } else this.#refused++;
+    return reason;
+  }
+
+  #reason(load: PrincipalLoad, isVital: boolean): 'node_busy' | 'principal_share' | undefined {
+    if (!isVital && load.admitted >= this.#level) return 'principal_share';
+    const isPatient = isVital || (this.#capacity !== undefined && !load.isHeavy);
+    return this.#hasTime(isPatient ? PATIENCE : 1) ? undefined : 'node_busy';
+  }
+
+  #hasTime(times: number): boolean {
+    if (this.#turnStart === undefined) {
+      this.#turnStart = this.#now();
+      this.#takenInTurn = 0;
+      setImmediate(this.#turnOver);
+    }
+    const hasTime =
+      this.#takenInTurn < MIN_PER_TURN || this.#now() - this.#turnStart < this.#budgetMs * times;
+    if (hasTime) this.#takenInTurn++;
+    return hasTime;
+  }
+
+  readonly #turnOver = (): void => {
+    this.#turnStart = undefined;
+  };
+
+  #begin(): void {
+    this.#isShort = true;
+    this.#longTurns = 0;
+    this.#calmSamples = 0;
+    this.#budgetMs = this.#maxTurnMs * AIM;
+    this.#capacity = undefined;
+    this.#level = Number.POSITIVE_INFINITY;
+  }
+
+  #nextWindow(turnMs: number): void {
+    const change = turnMs > this.#maxTurnMs * AIM ? LESS : MORE;
+    this.#budgetMs = Math.min(
+      this.#maxTurnMs * AIM,
+      Math.max(this.#maxTurnMs * LEAST, this.#budgetMs * change),
+    );
+    this.#calmSamples = this.#refused > 0 ? 0 : this.#calmSamples + 1;
+    this.#isShort = this.#calmSamples < CALM_SAMPLES;
+    this.#share();
+  }
+
+  /** What each may have in the next window, by what was asked in the last. */
+  #share(): void {
+    const askers = this.#askers;
+    const before = this.#capacity ?? this.#admitted;
+    this.#capacity = before + WEIGHT * (this.#admitted - before);
+    const room = this.#capacity * GROWTH;
+    // One alone has nobody to share with.
+    this.#level =
+      askers.length > 1
+        ? fairLevel(
+            askers.map(({ asked }) => asked),
+            room,
+          )
+        : Number.POSITIVE_INFINITY;
+    const half = room / askers.length / 2;
+    for (const load of askers) {
+      load.isHeavy = load.asked > half;
+      load.asked = 0;
+      load.admitted = 0;
+    }
+    this.#askers = [];
+    this.#admitted = 0;
+    this.#refused = 0;
+  }
+}
