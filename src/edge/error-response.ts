@@ -44,6 +44,11 @@ export function wireError(error: GatewayError): WireError {
   return WIRE[error.code];
 }
 
+/** Status of the answer that carries a request's own error: what was refused before anything was done is no success. */
+export function failureStatus({ code }: GatewayError): number {
+  return code === Code.Overloaded || code === Code.TooManyRequests ? WIRE[code].status : 200;
+}
+
 /** The JSON-RPC error response for a request, or, without an id, for something that never became one and may still have named its id. */
 export function errorResponse(error: GatewayError, id: Id | null): string {
   const known = id ?? (error instanceof InvalidMessage ? error.id : null);

@@ -3,7 +3,7 @@ import type { GatewayError } from '../protocol/errors.ts';
 import { hasPriming } from '../protocol/versions.ts';
 import type { ClientSink } from '../router/exchange.ts';
 import type { Session } from '../session/session.ts';
-import { errorResponse } from './error-response.ts';
+import { errorResponse, failureStatus } from './error-response.ts';
 import type { EventStreams } from './event-stream.ts';
 import type { HttpResponse } from './http-io.ts';
 import { StreamAnswer } from './stream-answer.ts';
@@ -22,10 +22,10 @@ export function writeJson(
   else response.end(body);
 }
 
-/** A request's failure as the JSON answer to it: the HTTP request as such was fine. */
+/** A request's failure as the JSON answer to it: the HTTP request as such was fine, unless it was refused. */
 export function writeFailure(response: HttpResponse, id: Id, error: GatewayError): void {
   const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
-  writeJson(response, 200, errorResponse(error, id), retry);
+  writeJson(response, failureStatus(error), errorResponse(error, id), retry);
 }
 
 /**

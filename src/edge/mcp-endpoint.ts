@@ -1,3 +1,4 @@
+import type { Admission } from '../admission/admission.ts';
 import type { Principal } from '../auth/principal.ts';
 import { type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
@@ -26,6 +27,7 @@ export interface EndpointOptions {
   /** Takes what is not of the legacy era. */
   readonly modern: ModernEndpoint;
   readonly streams: EventStreams;
+  readonly admission: Admission;
   readonly logger: Logger;
   readonly authenticate: (request: HttpRequest) => Principal;
   readonly maxBodyBytes: number;
@@ -92,9 +94,10 @@ export class McpEndpoint {
   async get(request: HttpRequest, response: HttpResponse): Promise<void> {
     checkGetHeaders(request.headers);
     const session = await this.#session(request, this.#options.authenticate(request));
-    const { streams, router, isLeaving } = this.#options;
+    const { streams, router, admission, isLeaving } = this.#options;
     if (isLeaving()) return streams.turnAway(response);
     const primed = hasPriming(session.hello.protocolVersion);
+    openStream(admission, session.principal, response);
     response.on('close', () => {
       session.lastUsed = Date.now();
     });
@@ -120,6 +123,23 @@ export class McpEndpoint {
   }
 
   async #initialize(response: HttpResponse, principal: Principal, message: RequestMessage): Promise<void> {
+    const { admission } = this.#options;
+    const load = admission.loadOf(principal);
+    const refusal = admission.enter(load, message.method);
+    if (refusal !== undefined) {
+      const fail = (error: GatewayError) => {
+        if (!response.destroyed) writeFailure(response, message.id, error);
+      };
+      return admission.refusals.tell({ fail }, refusal);
+    }
+    try {
+      await this.#open(response, principal, message);
+    } finally {
+      admission.leave(load);
+    }
+  }
+
+  async #open(response: HttpResponse, principal: Principal, message: RequestMessage): Promise<void> {
     if (this.#options.isAlone && this.#options.isDraining())
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     let session: Session;
@@ -176,6 +196,15 @@ export class McpEndpoint {
     if (message.kind === 'response') return this.#options.router.response(session, message);
     this.#options.router.notification(session, message);
   }
+}
+
+/** Counts a stream until its connection ends. Throws TooManyRequests where the principal has too many. */
+export function openStream(admission: Admission, principal: Principal, response: HttpResponse): void {
+  if (response.destroyed) return;
+  const load = admission.loadOf(principal);
+  const refusal = admission.openStream(load);
+  if (refusal !== undefined) throw refusal;
+  response.on('close', () => admission.closeStream(load));
 }
 
 /**

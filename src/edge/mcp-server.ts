@@ -14,6 +14,9 @@ export interface McpServerOptions {
   readonly handler: McpHandler;
   /** What a POST to `/mcp` is answered with. */
   readonly post: Serve;
+  /** More are closed as they come, and told of. */
+  readonly maxConnections: number;
+  readonly onDrop: () => void;
 }
 
 export interface RunningServer {
@@ -39,6 +42,8 @@ export async function startMcpServer(options: McpServerOptions): Promise<Running
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
   });
+  server.maxConnections = options.maxConnections;
+  server.on('drop', options.onDrop);
   new Front(server, {
     path: '/mcp',
     serve: (request, response, socket) => {

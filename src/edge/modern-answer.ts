@@ -3,6 +3,7 @@ import { type Id, isObject, own } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 import { answerStatus, modernError, modernErrorText } from '../protocol/modern/wire-error.ts';
 import { SSE_EVENT_END, sseEventText } from '../protocol/sse.ts';
+import { failureStatus } from './error-response.ts';
 import type { EventStreams } from './event-stream.ts';
 import { writeJson } from './http-answer.ts';
 import type { HttpResponse } from './http-io.ts';
@@ -102,7 +103,8 @@ export class ModernAnswer implements AnswerSink {
 /** A request's failure as the JSON answer to it. */
 function writeModernFailure(response: HttpResponse, id: Id, error: GatewayError): void {
   const retry = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
-  const status = answerStatus(modernError(error).rpcCode);
+  const refused = failureStatus(error);
+  const status = refused === 200 ? answerStatus(modernError(error).rpcCode) : refused;
   writeJson(response, status, modernErrorText(error, id), retry);
 }
 

@@ -10,7 +10,7 @@ import type { Session } from '../session/session.ts';
 import { errorResponse } from './error-response.ts';
 import { readHello } from './hello.ts';
 import type { HttpRequest, HttpResponse } from './http-io.ts';
-import type { EndpointOptions } from './mcp-endpoint.ts';
+import { type EndpointOptions, openStream } from './mcp-endpoint.ts';
 
 /** One client of the older transport: a stream, and the session that it has once it has initialized. */
 interface Connection {
@@ -38,6 +38,7 @@ export class SseEndpoint {
     if (this.#options.isDraining()) {
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     }
+    openStream(this.#options.admission, principal, response);
     const id = randomBytes(24).toString('base64url');
     const connection: Connection = { principal, response, session: undefined, pending: 0, isEnding: false };
     this.#connections.set(id, connection);
