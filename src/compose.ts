@@ -1,6 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { createManagementRoutes } from './admin/routes.ts';
+import { Admission } from './admission/admission.ts';
 import { advertisedAddress } from './advertised-address.ts';
 import { LOCAL_PRINCIPAL, type Owner } from './auth/principal.ts';
 import { Catalogs } from './catalog/catalogs.ts';
@@ -158,6 +159,8 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
       app: createMcpApp({ endpoint, sse, handler, readiness: () => readiness.checkServing() }),
       handler,
       post: (request, response) => endpoint.post(request, response),
+      maxConnections: config.maxConnections,
+      onDrop: () => parts.admission.count('connections_full'),
     });
     running.push(mcp);
     mcpAddress = advertisedAddress({
@@ -221,6 +224,7 @@ async function openJobs(config: Config, work: Work, logger: Logger, metrics: Met
 }
 
 interface Core {
+  readonly admission: Admission;
   readonly endpoint: McpEndpoint;
   readonly sse: SseEndpoint | undefined;
   readonly manager: CatalogServerManager;
@@ -295,8 +299,20 @@ function createCore(
   // Alone, a gateway that dies leaves nobody who could go on.
   const running = config.redisUrl === undefined ? undefined : new RunningCalls(coordination.calls);
   const ownDeadlines: Deadlines = { idleMs: config.listTimeoutMs, totalMs: config.listTimeoutMs };
-  const breakers = new Breakers({ failures: config.breakerFailures, pauseMs: config.breakerPauseMs });
+  const breakers = new Breakers({
+    failures: config.breakerFailures,
+    pauseMs: config.breakerPauseMs,
+    maxInFlight: config.maxInFlightPerServer,
+  });
+  const admission = new Admission({
+    maxInFlight: config.maxInFlight,
+    maxInFlightOfOne: config.maxInFlightPerPrincipal,
+    maxStreamsOfOne: config.maxStreamsPerPrincipal,
+    maxTurnMs: config.maxTurnMs,
+  });
+  admission.start();
   const exchangeOptions = {
+    admission,
     catalogs,
     connector,
     logger,
@@ -378,6 +394,7 @@ function createCore(
     router,
     modern: new ModernEndpoint({ router: modern, streams }),
     streams,
+    admission,
     logger,
     authenticate: () => LOCAL_PRINCIPAL,
     maxBodyBytes: config.maxBodyBytes,
@@ -427,10 +444,15 @@ function createCore(
     streams: () => sessions.streams + modern.streams,
     parkedCalls: () => modern.parkedCalls,
     inFlight,
+    admitted: () => admission.inFlight,
+    refused: () => [...admission.refused, ['server_full', breakers.full]],
+    refusalsWaiting: () => admission.refusals.waiting,
+    overloaded: () => (admission.isShort ? 1 : 0),
     stdioProcesses: () => transports.processCount,
     breakers: () => breakers.states(),
   });
   return {
+    admission,
     endpoint,
     sse: config.sseEndpoint ? new SseEndpoint(endpointOptions) : undefined,
     manager,
@@ -444,12 +466,14 @@ function createCore(
       modern.cut();
     },
     disconnect: () => {
+      admission.refusals.flush();
       streams.leave();
       sessions.disconnect();
       modern.disconnect();
       takeover.disconnect();
     },
     close: async () => {
+      admission.close();
       streams.close();
       takeover.close();
       running?.close();

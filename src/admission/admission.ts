@@ -3,6 +3,7 @@ import type { GatewayError } from '../protocol/errors.ts';
 import { Governor } from './governor.ts';
 import { PrincipalLoad } from './load.ts';
 import { REASONS, type Reason, refusalError } from './refusal.ts';
+import { Refusals } from './refusals.ts';
 
 export interface AdmissionOptions {
   /** Requests under way at a time: in all, and of one principal. */
@@ -22,6 +23,9 @@ const NEARLY_FULL = 0.75;
 /** Of each limit, for what ends something or what others depend on. */
 const RESERVE = 0.1;
 
+/** Of refusals: a twentieth of what a node can do, and nobody waits for longer than clients do for an answer. */
+const PACE = { perSecond: 500, burst: 100, longestMs: 5000 };
+
 /** So often principals are forgotten that hold nothing. */
 const SWEEP_MS = 10_000;
 
@@ -39,6 +43,8 @@ const VITAL: ReadonlySet<string> = new Set([
  * when to come back. Entering and leaving are additions: no promise, no timer, nothing made.
  */
 export class Admission {
+  /** Tells those who are refused. */
+  readonly refusals: Refusals;
   readonly #options: AdmissionOptions;
   readonly #governor: Governor;
   readonly #tenants = new Map<string, Map<string, PrincipalLoad>>();
@@ -51,6 +57,7 @@ export class Admission {
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    this.refusals = new Refusals({ ...PACE, ...(options.now && { now: options.now }) });
     this.#governor = new Governor(options);
     this.#nearlyFull = Math.floor(options.maxInFlight * NEARLY_FULL);
   }
@@ -85,6 +92,7 @@ export class Admission {
 
   close(): void {
     this.#governor.close();
+    this.refusals.flush();
     clearInterval(this.#timer);
   }
 
@@ -119,9 +127,14 @@ export class Admission {
       const reason = this.#reason(load, VITAL.has(method));
       if (reason !== undefined) return this.refuse(reason);
     }
+    this.take(load);
+    return undefined;
+  }
+
+  /** Lets in what has been let in before, by a node that is gone. */
+  take(load: PrincipalLoad): void {
     if (load.inFlight++ === 0) this.#active++;
     this.#inFlight++;
-    return undefined;
   }
 
   /** Once for each request that was let in, however it ended. */

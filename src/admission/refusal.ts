@@ -10,8 +10,6 @@ export const REASONS = [
   'principal_full',
   /** The node is nearly full or has no time, and the principal has its share. */
   'principal_share',
-  /** The server has as many calls under way as one may have. */
-  'server_full',
   /** The principal has as many streams open as one may have. */
   'streams_full',
   /** There are as many connections as the node may have. */
@@ -40,28 +38,18 @@ const TOO_MANY_STREAMS = spread(
   'You have as many streams open as one user may have; close some of them first',
 );
 
-const ERRORS: Readonly<Record<Exclude<Reason, 'server_full' | 'connections_full'>, readonly GatewayError[]>> =
-  {
-    node_full: NODE_FULL,
-    node_busy: NODE_FULL,
-    principal_full: TOO_MANY,
-    principal_share: OVER_SHARE,
-    streams_full: TOO_MANY_STREAMS,
-  };
+const ERRORS: Readonly<Record<Exclude<Reason, 'connections_full'>, readonly GatewayError[]>> = {
+  node_full: NODE_FULL,
+  node_busy: NODE_FULL,
+  principal_full: TOO_MANY,
+  principal_share: OVER_SHARE,
+  streams_full: TOO_MANY_STREAMS,
+};
 
 /** An error for the wire. `count` chooses among those that differ in when to come back. */
 export function refusalError(reason: keyof typeof ERRORS, count: number): GatewayError {
   const errors = ERRORS[reason];
   return errors[count % errors.length] as GatewayError;
-}
-
-/** For a server that has all the calls that it may have. */
-export function serverFull(name: string): GatewayError {
-  return refusal(
-    Code.Overloaded,
-    `Server "${name}" has as many calls under way as it may have; try again later`,
-    1,
-  );
 }
 
 function spread(code: Code, message: string): readonly GatewayError[] {

@@ -169,6 +169,41 @@ export const settings = z.object({
     default: '128',
     description: 'Deepest nesting of objects and arrays in a request.',
   }),
+  maxInFlight: setting('DRAGON_MAX_IN_FLIGHT', kinds.integer(1, 1_000_000), {
+    group: 'Limits',
+    default: '10000',
+    description:
+      'Requests of clients under way at a time on this node. More are refused with 503. See [overload.md](overload.md) for this and the next four.',
+  }),
+  maxInFlightPerPrincipal: setting('DRAGON_MAX_IN_FLIGHT_PER_PRINCIPAL', kinds.integer(1, 1_000_000), {
+    group: 'Limits',
+    default: '5000',
+    description: 'The same of one principal. More are refused with 429.',
+  }),
+  maxInFlightPerServer: setting('DRAGON_MAX_IN_FLIGHT_PER_SERVER', kinds.integer(1, 1_000_000), {
+    group: 'Limits',
+    default: '1000',
+    description:
+      'Calls of this node under way at a time at one server of one owner. More are refused with 503, and say nothing about the server.',
+  }),
+  maxTurnMs: setting('DRAGON_MAX_TURN_MS', kinds.delay, {
+    group: 'Limits',
+    default: '30',
+    description:
+      'How long turns of the event loop may be before new calls are refused, the heaviest principals first. It has to be exceeded for a fifth of a second on end. `0`: nothing is refused for lack of time.',
+  }),
+  maxStreamsPerPrincipal: setting('DRAGON_MAX_STREAMS_PER_PRINCIPAL', kinds.integer(1, 1_000_000), {
+    group: 'Limits',
+    default: '12000',
+    description:
+      'Streams of one principal that are open without a request, on this node. More are refused with 429.',
+  }),
+  maxConnections: setting('DRAGON_MAX_CONNECTIONS', kinds.integer(1, 1_000_000), {
+    group: 'Limits',
+    default: '25000',
+    description:
+      'Connections to the MCP port of this node. More are closed as soon as they are made. The limit of open files (`ulimit -n`) has to be higher.',
+  }),
 
   connectTimeoutMs: setting('DRAGON_CONNECT_TIMEOUT_MS', kinds.milliseconds, {
     group: 'Time limits',

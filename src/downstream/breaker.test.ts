@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { Breaker, Breakers } from './breaker.ts';
 
-const OPTIONS = { failures: 3, pauseMs: 1000 };
+const OPTIONS = { failures: 3, pauseMs: 1000, maxInFlight: 10 };
 const DOWN = new GatewayError(Code.DownstreamTimeout, 'Server "a" did not answer within 5 ms');
 
 function breaker() {
@@ -74,7 +74,7 @@ test('pauses grow to a minute, or to the first where that is longer', () => {
     [90_000, 90_000],
   ] as const) {
     const clock = { now: 1 };
-    const it = new Breaker('a', { failures: 1, pauseMs }, () => clock.now);
+    const it = new Breaker('a', { ...OPTIONS, failures: 1, pauseMs }, () => clock.now);
     for (let n = 0; n < 20; n++) {
       fail(it, 1);
       clock.now += longestMs;
@@ -84,12 +84,12 @@ test('pauses grow to a minute, or to the first where that is longer', () => {
 });
 
 test('each server has one, until it is dropped', () => {
-  const breakers = new Breakers({ failures: 1, pauseMs: 1000 });
+  const breakers = new Breakers({ ...OPTIONS, failures: 1 });
   const [a, b] = [
     { id: '1', name: 'a' },
     { id: '2', name: 'b' },
   ];
-  breakers.of(a).failed(DOWN);
+  fail(breakers.of(a), 1);
   assert.equal(breakers.of(b).refusal(), undefined);
   assert.deepEqual(
     [...breakers.states()],
@@ -103,4 +103,45 @@ test('each server has one, until it is dropped', () => {
   assert.equal([...breakers.states()].length, 2, 'asking makes none');
   breakers.drop('1');
   assert.equal(breakers.of(a).state, 'closed');
+});
+
+test('so many calls may be under way, and one more is refused without a word about the server', () => {
+  const { breaker: it } = breaker();
+  for (let n = 0; n < 10; n++) assert.equal(it.refusal(), undefined);
+  assert.equal(it.inFlight, 10);
+  for (let n = 0; n < 5; n++) {
+    const refusal = it.refusal();
+    assert.equal(refusal?.code, Code.Overloaded);
+    assert.equal(refusal?.retryAfter, 1);
+  }
+  assert.deepEqual([it.state, it.inFlight, it.full], ['closed', 10, 5]);
+  it.failed(DOWN);
+  it.succeeded();
+  assert.equal(it.inFlight, 8);
+  assert.equal(it.refusal(), undefined);
+  assert.equal(it.refusal(), undefined);
+  assert.equal(it.refusal()?.code, Code.Overloaded);
+});
+
+test('who is refused for either reason is not under way', () => {
+  const { breaker: it } = breaker();
+  fail(it, 3);
+  assert.equal(it.inFlight, 0);
+  assert.equal(it.refusal()?.code, Code.DownstreamUnavailable);
+  assert.equal(it.inFlight, 0);
+});
+
+test("refusals are still counted when their server has gone, and what it had under way is not the next one's", () => {
+  const breakers = new Breakers({ ...OPTIONS, maxInFlight: 1 });
+  const server = { id: '1', name: 'a' };
+  const before = breakers.of(server);
+  assert.equal(before.refusal(), undefined);
+  assert.equal(before.refusal()?.code, Code.Overloaded);
+  breakers.drop('1');
+  assert.equal(breakers.full, 1);
+  assert.equal(breakers.of(server).refusal(), undefined);
+  before.succeeded();
+  assert.equal(breakers.of(server).inFlight, 1);
+  assert.equal(breakers.of(server).refusal()?.code, Code.Overloaded);
+  assert.equal(breakers.full, 2);
 });

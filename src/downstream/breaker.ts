@@ -9,6 +9,8 @@ export interface BreakerOptions {
   readonly failures: number;
   /** The first pause in milliseconds, about; each trial that fails makes the next one longer, up to a minute. */
   readonly pauseMs: number;
+  /** Calls that one server may have under way. */
+  readonly maxInFlight: number;
 }
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
@@ -24,7 +26,8 @@ const COUNTED: ReadonlySet<Code> = new Set([
 /**
  * A circuit breaker for one server. Closed: calls go through. Open: they are refused at once, so nobody waits for a
  * server that does not answer. Half-open: one call is let through to see; its answer closes the breaker, its failure
- * opens it for longer.
+ * opens it for longer. It also bounds how many calls are under way: one that is refused for that says nothing about the
+ * server.
  */
 export class Breaker {
   readonly serverName: string;
@@ -35,10 +38,18 @@ export class Breaker {
   #openUntil = 0;
   #trying = false;
   #lastReason = '';
+  readonly #maxInFlight: number;
+  #inFlight = 0;
+  #full = 0;
 
-  constructor(serverName: string, { failures, pauseMs }: BreakerOptions, now: () => number = Date.now) {
+  constructor(
+    serverName: string,
+    { failures, pauseMs, maxInFlight }: BreakerOptions,
+    now: () => number = Date.now,
+  ) {
     this.serverName = serverName;
     this.#threshold = failures;
+    this.#maxInFlight = maxInFlight;
     this.#backoff = new Backoff(pauseMs, Math.max(pauseMs, LONGEST_PAUSE_MS));
     this.#now = now;
   }
@@ -48,8 +59,31 @@ export class Breaker {
     return this.#now() < this.#openUntil ? 'open' : 'half-open';
   }
 
-  /** Why a call may not go through now; undefined where it may. Whoever gets undefined has to report what came of it. */
+  /** Calls that were let through and are not reported yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Calls that were refused because there were too many under way. */
+  get full(): number {
+    return this.#full;
+  }
+
+  /**
+   * Why a call may not go through now; undefined where it may. Whoever gets undefined has to report what came of it, once,
+   * to this breaker.
+   */
   refusal(): GatewayError | undefined {
+    const refusal = this.#refusal();
+    if (refusal === undefined) this.#inFlight++;
+    return refusal;
+  }
+
+  #refusal(): GatewayError | undefined {
+    if (this.#inFlight >= this.#maxInFlight) {
+      this.#full++;
+      return serverFull(this.serverName);
+    }
     const state = this.state;
     if (state === 'closed') return undefined;
     if (state === 'half-open' && !this.#trying) {
@@ -65,6 +99,7 @@ export class Breaker {
   }
 
   succeeded(): void {
+    this.#inFlight--;
     this.#trying = false;
     if (this.#failures === 0) return;
     this.#failures = 0;
@@ -74,6 +109,7 @@ export class Breaker {
 
   /** A failure that is the caller's own doing, a cancellation for one, only ends a trial without an outcome. */
   failed(error: GatewayError): void {
+    this.#inFlight--;
     this.#trying = false;
     if (!COUNTED.has(error.code)) return;
     this.#failures++;
@@ -82,10 +118,20 @@ export class Breaker {
   }
 }
 
+function serverFull(name: string): GatewayError {
+  const message = `Server "${name}" has as many calls under way as it may have; try again later`;
+  return new GatewayError(Code.Overloaded, message, {
+    retryAfter: 1,
+    data: { reason: Code.Overloaded, retryAfter: 1 },
+  });
+}
+
 /** One breaker for each server. */
 export class Breakers {
   readonly #options: BreakerOptions;
   readonly #breakers = new Map<string, Breaker>();
+  /** Of servers that are gone. */
+  #fullBefore = 0;
 
   constructor(options: BreakerOptions) {
     this.#options = options;
@@ -109,8 +155,16 @@ export class Breakers {
     for (const { serverName, state } of this.#breakers.values()) yield { server: serverName, state };
   }
 
+  /** Calls that were refused because their servers had too many under way. */
+  get full(): number {
+    let count = this.#fullBefore;
+    for (const breaker of this.#breakers.values()) count += breaker.full;
+    return count;
+  }
+
   /** The server has changed or gone: what was learnt of it no longer counts. */
   drop(serverId: string): void {
+    this.#fullBefore += this.#breakers.get(serverId)?.full ?? 0;
     this.#breakers.delete(serverId);
   }
 }

@@ -1,3 +1,5 @@
+import type { Admission } from '../admission/admission.ts';
+import type { PrincipalLoad } from '../admission/load.ts';
 import type { Catalogs } from '../catalog/catalogs.ts';
 import type { ListedEntry } from '../catalog/types.ts';
 import type { CatalogView } from '../catalog/view.ts';
@@ -16,6 +18,7 @@ export interface ExchangeOptions {
   readonly catalogs: Catalogs;
   readonly connector: Connector;
   readonly logger: Logger;
+  readonly admission: Admission;
   readonly breakers: Breakers;
   readonly metrics: Metrics;
   readonly identity: { readonly name: string; readonly title: string; readonly version: string };
@@ -86,6 +89,8 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
   abstract readonly face: Face;
   /** Where the answer goes; whoever uses it directly reports with {@link ended}. */
   abstract readonly sink: AnswerSink;
+  /** Where it counts as under way, until it is over. */
+  load: PrincipalLoad | undefined;
   readonly #startedAt = performance.now();
 
   constructor(message: RequestMessage, options: Options) {
@@ -122,9 +127,16 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
 
   /** Counts the request; `server` where one was asked. */
   ended(outcome: Outcome, server?: string): void {
+    this.over();
     const seconds = (performance.now() - this.#startedAt) / 1000;
     this.options.metrics.request(this.message.method, outcome, seconds, this.face);
     if (server !== undefined) this.options.metrics.downstream(server, outcome, seconds);
+  }
+
+  /** It is no longer under way here. */
+  over(): void {
+    if (this.load !== undefined) this.options.admission.leave(this.load);
+    this.load = undefined;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ListedEntry } from '../catalog/types.ts';
+import type { Breaker } from '../downstream/breaker.ts';
 import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type { ModernLink } from '../downstream/modern-port.ts';
 import type { AnswerSink, CancelRequest, Deadlines, DownstreamServer, Mirrored } from '../downstream/port.ts';
@@ -28,6 +29,7 @@ const NEVER = new AbortController().signal;
 export class ModernCall implements UnderWay {
   readonly #exchange: ModernRequest;
   readonly #server: DownstreamServer;
+  readonly #breaker: Breaker | undefined;
   readonly #request: RequestMessage;
   readonly #options: CallOptions;
   readonly #deadlines: Deadlines;
@@ -45,17 +47,22 @@ export class ModernCall implements UnderWay {
   #cancelled: GatewayError | undefined;
   #cancelRequest: CancelRequest | undefined;
 
-  /** `text`: the request by the server's own names. `deadlines`: of a part of a request; breakers and counting are another's. */
+  /**
+   * `text`: the request by the server's own names. `breaker`: has let it through. `deadlines`: of a part of a request;
+   * breakers and counting are another's.
+   */
   constructor(
     exchange: ModernRequest,
     server: DownstreamServer,
     text: string,
     options: CallOptions,
+    breaker: Breaker | undefined,
     deadlines?: Deadlines,
   ) {
     const { message } = exchange;
     this.#exchange = exchange;
     this.#server = server;
+    this.#breaker = breaker;
     this.#request = text === message.text ? message : { ...message, text };
     this.#options = options;
     this.#tool = options.tool;
@@ -191,10 +198,8 @@ export class ModernCall implements UnderWay {
     this.#isOver = true;
     this.#over();
     if (this.#isPart) return;
-    const { options } = this.#exchange;
-    const breaker = options.breakers.of(this.#server);
-    if (error === undefined) breaker.succeeded();
-    else breaker.failed(error);
+    if (error === undefined) this.#breaker?.succeeded();
+    else this.#breaker?.failed(error);
     const outcome = error !== undefined ? outcomeOf(error) : body === undefined ? 'ok' : answerOutcome(body);
     this.#exchange.ended(outcome, this.#server.name);
   }

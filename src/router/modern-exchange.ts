@@ -38,15 +38,18 @@ export class ModernExchange extends Exchange<ModernOptions> implements ModernReq
   }
 
   relay(server: DownstreamServer, text: string, options: CallOptions = {}): void {
-    const refusal = this.options.breakers.of(server).refusal();
+    // Whoever is let through has to report what came of it: there has to be something to come.
+    if (this.#isGone) throw GONE;
+    const breaker = this.options.breakers.of(server);
+    const refusal = breaker.refusal();
     if (refusal !== undefined) return this.fail(refusal);
-    new ModernCall(this, server, text, options).run();
+    new ModernCall(this, server, text, options, breaker).run();
   }
 
   async ask(server: DownstreamServer, deadlines: Deadlines, signal: AbortSignal): Promise<string> {
     const text = await new Promise<string>((resolve, reject) => {
       const sink = new TextSink(resolve, reject);
-      const call = new ModernCall(this, server, this.message.text, { client: sink }, deadlines);
+      const call = new ModernCall(this, server, this.message.text, { client: sink }, undefined, deadlines);
       signal.addEventListener('abort', () => call.cancel(), { once: true });
       call.run();
     });

@@ -78,9 +78,14 @@ class Listening implements OpenListener, UnderWay {
   async start(places: readonly Place[]): Promise<void> {
     const { view, sink, options, message } = this.#exchange;
     this.#exchange.endWithClient(this);
+    const { admission } = options;
+    const load = admission.loadOf(this.#exchange.caller.principal);
+    const refusal = admission.openStream(load);
+    if (refusal !== undefined) throw refusal;
     options.listeners.add(this);
     view.users++;
     this.#cleanups.push(
+      () => admission.closeStream(load),
       () => options.listeners.delete(this),
       () => {
         view.users--;

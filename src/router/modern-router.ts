@@ -26,6 +26,8 @@ const SHUT_DOWN = new GatewayError(
   'The gateway is shutting down and the request took too long; its outcome is unknown',
 );
 
+const NOTHING = (): void => {};
+
 /** From requests of the modern era, each of which stands for itself, to the servers they are for, and back. */
 export class ModernRouter {
   readonly #options: ModernOptions;
@@ -72,8 +74,16 @@ export class ModernRouter {
 
   /** Answers through the sink, always. Returns what ends the request where its client goes away. */
   request(caller: ModernCaller, message: RequestMessage, sink: AnswerSink): () => void {
-    const view = this.#options.catalogs.modernView(caller.principal);
+    const { admission, catalogs } = this.#options;
+    const load = admission.loadOf(caller.principal);
+    const refusal = admission.enter(load, message.method);
+    if (refusal !== undefined) {
+      admission.refusals.tell(sink, refusal);
+      return NOTHING;
+    }
+    const view = catalogs.modernView(caller.principal);
     const exchange = new ModernExchange(caller, view, message, sink, this.#options);
+    exchange.load = load;
     runHandler(MODERN_METHODS.get(message.method), exchange);
     return () => exchange.cancel();
   }

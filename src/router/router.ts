@@ -1,3 +1,4 @@
+import type { PrincipalLoad } from '../admission/load.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
 import type { DownstreamLink } from '../downstream/port.ts';
 import {
@@ -41,7 +42,11 @@ export class Router {
     this.#recovery = new Recovery({
       router: options,
       linkTo: (conversation, serverId) => this.#linkTo(conversation, serverId),
-      run: (session, message, sink, again) => this.#request(session, message, sink, again),
+      run: (session, message, sink, again) => {
+        const load = options.admission.loadOf(session.principal);
+        options.admission.take(load);
+        this.#request(session, message, sink, again, load);
+      },
     });
     this.#sweeper = setInterval(() => this.#sweep(), LINK_IDLE_MS / 10);
     this.#sweeper.unref();
@@ -55,7 +60,11 @@ export class Router {
 
   /** Answers through the sink, always: what is thrown on the way becomes its failure. */
   request(session: Session, message: RequestMessage, sink: ClientSink): void {
-    this.#request(session, message, sink, undefined);
+    const { admission } = this.#options;
+    const load = admission.loadOf(session.principal);
+    const refusal = admission.enter(load, message.method);
+    if (refusal !== undefined) return admission.refusals.tell(sink, refusal);
+    this.#request(session, message, sink, undefined, load);
   }
 
   /** Goes on with a request whose stream is lost; see {@link Recovery.recover}. */
@@ -67,9 +76,17 @@ export class Router {
     return this.#recovery.recover(this.#conversation(session), place, answer);
   }
 
-  #request(session: Session, message: RequestMessage, sink: ClientSink, again: Again | undefined): void {
+  /** `load`: where it has been counted. */
+  #request(
+    session: Session,
+    message: RequestMessage,
+    sink: ClientSink,
+    again: Again | undefined,
+    load: PrincipalLoad,
+  ): void {
     const conversation = this.#conversation(session);
     const exchange = new SessionExchange(conversation, message, sink, this.#options, again);
+    exchange.load = load;
     runHandler(METHODS.get(message.method), exchange);
   }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Breaker } from '../downstream/breaker.ts';
 import { ownNotification } from '../downstream/call.ts';
 import { callDeadlines } from '../downstream/call-deadlines.ts';
 import type {
@@ -34,6 +35,7 @@ export class ServerCall implements RunningCall {
   readonly isRepeatable: boolean;
   readonly #exchange: SessionRequest;
   readonly #server: DownstreamServer;
+  readonly #breaker: Breaker;
   readonly #text: string;
   readonly #key: string;
   readonly #mirrored: Mirrored | undefined;
@@ -49,19 +51,21 @@ export class ServerCall implements RunningCall {
   #isOver = false;
   #cancelRequest: ((reason: GatewayError) => void) | undefined;
 
-  /** `text` is the request as the server is to see it; `key` its id as JSON text. */
+  /** `text` is the request as the server is to see it; `key` its id as JSON text; `breaker` has let it through. */
   constructor(
     exchange: SessionRequest,
     server: DownstreamServer,
     text: string,
     key: string,
     call: CallOptions,
+    breaker: Breaker,
   ) {
     const { again, options } = exchange;
     const { client = exchange.sink, tool, isRepeatable = false } = call;
     this.isRepeatable = isRepeatable;
     this.#exchange = exchange;
     this.#server = server;
+    this.#breaker = breaker;
     this.#text = text;
     this.#key = key;
     const mirrored = mirroredOf(call);
@@ -133,6 +137,7 @@ export class ServerCall implements RunningCall {
     this.#isOver = true;
     this.#secondRun?.cancel();
     conversation.session.inFlight.delete(this.#key);
+    this.#exchange.over();
     return true;
   }
 
@@ -199,9 +204,8 @@ export class ServerCall implements RunningCall {
   #ended(outcome: Outcome, error: GatewayError | undefined): void {
     const { conversation, options } = this.#exchange;
     this.#isOver = true;
-    const breaker = options.breakers.of(this.#server);
-    if (error === undefined) breaker.succeeded();
-    else breaker.failed(error);
+    if (error === undefined) this.#breaker.succeeded();
+    else this.#breaker.failed(error);
     conversation.session.inFlight.delete(this.#key);
     conversation.session.lastUsed = Date.now();
     options.running?.end(this);

@@ -48,9 +48,10 @@ export class SessionExchange extends Exchange<RouterOptions> implements SessionR
     if (conversation.session.inFlight.has(key)) return this.fail(idInUse(key));
     if (again !== undefined && (!options.isRepeatable || server.id !== again.serverId))
       return this.fail(NODE_GONE);
-    const refusal = this.options.breakers.of(server).refusal();
+    const breaker = this.options.breakers.of(server);
+    const refusal = breaker.refusal();
     if (refusal !== undefined) return this.fail(refusal);
-    const call = new ServerCall(this, server, text, key, options);
+    const call = new ServerCall(this, server, text, key, options, breaker);
     this.options.running?.begin(call);
     call.run();
   }

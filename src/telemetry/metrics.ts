@@ -69,7 +69,15 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   const jobLabels = new Labels('job', { max: MAX_JOBS }, jobs);
 
   const gauges: { -readonly [K in keyof Gauges]?: Gauges[K] } = {};
-  type Count = 'sessions' | 'streams' | 'inFlight' | 'parkedCalls' | 'stdioProcesses';
+  type Count =
+    | 'sessions'
+    | 'streams'
+    | 'inFlight'
+    | 'admitted'
+    | 'refusalsWaiting'
+    | 'overloaded'
+    | 'parkedCalls'
+    | 'stdioProcesses';
   const gauge = (name: string, key: Count, description: string) => {
     meter.createObservableGauge(name, { description }).addCallback((result) => {
       const value = gauges[key]?.();
@@ -79,6 +87,16 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
   gauge('dragon.sessions', 'sessions', 'Sessions of clients');
   gauge('dragon.streams', 'streams', 'Streams open to clients');
   gauge('dragon.requests.in.flight', 'inFlight', 'Requests of clients that servers have not answered yet');
+  gauge('dragon.requests.admitted', 'admitted', 'Requests of clients that were let in and are not over');
+  gauge('dragon.refusals.waiting', 'refusalsWaiting', 'Refused requests that are still to be told so');
+  gauge('dragon.overloaded', 'overloaded', '1 while there is less time than is asked for, else 0');
+  meter
+    .createObservableCounter('dragon.requests.refused', {
+      description: 'What was refused for want of room or time, by why',
+    })
+    .addCallback((result) => {
+      for (const [reason, count] of gauges.refused?.() ?? []) result.observe(count, { reason });
+    });
   gauge('dragon.calls.parked', 'parkedCalls', 'Calls that wait for their clients to answer what was asked');
   gauge('dragon.stdio.processes', 'stdioProcesses', 'Downstream servers running as processes');
   observeBreakers(meter, serverLabels, () => gauges.breakers?.());

@@ -29,6 +29,14 @@ export interface Gauges {
   readonly streams: () => number;
   /** Requests of clients that were sent to a server and are not answered. */
   readonly inFlight: () => number;
+  /** Requests that were let in and are not over, those that the gateway answers itself among them. */
+  readonly admitted: () => number;
+  /** How often something was refused for want of room or time, by why. */
+  readonly refused: () => Iterable<readonly [reason: string, count: number]>;
+  /** Requests that wait to be told that they are refused. */
+  readonly refusalsWaiting: () => number;
+  /** 1 while there is less time than is asked for, else 0. */
+  readonly overloaded: () => number;
   /** Calls of modern clients that wait for their clients' answers. */
   readonly parkedCalls: () => number;
   /** Downstream servers running as processes. */

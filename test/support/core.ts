@@ -1,4 +1,5 @@
 import type { TestContext } from 'node:test';
+import { Admission } from '../../src/admission/admission.ts';
 import { Catalogs } from '../../src/catalog/catalogs.ts';
 import { ServerRegistry } from '../../src/catalog/registry.ts';
 import { createMemoryCoordination } from '../../src/coordination/memory/index.ts';
@@ -96,12 +97,19 @@ export async function startCore(
   };
   const elsewhere: string[] = [];
   const running = isShared ? new RunningCalls(coordination.calls) : undefined;
+  const admission = new Admission({
+    maxInFlight: 1000,
+    maxInFlightOfOne: 1000,
+    maxStreamsOfOne: 1000,
+    maxTurnMs: 0,
+  });
   const router = new Router({
     catalogs,
     connector,
     store: coordination.sessions,
     logger,
-    breakers: new Breakers({ failures: 1000, pauseMs: 1000 }),
+    admission,
+    breakers: new Breakers({ failures: 1000, pauseMs: 1000, maxInFlight: 1000 }),
     metrics,
     identity: { name: 'gateway', title: 'Gateway', version: '1.2.3' },
     deadlines: { idleMs: 60_000, totalMs: 600_000 },
@@ -148,6 +156,7 @@ export async function startCore(
 
   return {
     router,
+    admission,
     session,
     store: coordination.sessions,
     journal: coordination.calls,
