@@ -4,7 +4,12 @@ import { connect } from 'node:net';
 import type { ReadResponse } from './http-reader.ts';
 import { HttpReader } from './http-reader.ts';
 
+/** Which of the two ways of the protocol a client speaks: with sessions, or with each request on its own. */
+export type Era = 'legacy' | 'modern';
+
 const VERSION = '2025-06-18';
+const MODERN_VERSION = '2026-07-28';
+const KEY = 'io.modelcontextprotocol/';
 
 /** Servers close connections that are silent for long. This is shorter than they wait, in milliseconds. */
 const IDLE_MS = 30_000;
@@ -59,23 +64,41 @@ class Connection {
   }
 }
 
+/** What a modern client says of itself with each request. */
+const META = {
+  [`${KEY}protocolVersion`]: MODERN_VERSION,
+  [`${KEY}clientInfo`]: { name: 'load', version: '1.0.0' },
+  [`${KEY}clientCapabilities`]: {},
+};
+
 /** A session with one call under way. With several connections each request is sent on the next of them. */
 export class Client {
   readonly #connections: readonly Connection[];
   readonly #tool: string;
   readonly #text: string;
+  readonly #era: Era;
+  /** Headers of each request. */
   #session = '';
   #lastId = 0;
   #turn = 0;
 
-  private constructor(connections: readonly Connection[], tool: string, payloadBytes: number) {
+  private constructor(connections: readonly Connection[], tool: string, payloadBytes: number, era: Era) {
+    this.#era = era;
     this.#connections = connections;
     this.#tool = tool;
     this.#text = 'x'.repeat(payloadBytes);
   }
 
-  /** Initializes a session at the first of some addresses, which are all of this machine. */
-  static async open(urls: readonly URL[], tool: string, payloadBytes: number): Promise<Client> {
+  /**
+   * Initializes a session at the first of some addresses, which are all of this machine. In the modern era there is
+   * nothing to do for that.
+   */
+  static async open(
+    urls: readonly URL[],
+    tool: string,
+    payloadBytes: number,
+    era: Era = 'legacy',
+  ): Promise<Client> {
     if (!urls.every(({ hostname }) => hostname.startsWith('127.'))) {
       throw new Error('Only servers on this machine are put under load');
     }
@@ -83,15 +106,19 @@ export class Client {
       urls.map((url) => new Connection(url)),
       tool,
       payloadBytes,
+      era,
     );
-    await client.#initialize();
+    if (era === 'legacy') await client.#initialize();
+    else
+      client.#session = `Mcp-Protocol-Version: ${MODERN_VERSION}\r\nMcp-Method: tools/call\r\nMcp-Name: ${tool}\r\n`;
     return client;
   }
 
   /** Calls the tool, which is to answer with its text. Resolves with what came instead, where it did not. */
   async call(): Promise<string | undefined> {
     const text = this.#text;
-    const params = { name: this.#tool, arguments: { text } };
+    const meta = this.#era === 'modern' && { _meta: META };
+    const params = { name: this.#tool, arguments: { text }, ...meta };
     const { status, body } = await this.#post({ id: ++this.#lastId, method: 'tools/call', params });
     return status === 200 && body.includes(text) ? undefined : `status ${status}: ${body.slice(0, 200)}`;
   }

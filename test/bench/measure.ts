@@ -1,29 +1,37 @@
-import type { Tools } from './tools.ts';
-import { output } from './tools.ts';
+import type { Context } from './context.ts';
+import type { Section } from './options.ts';
+import type { Measure, Pair, Sample } from './results.ts';
+import type { Downstream, Target } from './targets.ts';
+import { LOAD_ON_NODE, output } from './tools.ts';
 
-export interface Target {
-  readonly name: string;
-  readonly url: string;
-  /** The process whose CPU time is counted; none for the downstream itself. */
-  readonly pid?: number;
-}
-
-export interface Sample {
-  readonly callsPerSecond: number;
-  /** Milliseconds. */
-  readonly p50: number;
-  readonly p99: number;
-  /** CPU milliseconds of the target for one call, where the tools measure it. */
-  readonly cpuMs?: number;
-  /** Share of a core that anything else on the machine took, where the tools measure it. */
-  readonly otherCpu?: number;
-}
-
+/** What is done to a target. */
 interface Load {
+  readonly mode: 'call' | 'list' | 'init';
   readonly connections: number;
-  readonly payloadBytes: number;
-  readonly seconds: number;
-  readonly warmupSeconds: number;
+  readonly payloadBytes?: number;
+  readonly tool?: string;
+  /** Ends the sample before its time. */
+  readonly maxOperations?: number;
+  /** Played by the load generator on Node, by clients of an era. */
+  readonly era?: 'legacy' | 'modern';
+}
+
+export interface Task {
+  readonly id: string;
+  readonly section: Section;
+  readonly what: string;
+  readonly unit: string;
+  readonly load: Load;
+  readonly pairs?: readonly Pair[];
+}
+
+/** A target, and what it does with which load, where it is not that of the task. */
+export interface Contestant {
+  readonly target: Target;
+  readonly downstream: Downstream;
+  /** Default: that of the target. */
+  readonly name?: string;
+  readonly load?: Partial<Load>;
 }
 
 /** Above this share of a core, something else on the machine disturbed the measurement. */
@@ -32,70 +40,107 @@ export const NOISE = 0.1;
 /** Tries at a quiet measurement before the quietest of them is taken. */
 const TRIES = 3;
 
-/** Puts one target under load, again while something else disturbs it. Throws when a single call fails. */
-export async function measure(...what: Parameters<typeof measureOnce>): Promise<Sample> {
-  let quietest = await measureOnce(...what);
+/**
+ * Puts all targets under the same load, target by target within a round: whatever drifts on the machine meets all of
+ * them. Throws when a single operation fails.
+ */
+export async function measureAll(
+  context: Context,
+  task: Task,
+  contestants: readonly Contestant[],
+): Promise<Measure> {
+  const { plan, log } = context;
+  const samples: Record<string, Sample[]> = {};
+  for (let round = 1; round <= plan.rounds; round++) {
+    for (const contestant of contestants) {
+      const name = contestant.name ?? contestant.target.name;
+      const load = { ...task.load, ...contestant.load };
+      const sample = await measure(context, contestant, load);
+      samples[name] ??= [];
+      samples[name].push(sample);
+      const rate = sample.perSecond < 100 ? sample.perSecond.toFixed(1) : Math.round(sample.perSecond);
+      const cpu = sample.cpuMs === undefined ? '' : `, ${sample.cpuMs.toFixed(4)} ms of CPU each`;
+      log(`round ${round}, ${task.section}, ${task.what}, ${name}: ${rate} ${task.unit}/s${cpu}`);
+    }
+  }
+  const { id, section, what, unit, load, pairs } = task;
+  return { id, section, what, unit, connections: load.connections, samples, ...(pairs && { pairs }) };
+}
+
+/**
+ * Lets processes that have just started compile what is hot, which takes them longer than what comes before a sample.
+ */
+export async function warmUp(context: Context, contestants: readonly Contestant[]): Promise<void> {
+  const seconds = context.plan.isQuick ? 0.7 : 2;
+  const brief = { ...context, plan: { ...context.plan, seconds, warmupSeconds: 0 } };
+  for (const contestant of contestants) {
+    if (contestant.target.pid === undefined) continue;
+    await measureOnce(brief, contestant, { mode: 'call', connections: 16, ...contestant.load });
+  }
+}
+
+/** One sample, taken again while something else disturbs it. */
+async function measure(context: Context, contestant: Contestant, load: Load): Promise<Sample> {
+  let quietest = await measureOnce(context, contestant, load);
   for (let tried = 1; tried < TRIES && (quietest.otherCpu ?? 0) > NOISE; tried++) {
-    const sample = await measureOnce(...what);
+    if (context.retriesLeft-- <= 0) break;
+    const sample = await measureOnce(context, contestant, load);
     if ((sample.otherCpu ?? 0) < (quietest.otherCpu ?? 0)) quietest = sample;
   }
   return quietest;
 }
 
 async function measureOnce(
-  tools: Tools,
-  prefix: readonly string[],
-  target: Target,
-  downstreamPid: number,
+  { plan, tools, pinning }: Context,
+  { target, downstream }: Contestant,
   load: Load,
 ): Promise<Sample> {
-  const inC = tools.load.includes('--mode');
+  const { mode, connections, payloadBytes = 100, tool = 'echo', maxOperations, era } = load;
+  const isInC = tools.isInC && era === undefined;
   const command = [
-    ...prefix,
-    ...tools.load,
-    ...['--url', target.url, '--tool', 'echo'],
-    ...['--sessions', String(load.connections), '--payload', String(load.payloadBytes)],
-    ...['--duration', String(load.seconds), '--warmup', String(load.warmupSeconds)],
-    ...(inC ? ['--ds-pids', String(downstreamPid)] : []),
-    ...(inC && target.pid !== undefined ? ['--gw-pids', String(target.pid)] : []),
+    ...pinning.rest,
+    ...(isInC ? [...tools.load, '--mode', mode] : LOAD_ON_NODE),
+    ...['--url', target.url, '--tool', tool],
+    ...['--sessions', String(connections), '--payload', String(payloadBytes)],
+    ...['--duration', String(plan.seconds), '--warmup', String(plan.warmupSeconds)],
+    ...(isInC && maxOperations !== undefined ? ['--max-ops', String(maxOperations)] : []),
+    ...(era === undefined ? [] : ['--era', era]),
+    ...['--ds-pids', [downstream.pid, ...target.helpers].join(',')],
+    ...(target.pid !== undefined ? ['--gw-pids', String(target.pid)] : []),
   ];
   const line: LoadLine = JSON.parse(await output(command));
   if (line.errors > 0 || line.rps === 0) {
-    throw new Error(`${target.name}: ${line.errors} calls failed, ${line.rps} a second: ${line.firstError}`);
+    throw new Error(`${target.name}: ${line.errors} failed, ${line.rps} a second: ${line.firstError}`);
   }
   return {
-    callsPerSecond: line.rps,
+    perSecond: line.rps,
     p50: line.p50,
     p99: line.p99,
     ...(target.pid !== undefined && line.gwCpuPer1k !== undefined && { cpuMs: line.gwCpuPer1k }),
-    ...(line.otherCpuShare !== undefined && { otherCpu: line.otherCpuShare }),
+    ...(line.otherCpuShare !== undefined &&
+      target.hasUnknownHelpers !== true && { otherCpu: line.otherCpuShare }),
+    ...(line.lgCpuShare !== undefined && { loadCpu: line.lgCpuShare }),
+    ...(line.dsCpuShare !== undefined && { downstreamCpu: line.dsCpuShare }),
+    ...(target.pid !== undefined && line.gwRssMB !== undefined && { rssMb: line.gwRssMB }),
   };
 }
 
-/** What the load generator prints; the last two only by the one in C. */
+/** What the load generator prints; the optional ones where the system tells them. */
 interface LoadLine {
   readonly rps: number;
   readonly p50: number;
   readonly p99: number;
   readonly errors: number;
   readonly firstError: string;
+  /** CPU seconds of the target for 1,000 operations, which is as many milliseconds for one. */
   readonly gwCpuPer1k?: number;
   readonly otherCpuShare?: number;
+  readonly lgCpuShare?: number;
+  readonly dsCpuShare?: number;
+  readonly gwRssMB?: number;
 }
 
-/** The median of each number over rounds. */
-export function median(samples: readonly Sample[]): Sample {
-  const of = (pick: (sample: Sample) => number | undefined) => {
-    const numbers = samples.map(pick).filter((number) => number !== undefined);
-    return numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
-  };
-  const cpuMs = of(({ cpuMs }) => cpuMs);
-  const otherCpu = of(({ otherCpu }) => otherCpu);
-  return {
-    callsPerSecond: of(({ callsPerSecond }) => callsPerSecond) ?? 0,
-    p50: of(({ p50 }) => p50) ?? 0,
-    p99: of(({ p99 }) => p99) ?? 0,
-    ...(cpuMs !== undefined && { cpuMs }),
-    ...(otherCpu !== undefined && { otherCpu }),
-  };
+/** Every target on the same server. */
+export function everyone(targets: readonly Target[], downstream: Downstream): Contestant[] {
+  return targets.map((target) => ({ target, downstream }));
 }

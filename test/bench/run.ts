@@ -1,7 +1,10 @@
-/** `npm run bench [-- WHAT] [-- options]`: without a name, calls through one gateway. Options are those of each bench. */
+/**
+ * `npm run bench [-- WHAT] [-- options]`: the gateway beside others, see wide.ts, or one of the benches with a name of
+ * their own. Options are those of each.
+ */
+import { parsePlan, SECTIONS, UsageError } from './options.ts';
 
 const BENCHES = {
-  calls: () => import('./calls.ts'),
   cluster: () => import('./cluster/run.ts'),
 };
 
@@ -9,11 +12,18 @@ const BENCHES = {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 
 const [, , first = ''] = process.argv;
-const name = first === '' || first.startsWith('-') ? 'calls' : first;
-if (Object.hasOwn(BENCHES, name)) {
-  if (name === first) process.argv.splice(2, 1);
-  await BENCHES[name as keyof typeof BENCHES]();
+if (Object.hasOwn(BENCHES, first)) {
+  process.argv.splice(2, 1);
+  await BENCHES[first as keyof typeof BENCHES]();
 } else {
-  console.error(`Unknown bench: ${name}. Benches: ${Object.keys(BENCHES).join(', ')}.`);
-  process.exitCode = 2;
+  try {
+    const plan = parsePlan(process.argv.slice(2));
+    const { runWide } = await import('./wide.ts');
+    process.exitCode = await runWide(plan);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    const benches = ['quick', ...SECTIONS, ...Object.keys(BENCHES)];
+    console.error(`${error.message} Benches: ${benches.join(', ')}.`);
+    process.exitCode = 2;
+  }
 }

@@ -13,14 +13,24 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
+/** What the server behind is like; without options, ten tools and answers in JSON. */
+export interface DownstreamOptions {
+  readonly tools?: number;
+  readonly answers?: 'json' | 'sse';
+}
+
 /** The programs that make load and answer it. */
 export interface Tools {
   /** For the report: what was used. */
   readonly description: string;
   /** Command line of the load generator, to be followed by its options. */
   readonly load: readonly string[];
+  /** Only the one in C also fetches lists, starts sessions and holds streams open. */
+  readonly isInC: boolean;
   /** Command line of the downstream; `port` is a free one, for those that do not find one themselves. */
-  downstream(port: number): readonly string[];
+  downstream(port: number, options?: DownstreamOptions): readonly string[];
+  /** Command line of one that talks over its standard input and output, where there is one. */
+  readonly stdio?: readonly string[];
 }
 
 /** Command line prefixes that put a process on a core of its own. */
@@ -37,14 +47,16 @@ export async function findTools(folder: string): Promise<Tools> {
   if (await compile(folder, ['loadgen', 'downstream'])) {
     return {
       description: 'load generator and downstream in C',
-      load: [join(folder, 'loadgen'), '--mode', 'call'],
+      load: [join(folder, 'loadgen')],
+      isInC: true,
       downstream: inC(folder),
+      stdio: [join(folder, 'downstream'), 'stdio', '10'],
     };
   }
-  const load = fileURLToPath(new URL('./load.ts', import.meta.url));
   return {
     description: 'load generator and downstream on Node (slower than what they measure may be)',
-    load: [process.execPath, load],
+    load: LOAD_ON_NODE,
+    isInC: false,
     downstream: onNode,
   };
 }
@@ -56,9 +68,28 @@ export async function findDownstream(folder: string): Promise<Pick<Tools, 'descr
     : { description: 'downstream on Node', downstream: onNode };
 }
 
-const inC = (folder: string) => (port: number) => [join(folder, 'downstream'), String(port), '10', 'json'];
+const inC =
+  (folder: string) =>
+  (port: number, { tools = 10, answers = 'json' }: DownstreamOptions = {}) => [
+    join(folder, 'downstream'),
+    String(port),
+    String(tools),
+    answers,
+  ];
 
-const onNode = () => [process.execPath, fileURLToPath(new URL('./downstream.ts', import.meta.url))];
+/** The load generator on Node, which also plays clients of the modern era. */
+export const LOAD_ON_NODE = [process.execPath, fileURLToPath(new URL('./load.ts', import.meta.url))];
+
+/** The downstream on Node, which can do more than the one in C. */
+export const DOWNSTREAM_ON_NODE = [
+  process.execPath,
+  fileURLToPath(new URL('./downstream.ts', import.meta.url)),
+];
+
+const onNode = (_port: number, { tools = 10, answers = 'json' }: DownstreamOptions = {}) => [
+  ...DOWNSTREAM_ON_NODE,
+  ...['--tools', String(tools), '--answers', answers],
+];
 
 /** Whether that is possible here. */
 async function compile(folder: string, names: readonly string[]): Promise<boolean> {
@@ -75,21 +106,46 @@ export async function findPinning(): Promise<Pinning> {
     return { description: 'processes not pinned to cores', proxy: [], rest: [] };
   }
   return {
-    description: 'proxy or gateway pinned to one core, load generator and downstream to another',
+    description: 'what is measured pinned to one core, load generator, downstream and all else to another',
     proxy: ['taskset', '-c', '0'],
     rest: ['taskset', '-c', '1'],
   };
 }
 
-/** Starts a server and waits for the first line it prints. */
-export async function startServer(
-  command: readonly string[],
-): Promise<{ process: ChildProcess; line: string }> {
+/** Puts this process, and so what it will start without a prefix, where the load is. */
+export async function pinItself({ rest }: Pinning): Promise<void> {
+  if (rest.length > 0) await run('taskset', ['-a', '-c', '-p', '1', String(process.pid)]);
+}
+
+export interface StartedServer {
+  readonly process: ChildProcess;
+  /** The first line it printed. */
+  readonly line: string;
+  /** What it had written to stderr until then. */
+  readonly errors: string;
+}
+
+/** Starts a server and waits for the first line it prints. What it writes to stderr comes out here too. */
+export async function startServer(command: readonly string[]): Promise<StartedServer> {
   const [file, ...args] = command;
-  const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  process.once('exit', () => child.kill());
-  for await (const line of createInterface({ input: child.stdout })) return { process: child, line };
-  throw new Error(`${command.join(' ')} ended before it was ready`);
+  const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const kill = () => child.kill();
+  process.once('exit', kill);
+  child.once('close', () => process.off('exit', kill));
+  let errors = '';
+  let isReady = false;
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (isReady) process.stderr.write(text);
+    else errors += text;
+  });
+  const ended = once(child, 'close').then(() => undefined);
+  const lines = createInterface({ input: child.stdout });
+  // Reads on after the first, or it would come to wait for that.
+  const first = once(lines, 'line').then(([line]: string[]) => line);
+  const line = await Promise.race([first, ended]);
+  isReady = true;
+  if (line === undefined) throw new Error(`${command.join(' ')} ended before it was ready:\n${errors}`);
+  return { process: child, line, errors };
 }
 
 /** Runs a program to its end and returns what it printed. */
