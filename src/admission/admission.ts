@@ -29,7 +29,7 @@ const PACE = { perSecond: 500, burst: 100, longestMs: 5000 };
 /** So often principals are forgotten that hold nothing. */
 const SWEEP_MS = 10_000;
 
-/** They end something, are over at once, or begin what others wait for. */
+/** They end something, or cost no more than to be refused. */
 const VITAL: ReadonlySet<string> = new Set([
   'initialize',
   'ping',
@@ -184,7 +184,7 @@ export class Admission {
     if (this.#inFlight >= Math.ceil(maxInFlight * reserve)) return 'node_full';
     if (!isVital && this.#inFlight >= this.#nearlyFull && load.inFlight >= this.#equalShare(load))
       return 'principal_share';
-    return this.#governor.isShort ? this.#governor.refuses(load, isVital) : undefined;
+    return !isVital && this.#governor.isShort ? this.#governor.refuses(load) : undefined;
   }
 
   /** One alone may have everything. */

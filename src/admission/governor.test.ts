@@ -40,7 +40,7 @@ async function run(governor: Governor, clock: { now: number }, clients: readonly
     });
     last = from;
     for (const one of calls) {
-      if (governor.isShort && governor.refuses(one.load, false) !== undefined) one.refused++;
+      if (governor.isShort && governor.refuses(one.load) !== undefined) one.refused++;
       else {
         one.admitted++;
         clock.now += CALL_MS;
@@ -141,12 +141,12 @@ test('each turn takes in some, however slow the machine', async () => {
   const load = new PrincipalLoad();
   const answers: boolean[] = [];
   for (let n = 0; n < 12; n++) {
-    answers.push(governor.refuses(load, false) === undefined);
+    answers.push(governor.refuses(load) === undefined);
     clock.now += 400;
   }
   assert.deepEqual(answers, [...Array(8).fill(true), ...Array(4).fill(false)]);
   await nextTurn();
-  assert.equal(governor.refuses(load, false), undefined);
+  assert.equal(governor.refuses(load), undefined);
 });
 
 test('no limit, no refusal', () => {

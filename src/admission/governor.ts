@@ -26,7 +26,7 @@ const MORE = 1.05;
 /** However slow the machine, a turn takes in so many. */
 const MIN_PER_TURN = 8;
 
-/** Requests that end something, or that others depend on, and callers that ask for little, have so many times the time. */
+/** Callers that ask for little have so many times the time. */
 const PATIENCE = 4;
 
 /** How fast the node is found to be able to do more than it did. */
@@ -101,9 +101,9 @@ export class Governor {
   }
 
   /** Whether a call may not begin now. Asked while the node is short of time, once for each call. */
-  refuses(load: PrincipalLoad, isVital: boolean): 'node_busy' | 'principal_share' | undefined {
+  refuses(load: PrincipalLoad): 'node_busy' | 'principal_share' | undefined {
     if (load.asked++ === 0) this.#askers.push(load);
-    const reason = this.#reason(load, isVital);
+    const reason = this.#reason(load);
     if (reason === undefined) {
       load.admitted++;
       this.#admitted++;
@@ -111,10 +111,10 @@ export class Governor {
     return reason;
   }
 
-  #reason(load: PrincipalLoad, isVital: boolean): 'node_busy' | 'principal_share' | undefined {
-    if (!isVital && load.admitted >= this.#level) return 'principal_share';
-    const isPatient = isVital || (this.#capacity !== undefined && !load.isHeavy);
-    return this.#hasTime(isPatient ? PATIENCE : 1) ? undefined : 'node_busy';
+  #reason(load: PrincipalLoad): 'node_busy' | 'principal_share' | undefined {
+    if (load.admitted >= this.#level) return 'principal_share';
+    const isLight = this.#capacity !== undefined && !load.isHeavy;
+    return this.#hasTime(isLight ? PATIENCE : 1) ? undefined : 'node_busy';
   }
 
   #hasTime(times: number): boolean {

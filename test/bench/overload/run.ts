@@ -1,0 +1,84 @@
+/**
+ * `npm run bench -- overload`: what a gateway does when it is offered more than it can do. First in a closed loop, to see what
+ * that is; then parts and multiples of it in an open loop.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startGateway } from '../../support/gateway.ts';
+import { findPinning, findTools, freePort, output, startServer } from '../tools.ts';
+import type { Offered } from './offer.ts';
+
+const OFFER = fileURLToPath(new URL('./offer.ts', import.meta.url));
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '8' },
+    connections: { type: 'string', default: '2000' },
+    payload: { type: 'string', default: '100' },
+    answers: { type: 'string', default: 'json' },
+    loads: { type: 'string', default: '0.5,1,2,3' },
+    /** As `NAME=value`, for the gateway. */
+    env: { type: 'string', multiple: true, default: [] },
+  },
+});
+
+const folder = await mkdtemp(join(tmpdir(), 'dragon-overload-'));
+const tools = await findTools(folder);
+const pinning = await findPinning();
+const port = await freePort();
+const downstream = await startServer([
+  ...pinning.rest,
+  ...tools.downstream(port, { answers: values.answers === 'sse' ? 'sse' : 'json' }),
+]);
+const gateway = await startGateway({
+  prefix: pinning.proxy,
+  env: Object.fromEntries(values.env.map((entry) => entry.split('=') as [string, string])),
+});
+
+async function offer(rate: number, connections: number): Promise<Offered> {
+  const options = {
+    url: gateway.mcpUrl,
+    rate,
+    connections,
+    payload: values.payload,
+    duration: values.seconds,
+    tool: 'bench__echo',
+    pids: `${gateway.process.pid},${downstream.process.pid}`,
+  };
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return JSON.parse(await output([...pinning.rest, process.execPath, OFFER, ...args]));
+}
+
+function show(name: string, offered: number, result: Offered): void {
+  const { good, refused, unmade, failed, p50, p99, max, refusedP99, cpu, cpus } = result;
+  const cells = [
+    name.padEnd(12),
+    ...[offered, good, refused, unmade].map((value) => Math.round(value).toString().padStart(8)),
+    ...[p50, p99, max, refusedP99].map((value) => value.toFixed(1).padStart(8)),
+    String(failed).padStart(7),
+    ...[cpu, ...cpus].map((share) => share.toFixed(2).padStart(6)),
+  ];
+  console.log(cells.join(' '));
+}
+
+try {
+  const url = /http:\S+/.exec(downstream.line)?.[0] ?? `http://127.0.0.1:${port}/mcp`;
+  await gateway.addServer({ name: 'bench', url });
+  console.log(`${tools.description}; ${pinning.description}; ${values.connections} connections`);
+  console.log(
+    'load          offered     good  refused   unmade      p50      p99      max  ref-p99  failed   load gateway server',
+  );
+  const peak = await offer(0, 64);
+  show('closed, 64', 0, peak);
+  for (const load of values.loads.split(',').map(Number)) {
+    const rate = peak.good * load;
+    show(`${load} x`, rate, await offer(rate, Number(values.connections)));
+  }
+} finally {
+  await gateway.stop();
+  downstream.process.kill();
+  await rm(folder, { recursive: true, force: true });
+}
