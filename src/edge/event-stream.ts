@@ -22,12 +22,24 @@ const HEAD = {
   'x-accel-buffering': 'no',
 };
 
+/** An answer that was not there at once is made a stream after one to two of these. */
+const OPENING_MS = 50;
+
+/** Opens a stream, for an answer that takes its time. */
+export interface Opening {
+  open(): void;
+}
+
 /** All open streams, kept alive by one timer. */
 export class EventStreams {
   readonly #open = new Set<HttpResponse>();
   /** In the middle of a message: a comment there would be a part of it. */
   readonly #halfSent = new WeakSet<HttpResponse>();
   readonly #timer: NodeJS.Timeout;
+  /** Those since the last look, and those from before. */
+  #justAsked = new Set<Opening>();
+  #asked = new Set<Opening>();
+  #opener: NodeJS.Timeout | undefined;
   #isLeaving = false;
 
   constructor() {
@@ -35,6 +47,19 @@ export class EventStreams {
       for (const response of this.#open) if (this.#mayComment(response)) response.write(SSE_COMMENT);
     }, KEEP_ALIVE_MS);
     this.#timer.unref();
+  }
+
+  /**
+   * Opens a stream before long, unless it is not wanted any more by then. A server may answer with a stream that holds its
+   * answer and nothing else: that is as good without one, and costs much less.
+   */
+  openSoon(opening: Opening): void {
+    this.#justAsked.add(opening);
+    this.#opener ??= setInterval(() => this.#openAsked(), OPENING_MS).unref();
+  }
+
+  notWanted(opening: Opening): void {
+    if (!this.#justAsked.delete(opening)) this.#asked.delete(opening);
   }
 
   /** Makes a response an event stream. Its head leaves with the first event, or with {@link HttpResponse.flushHeaders}. */
@@ -104,6 +129,17 @@ export class EventStreams {
 
   close(): void {
     clearInterval(this.#timer);
+    clearInterval(this.#opener);
+  }
+
+  #openAsked(): void {
+    const asked = this.#asked;
+    this.#asked = this.#justAsked;
+    this.#justAsked = new Set();
+    for (const opening of asked) opening.open();
+    if (this.#asked.size > 0) return;
+    clearInterval(this.#opener);
+    this.#opener = undefined;
   }
 
   /** Not after the end: one whose client reads slowly is open for a while longer. */

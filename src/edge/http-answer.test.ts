@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type FakeResponse, fakeResponse } from '../../test/support/fake-http.ts';
 import { recordingLogger, turns, turnsUntil } from '../../test/support/fakes.ts';
+import { until } from '../../test/support/wait.ts';
 import { createMemoryCoordination } from '../coordination/memory/index.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type SseEvent, SseParser } from '../protocol/sse.ts';
@@ -94,10 +95,20 @@ test('what comes before the answer makes it a stream, which ends with the answer
   assert.equal(new Set(eventsOf(client).map(({ id }) => id)).size, 3);
 });
 
-test('a stream that says nothing yet has its head sent', async (t) => {
+test('a stream that holds an answer and nothing else becomes JSON', async (t) => {
   const { client, answer } = start(t);
   answer.openStream();
-  await turnsUntil(() => client.raw() !== '', 'the head');
+  await turns();
+  assert.equal(client.raw(), '');
+  answer.answer(RESULT);
+  const { headers, body } = client.parsed();
+  assert.deepEqual([headers['content-type'], body], ['application/json', RESULT]);
+});
+
+test('a stream that says nothing for a while has its head sent', async (t) => {
+  const { client, answer } = start(t);
+  answer.openStream();
+  await until(() => client.raw() !== '', { what: 'the head' });
   assert.equal(client.parsed().headers['content-type'], 'text/event-stream');
   answer.fail(new GatewayError(Code.DownstreamTimeout, 'late'));
   assert.equal(JSON.parse(dataOf(client)[0] ?? '').error.message, 'late');

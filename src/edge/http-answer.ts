@@ -4,7 +4,7 @@ import { hasPriming } from '../protocol/versions.ts';
 import type { ClientSink } from '../router/exchange.ts';
 import type { Session } from '../session/session.ts';
 import { errorResponse, failureStatus } from './error-response.ts';
-import type { EventStreams } from './event-stream.ts';
+import type { EventStreams, Opening } from './event-stream.ts';
 import type { HttpResponse } from './http-io.ts';
 import { StreamAnswer } from './stream-answer.ts';
 
@@ -33,13 +33,15 @@ export function writeFailure(response: HttpResponse, id: Id, error: GatewayError
  * first. A client that goes away does not stop the server (2025-11-25, transports: a disconnection is not a
  * cancellation); of a stream it can come back for the rest.
  */
-export class HttpAnswer implements ClientSink {
+export class HttpAnswer implements ClientSink, Opening {
   drained: (() => void) | undefined;
   readonly #response: HttpResponse;
   readonly #streams: EventStreams;
   readonly #session: Session;
   readonly #id: Id;
   #stream: StreamAnswer | undefined;
+  /** Is to be a stream if it takes its time. */
+  #isOpening = false;
 
   constructor(response: HttpResponse, streams: EventStreams, session: Session, id: Id) {
     this.#response = response;
@@ -56,6 +58,12 @@ export class HttpAnswer implements ClientSink {
   }
 
   openStream(): void {
+    if (this.#stream !== undefined || this.#isOpening) return;
+    this.#isOpening = true;
+    this.#streams.openSoon(this);
+  }
+
+  open(): void {
     this.#open();
   }
 
@@ -68,11 +76,13 @@ export class HttpAnswer implements ClientSink {
   }
 
   answer(body: string | Buffer): void {
+    this.#opened();
     if (this.#stream !== undefined) this.#stream.answer(body);
     else if (!this.#response.destroyed) writeJson(this.#response, 200, body);
   }
 
   begin(length: number | undefined): void {
+    this.#opened();
     if (this.#stream !== undefined) return this.#stream.begin();
     const response = this.#response;
     const resume = () => this.drained?.();
@@ -94,6 +104,7 @@ export class HttpAnswer implements ClientSink {
   }
 
   fail(error: GatewayError): void {
+    this.#opened();
     if (this.#stream !== undefined) {
       // Half an answer is out: cutting the connection is the only way left to say that it is not whole.
       if (this.#stream.isHalfSent) this.#response.destroy();
@@ -109,8 +120,16 @@ export class HttpAnswer implements ClientSink {
     return hasPriming(this.#session.hello.protocolVersion);
   }
 
+  /** It is what it will be. */
+  #opened(): void {
+    if (!this.#isOpening) return;
+    this.#isOpening = false;
+    this.#streams.notWanted(this);
+  }
+
   #open(): StreamAnswer {
     if (this.#stream !== undefined) return this.#stream;
+    this.#opened();
     const stream = this.#session.openRequestStream(this.#id);
     this.#stream = new StreamAnswer(stream, this.#id);
     stream.drained = () => this.drained?.();

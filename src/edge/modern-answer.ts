@@ -4,7 +4,7 @@ import type { GatewayError } from '../protocol/errors.ts';
 import { answerStatus, modernError, modernErrorText } from '../protocol/modern/wire-error.ts';
 import { SSE_EVENT_END, sseEventText } from '../protocol/sse.ts';
 import { failureStatus } from './error-response.ts';
-import type { EventStreams } from './event-stream.ts';
+import type { EventStreams, Opening } from './event-stream.ts';
 import { writeJson } from './http-answer.ts';
 import type { HttpResponse } from './http-io.ts';
 
@@ -20,12 +20,14 @@ const DATA = 'data: ';
  * The answer to one request of the modern era: JSON, or an event stream where the server streams or has something to say
  * first. Events have no ids, since nobody can come back for them (2026-07-28, transports: Receiving Messages).
  */
-export class ModernAnswer implements AnswerSink {
+export class ModernAnswer implements AnswerSink, Opening {
   drained: (() => void) | undefined;
   readonly #response: HttpResponse;
   readonly #streams: EventStreams;
   readonly #id: Id;
   #isStream = false;
+  /** Is to be a stream if it takes its time. */
+  #isOpening = false;
   #isHalfSent = false;
 
   constructor(response: HttpResponse, streams: EventStreams, id: Id) {
@@ -35,6 +37,13 @@ export class ModernAnswer implements AnswerSink {
   }
 
   openStream(): void {
+    if (this.#isStream || this.#isOpening) return;
+    this.#isOpening = true;
+    this.#streams.openSoon(this);
+  }
+
+  open(): void {
+    this.#opened();
     const response = this.#response;
     if (this.#isStream || response.destroyed) return;
     this.#isStream = true;
@@ -47,7 +56,7 @@ export class ModernAnswer implements AnswerSink {
   }
 
   message(text: string): boolean {
-    this.openStream();
+    this.open();
     const response = this.#response;
     if (response.destroyed) return true;
     if (response.writableLength <= MAX_UNREAD_BYTES) return response.write(sseEventText(text));
@@ -56,12 +65,14 @@ export class ModernAnswer implements AnswerSink {
   }
 
   answer(body: string | Buffer): void {
+    this.#opened();
     if (this.#response.destroyed) return;
     if (this.#isStream) this.#response.end(sseEventText(body.toString()));
     else writeJson(this.#response, statusOf(body, this.#id), body);
   }
 
   begin(length: number | undefined): void {
+    this.#opened();
     const response = this.#response;
     if (response.destroyed) return;
     this.#isHalfSent = true;
@@ -85,12 +96,20 @@ export class ModernAnswer implements AnswerSink {
   }
 
   fail(error: GatewayError): void {
+    this.#opened();
     const response = this.#response;
     if (response.destroyed) return;
     // Half an answer is out: cutting the connection is the only way left to say that it is not whole.
     if (this.#isHalfSent) response.destroy();
     else if (this.#isStream) response.end(sseEventText(modernErrorText(error, this.#id)));
     else writeModernFailure(response, this.#id, error);
+  }
+
+  /** It is what it will be. */
+  #opened(): void {
+    if (!this.#isOpening) return;
+    this.#isOpening = false;
+    this.#streams.notWanted(this);
   }
 
   #followReader(): void {

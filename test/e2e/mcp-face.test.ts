@@ -225,15 +225,12 @@ describe('MCP endpoint', () => {
   });
 
   describe('answers', () => {
-    it('come as the server gives them: JSON or a stream', async (t) => {
+    it('come as JSON, also where the server gives them in a stream that holds nothing else', async (t) => {
       const peer = await session(t);
-      for (const [form, type] of [
-        ['json', /^application\/json/],
-        ['sse', /^text\/event-stream/],
-      ] as const) {
+      for (const form of ['json', 'sse'] as const) {
         server.answers = form;
         const { headers, messages } = await peer.callTool('one__echo', { text: form }, { id: form });
-        assert.match(String(headers['content-type']), type);
+        assert.equal(headers['content-type'], 'application/json');
         assert.equal(messages.length, 1);
         assert.equal(textOf(messages[0]!), form);
         assert.equal(messages[0]!.id, form);

@@ -82,7 +82,7 @@ function responsesIn(bytes: Buffer): [number, string][] {
     const head = bytes.toString('latin1', at, end).toLowerCase();
     const status = Number(head.slice(9, 12));
     at = end + 4;
-    let body = Buffer.alloc(0);
+    let body: Buffer = Buffer.alloc(0);
     if (head.includes('transfer-encoding: chunked')) {
       for (let size = -1; size !== 0; ) {
         const line = bytes.indexOf('\r\n', at);

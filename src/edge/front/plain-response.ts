@@ -17,6 +17,9 @@ export interface ResponseConnection {
 
 const LAST_CHUNK = '0\r\n\r\n';
 
+/** Characters that wait for what is written after them in the same turn. */
+const MAX_HELD = 16 * 1024;
+
 /** The answer to a plain request, on HTTP/1.1: head and body in one write where they come together. */
 export class PlainResponse extends EventEmitter implements HttpResponse {
   destroyed = false;
@@ -29,6 +32,11 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
   #isHeadOut = false;
   #isChunked = false;
   #isLast = false;
+  #isHeadWanted = false;
+  #isFlushing = false;
+  /** Of the body, not written yet; in one encoding. */
+  #held = '';
+  #encoding: BufferEncoding = 'latin1';
 
   /** `keepAlive`: lines of the head which say how long the connection is kept. */
   constructor(connection: ResponseConnection, keepAlive: string) {
@@ -59,27 +67,26 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
   }
 
   flushHeaders(): void {
-    if (!this.#isHeadOut && !this.destroyed) this.#connection.write(this.#head(undefined), 'latin1');
+    if (this.destroyed || this.writableEnded) return;
+    this.#isHeadWanted = true;
+    this.#flushSoon();
   }
 
   write(data: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
     if (this.destroyed || this.writableEnded) return false;
-    if (data.length === 0) return true;
-    const head = this.#isHeadOut ? '' : this.#head(undefined);
-    if (!this.#isChunked) return this.#write(head, data, '', encoding);
-    const size = typeof data === 'string' ? Buffer.byteLength(data, encoding) : data.length;
-    return this.#write(`${head}${size.toString(16)}\r\n`, data, '\r\n', encoding);
+    if (typeof data !== 'string' || data.length > MAX_HELD) {
+      this.#flush();
+      return data.length === 0 || this.#send(this.#headOnce(), data, encoding);
+    }
+    this.#hold(data, encoding);
+    if (this.#held.length > MAX_HELD) this.#flush();
+    else this.#flushSoon();
+    return !this.#connection.writableNeedDrain;
   }
 
   end(data: string | Buffer = '', encoding: BufferEncoding = 'utf8'): this {
     if (this.destroyed || this.writableEnded) return this;
-    if (this.#isHeadOut) {
-      this.write(data, encoding);
-      if (this.#isChunked) this.#connection.write(LAST_CHUNK, 'latin1');
-    } else {
-      const size = typeof data === 'string' ? Buffer.byteLength(data, encoding) : data.length;
-      this.#write(this.#head(size), data, '', encoding);
-    }
+    this.#finish(data, encoding);
     this.writableEnded = true;
     this.#connection.ended(this.#isLast);
     return this;
@@ -98,7 +105,77 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
     this.emit('close');
   }
 
-  /** In one write where both are text; else at least together. */
+  #finish(data: string | Buffer, encoding: BufferEncoding): void {
+    if (typeof data === 'string' && data.length <= MAX_HELD) {
+      this.#hold(data, encoding);
+      return this.#finishHeld();
+    }
+    if (this.#isHeadOut || this.#held !== '') {
+      this.#flush();
+      this.#send(this.#headOnce(), data, encoding);
+      return this.#finishHeld();
+    }
+    this.#write(this.#head(sizeOf(data, encoding)), data, '', encoding);
+  }
+
+  /** All of the body that is left, and its end. */
+  #finishHeld(): void {
+    const held = this.#take();
+    if (!this.#isHeadOut) this.#write(this.#head(sizeOf(held, this.#encoding)), held, '', this.#encoding);
+    else if (!this.#isChunked) this.#connection.write(held, this.#encoding);
+    else if (held === '') this.#connection.write(LAST_CHUNK, 'latin1');
+    else {
+      const size = sizeOf(held, this.#encoding).toString(16);
+      this.#write(`${size}\r\n`, held, `\r\n${LAST_CHUNK}`, this.#encoding);
+    }
+  }
+
+  #hold(data: string, encoding: BufferEncoding): void {
+    // What is ASCII alone is the same in both, and needs no encoding in the one.
+    const isLatin1 = encoding === 'latin1' || Buffer.byteLength(data) === data.length;
+    if (this.#held !== '' && isLatin1 !== (this.#encoding === 'latin1')) this.#flush();
+    if (this.#held === '') this.#encoding = isLatin1 ? 'latin1' : 'utf8';
+    this.#held += data;
+  }
+
+  #take(): string {
+    const held = this.#held;
+    this.#held = '';
+    return held;
+  }
+
+  /** Small pieces of one turn leave together, with the head where that is not out, and with the end where it comes. */
+  #flushSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    queueMicrotask(() => {
+      this.#isFlushing = false;
+      if (this.destroyed || this.writableEnded) return;
+      this.#flush();
+      if (this.#isHeadWanted) this.#writeHead();
+    });
+  }
+
+  #flush(): void {
+    if (this.#held !== '') this.#send(this.#headOnce(), this.#take(), this.#encoding);
+  }
+
+  #writeHead(): void {
+    const head = this.#headOnce();
+    if (head !== '') this.#connection.write(head, 'latin1');
+  }
+
+  #headOnce(): string {
+    return this.#isHeadOut ? '' : this.#head(undefined);
+  }
+
+  /** A piece of the body, as a chunk where its length was not told before. */
+  #send(head: string, data: string | Buffer, encoding: BufferEncoding): boolean {
+    if (!this.#isChunked) return this.#write(head, data, '', encoding);
+    return this.#write(`${head}${sizeOf(data, encoding).toString(16)}\r\n`, data, '\r\n', encoding);
+  }
+
+  /** In one write where all is text; else at least together. */
   #write(before: string, data: string | Buffer, after: string, encoding: BufferEncoding): boolean {
     const connection = this.#connection;
     if (typeof data === 'string') return connection.write(before + data + after, encoding);
@@ -126,6 +203,10 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
     this.#isChunked = true;
     return `${text}transfer-encoding: chunked\r\n\r\n`;
   }
+}
+
+function sizeOf(data: string | Buffer, encoding: BufferEncoding): number {
+  return typeof data === 'string' ? Buffer.byteLength(data, encoding) : data.length;
 }
 
 function statusLine(status: number): string {
