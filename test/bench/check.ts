@@ -30,7 +30,7 @@ export function compare(
     .map(({ id, value }) => ({ id, value, before: recorded.ratios[id] ?? 0 }))
     .filter(({ value, before }) => value < before * (1 - TOLERANCE))
     .map(({ id, value, before }) => {
-      const percent = Math.round((1 - value / before) * 100);
+      const percent = ((1 - value / before) * 100).toFixed(1);
       return `${id}: ${value.toFixed(2)}, recorded ${before.toFixed(2)} (${percent} % less)`;
     });
   const measured = new Set(ratios.map(({ id }) => id));

@@ -15,6 +15,8 @@ const server = http.createServer((incoming, outgoing) => {
     { hostname: target.hostname, port: target.port, method, path, headers, agent },
     (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      // A stream that a client opens may have nothing to say for long.
+      if (method === 'GET') outgoing.flushHeaders();
       answer.pipe(outgoing);
     },
   );

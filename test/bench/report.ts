@@ -107,12 +107,21 @@ export function notes({ measures }: Results, conditions: Conditions): string {
     `- Peers from npm do less, and not the same: mcp-proxy and supergateway put a command on HTTP, so their server runs as a command; fastmcp makes servers, so one made with it calls through the SDK's client.`,
     `- Clients and servers of two eras are on Node, slower than what they measure: there the CPU time tells.`,
     `- Node ${process.versions.node}, ${versions.join(', ')}, ${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}).`,
+    ...measures.flatMap(failures),
     ...(noisy.length === 0
       ? []
       : [
           `- **Disturbed:** something else took more than ${NOISE} of a core in ${noisy.map(nameOf).join('; ')}. Run it again on a quiet machine.`,
         ]),
   ].join('\n');
+}
+
+/** One line for each target that did not do all that it was asked to. */
+function failures(measure: Measure): string[] {
+  return Object.entries(measure.samples).flatMap(([target, samples]) => {
+    const errors = samples.reduce((sum, sample) => sum + sample.errors, 0);
+    return errors === 0 ? [] : [`- **Failed:** ${errors} of ${nameOf(measure)}, ${target}.`];
+  });
 }
 
 function ratios(measures: readonly Measure[]): string | undefined {

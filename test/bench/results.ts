@@ -11,6 +11,9 @@ export const GATEWAY_REDIS = 'gateway with Redis';
 /** What one turn of load on one target gave. */
 export interface Sample {
   readonly perSecond: number;
+  /** Operations that failed; those that did not are counted. */
+  readonly errors: number;
+  readonly firstError?: string;
   /** Milliseconds. */
   readonly p50: number;
   readonly p99: number;

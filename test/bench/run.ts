@@ -8,6 +8,9 @@ const BENCHES = {
   cluster: () => import('./cluster/run.ts'),
 };
 
+// A run starts many processes, each of which ends with it.
+process.setMaxListeners(0);
+
 // Whoever is stopped stops what it has started.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 

@@ -125,6 +125,9 @@ export interface StartedServer {
   readonly errors: string;
 }
 
+/** What Node says of its inspector while it is used. */
+const OF_INSPECTOR = /^(?:Debugger |For help, see: ).*\n/gm;
+
 /** Starts a server and waits for the first line it prints. What it writes to stderr comes out here too. */
 export async function startServer(command: readonly string[]): Promise<StartedServer> {
   const [file, ...args] = command;
@@ -135,7 +138,7 @@ export async function startServer(command: readonly string[]): Promise<StartedSe
   let errors = '';
   let isReady = false;
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    if (isReady) process.stderr.write(text);
+    if (isReady) process.stderr.write(text.replace(OF_INSPECTOR, ''));
     else errors += text;
   });
   const ended = once(child, 'close').then(() => undefined);
