@@ -1,20 +1,16 @@
 import type { Owner } from '../auth/principal.ts';
 import type { GatewayError } from '../protocol/errors.ts';
-import { Governor } from './governor.ts';
+import { Governor, type GovernorOptions } from './governor.ts';
 import { PrincipalLoad } from './load.ts';
 import { REASONS, type Reason, refusalError } from './refusal.ts';
 import { Refusals } from './refusals.ts';
 
-export interface AdmissionOptions {
+export interface AdmissionOptions extends GovernorOptions {
   /** Requests under way at a time: in all, and of one principal. */
   readonly maxInFlight: number;
   readonly maxInFlightOfOne: number;
   /** Streams of one principal that are open without a request. */
   readonly maxStreamsOfOne: number;
-  /** See {@link Governor}. */
-  readonly maxTurnMs: number;
-  /** Milliseconds. */
-  readonly now?: () => number;
 }
 
 /** From here on everybody is held to an equal share. */
@@ -24,7 +20,10 @@ const NEARLY_FULL = 0.75;
 const RESERVE = 0.1;
 
 /** Of refusals: a twentieth of what a node can do, and nobody waits for longer than clients do for an answer. */
-const PACE = { perSecond: 500, burst: 100, longestMs: 5000 };
+const PACE = { perSecond: 1000, burst: 100, longestMs: 5000 };
+
+/** A mask: every so many requests it is looked whether the event loop turns. */
+const LOOK_EVERY = 63;
 
 /** So often principals are forgotten that hold nothing. */
 const SWEEP_MS = 10_000;
@@ -51,14 +50,16 @@ export class Admission {
   readonly #refused = new Map<Reason, number>(REASONS.map((reason) => [reason, 0]));
   readonly #nearlyFull: number;
   #inFlight = 0;
+  #taken = 0;
   /** Principals with requests under way. */
   #active = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    this.refusals = new Refusals({ ...PACE, ...(options.now && { now: options.now }) });
-    this.#governor = new Governor(options);
+    const governor = new Governor(options);
+    this.refusals = new Refusals({ ...PACE, ...options, hasTime: () => governor.hasTime });
+    this.#governor = governor;
     this.#nearlyFull = Math.floor(options.maxInFlight * NEARLY_FULL);
   }
 
@@ -133,6 +134,7 @@ export class Admission {
 
   /** Lets in what has been let in before, by a node that is gone. */
   take(load: PrincipalLoad): void {
+    if ((++this.#taken & LOOK_EVERY) === 0) this.#governor.look();
     if (load.inFlight++ === 0) this.#active++;
     this.#inFlight++;
   }

@@ -60,7 +60,7 @@ async function run(governor: Governor, clock: { now: number }, clients: readonly
 
 function started() {
   const clock = { now: 0 };
-  return { clock, governor: new Governor({ ...OPTIONS, now: () => clock.now }) };
+  return { clock, governor: new Governor({ ...OPTIONS, now: () => clock.now, used: () => clock.now }) };
 }
 
 test('long turns are too long only when there are some in a row', () => {
@@ -72,7 +72,7 @@ test('long turns are too long only when there are some in a row', () => {
   for (let n = 0; n < 100; n++) sample(n % 3 === 0 ? 5 : 500);
   assert.equal(governor.isShort, false, 'long pieces of work');
   sample(5);
-  for (let n = 0; n < 3; n++) sample(21);
+  for (let n = 0; n < 4; n++) sample(21);
   assert.equal(governor.isShort, false, 'a burst');
   for (let n = 0; n < 2; n++) sample(21);
   assert.equal(governor.isShort, true);
@@ -137,7 +137,7 @@ test('when the flood is over everybody is let in again', async () => {
 
 test('each turn takes in some, however slow the machine', async () => {
   const { governor, clock } = started();
-  for (let n = 0; n < 3; n++) governor.sample(500);
+  for (let n = 0; n < 4; n++) governor.sample(500);
   const load = new PrincipalLoad();
   const answers: boolean[] = [];
   for (let n = 0; n < 12; n++) {
@@ -147,6 +147,39 @@ test('each turn takes in some, however slow the machine', async () => {
   assert.deepEqual(answers, [...Array(8).fill(true), ...Array(4).fill(false)]);
   await nextTurn();
   assert.equal(governor.refuses(load), undefined);
+});
+
+test('a turn that does not end is noticed without the timers that wait for it', async (t) => {
+  const { governor, clock } = started();
+  governor.look();
+  governor.start();
+  t.after(() => governor.close());
+  clock.now += 200;
+  governor.look();
+  assert.equal(governor.isShort, false);
+  clock.now += 200;
+  governor.look();
+  assert.equal(governor.isShort, true);
+});
+
+test('nor is a node short of time that others of the machine have taken', () => {
+  const clock = { now: 0 };
+  const governor = new Governor({ ...OPTIONS, now: () => clock.now, used: () => clock.now / 100 });
+  governor.start();
+  clock.now += 5000;
+  governor.look();
+  assert.equal(governor.isShort, false);
+  for (let n = 0; n < 6; n++) {
+    clock.now += SAMPLE_MS;
+    governor.sample(500);
+  }
+  assert.equal(governor.isShort, true);
+  const load = new PrincipalLoad();
+  for (let n = 0; n < 100; n++) {
+    clock.now += 5;
+    assert.equal(governor.refuses(load), undefined, 'the turn is long, and little of it is ours');
+  }
+  governor.close();
 });
 
 test('no limit, no refusal', () => {

@@ -6,13 +6,16 @@ export interface GovernorOptions {
   readonly maxTurnMs: number;
   /** Milliseconds. */
   readonly now?: () => number;
+  /** Milliseconds of processor time that this thread has used. */
+  readonly used?: () => number;
 }
 
 const SAMPLE_MS = 50;
 
 /** Long turns in a row, for so long: a burst is worked off by then, and one long piece of work is one turn. */
-const LONG_TURNS = 3;
-const LONG_FOR_MS = 200;
+const LONG_TURNS = 4;
+const LONG_FOR_MS = 250;
+const STALLED_MS = SAMPLE_MS + LONG_FOR_MS;
 
 /** Without a refusal for so many samples there is time again. */
 const CALM_SAMPLES = 10;
@@ -38,13 +41,15 @@ const WEIGHT = 0.3;
  * Keeps the turns of the event loop short. What makes a node slow is that each turn finds more to do than the one before;
  * how many calls that takes depends on what they are. So it is time that is measured: turns are sampled, and once they have
  * been too long for a while, each takes in new calls for a part of that time only. Calls that wait for a server, or for a
- * human, take none and are not in the way.
+ * human, take none and are not in the way. Time is that of the processor: while other processes have it there is nothing to
+ * be won by refusing.
  *
  * Meanwhile the calls of a window are shared fairly: who asks for less than others gets all of it.
  */
 export class Governor {
   readonly #maxTurnMs: number;
   readonly #now: () => number;
+  readonly #used: () => number;
   #timer: NodeJS.Timeout | undefined;
   #isShort = false;
   #longTurns = 0;
@@ -54,18 +59,33 @@ export class Governor {
   #budgetMs = 0;
 
   #turnStart: number | undefined;
+  #usedAtStart = 0;
   #takenInTurn = 0;
+  /** How often the time of this turn was all used. */
+  #spentTimes = 0;
+  #lastTurnMs = 0;
+  /** When a sample was last begun, and the processor time then. */
+  #beatAt: number | undefined;
+  #usedAtBeat = 0;
 
   #askers: PrincipalLoad[] = [];
   #admitted = 0;
   #refused = 0;
+  /** In the last window. */
+  #hasRefused = false;
   /** Calls that the node can do in a window; undefined before the end of the first. */
   #capacity: number | undefined;
   #level = Number.POSITIVE_INFINITY;
 
-  constructor({ maxTurnMs, now = () => performance.now() }: GovernorOptions) {
+  constructor({ maxTurnMs, now = () => performance.now(), used = threadTime }: GovernorOptions) {
     this.#maxTurnMs = maxTurnMs;
     this.#now = now;
+    this.#used = used;
+  }
+
+  /** Nobody had to be refused of late, and the last turn left time for more. */
+  get hasTime(): boolean {
+    return this.#refused === 0 && !this.#hasRefused && this.#lastTurnMs < this.#maxTurnMs * AIM;
   }
 
   /** The node has less time than it is asked for. */
@@ -75,11 +95,14 @@ export class Governor {
 
   start(): void {
     if (this.#maxTurnMs === 0) return;
+    this.#beatAt = this.#now();
     this.#timer = setInterval(() => {
       // From one immediate to the next is one turn, which does not wait for anything.
       setImmediate(() => {
-        const from = this.#now();
-        setImmediate(() => this.sample(this.#now() - from));
+        const from = this.#used();
+        this.#beatAt = this.#now();
+        this.#usedAtBeat = from;
+        setImmediate(() => this.sample(this.#used() - from));
       });
     }, SAMPLE_MS).unref();
   }
@@ -88,8 +111,18 @@ export class Governor {
     clearInterval(this.#timer);
   }
 
+  /**
+   * Whether the loop still turns; to be called every now and then. With more sockets ready than the loop asks the system for
+   * at once, it goes on with them for up to 48 times before it looks at anything else, its timers included.
+   */
+  look(): void {
+    if (this.#isShort || this.#beatAt === undefined || this.#now() - this.#beatAt < STALLED_MS) return;
+    if (this.#used() - this.#usedAtBeat >= LONG_FOR_MS) this.#begin();
+  }
+
   /** Takes note of how long a turn was; `start` has this called all the time. */
   sample(turnMs: number): void {
+    this.#lastTurnMs = turnMs;
     if (this.#isShort) return this.#nextWindow(turnMs);
     if (turnMs <= this.#maxTurnMs) {
       this.#longTurns = 0;
@@ -120,13 +153,23 @@ export class Governor {
   #hasTime(times: number): boolean {
     if (this.#turnStart === undefined) {
       this.#turnStart = this.#now();
+      this.#usedAtStart = this.#used();
       this.#takenInTurn = 0;
+      this.#spentTimes = 0;
       setImmediate(this.#turnOver);
     }
-    const hasTime =
-      this.#takenInTurn < MIN_PER_TURN || this.#now() - this.#turnStart < this.#budgetMs * times;
-    if (hasTime) this.#takenInTurn++;
-    return hasTime;
+    if (this.#takenInTurn >= MIN_PER_TURN && this.#isSpent(this.#turnStart, times)) return false;
+    this.#takenInTurn++;
+    return true;
+  }
+
+  #isSpent(turnStart: number, times: number): boolean {
+    if (times <= this.#spentTimes) return true;
+    const budgetMs = this.#budgetMs * times;
+    // Less than it: what the processor did then need not be asked.
+    if (this.#now() - turnStart < budgetMs || this.#used() - this.#usedAtStart < budgetMs) return false;
+    this.#spentTimes = times;
+    return true;
   }
 
   readonly #turnOver = (): void => {
@@ -175,6 +218,13 @@ export class Governor {
     }
     this.#askers = [];
     this.#admitted = 0;
+    this.#hasRefused = this.#refused > 0;
     this.#refused = 0;
   }
+}
+
+/** Milliseconds; of all threads where those of one are not known. */
+function threadTime(): number {
+  const { user, system } = process.threadCpuUsage?.() ?? process.cpuUsage();
+  return (user + system) / 1000;
 }

@@ -5,9 +5,15 @@ import { Refusals } from './refusals.ts';
 
 const ERROR = refusalError('node_busy', 0);
 
-function started() {
+function started(hasTime = () => false) {
   const clock = { now: 0 };
-  const refusals = new Refusals({ perSecond: 100, burst: 10, longestMs: 2000, now: () => clock.now });
+  const refusals = new Refusals({
+    perSecond: 100,
+    burst: 10,
+    longestMs: 2000,
+    hasTime,
+    now: () => clock.now,
+  });
   const told: number[] = [];
   const tell = (n: number) => refusals.tell({ fail: () => told.push(n) }, ERROR);
   /** Lets time pass as the timer would. */
@@ -80,4 +86,16 @@ test('who is refused again while being told waits again', () => {
   }
   assert.equal(times, 5);
   assert.equal(refusals.waiting, 0);
+});
+
+test('where there is time again nobody waits for long', () => {
+  let hasTime = false;
+  const { told, tell, pass, refusals } = started(() => hasTime);
+  for (let n = 0; n < 500; n++) tell(n);
+  pass(100);
+  assert.ok(told.length < 50, `${told.length} are told`);
+  hasTime = true;
+  pass(400);
+  assert.ok(told.length > 490, `${told.length} are told`);
+  refusals.flush();
 });

@@ -7,10 +7,15 @@ export interface RefusalsOptions {
   readonly burst: number;
   /** Nobody waits for longer, in milliseconds, however many there are. */
   readonly longestMs: number;
+  /** Whether there is time for more of them. Default: there is none. */
+  readonly hasTime?: () => boolean;
   readonly now?: () => number;
 }
 
 const TICK_MS = 20;
+
+/** Of those who wait, for each tick in which there is time: a tenth of a second, about, for most of them. */
+const WHEN_THERE_IS_TIME = 0.2;
 
 /** Who is to be told. Whoever has gone away meanwhile is told nothing, by its own doing. */
 interface Refused {
@@ -60,8 +65,9 @@ export class Refusals {
   tick(): void {
     const elapsed = this.#now() - this.#filledAt;
     this.#fill();
-    const urgent = Math.ceil((this.waiting * elapsed) / this.#options.longestMs);
-    const count = Math.min(this.waiting, Math.max(Math.floor(this.#tokens), urgent));
+    const { longestMs, hasTime } = this.#options;
+    const share = hasTime?.() ? WHEN_THERE_IS_TIME : elapsed / longestMs;
+    const count = Math.min(this.waiting, Math.max(Math.floor(this.#tokens), Math.ceil(this.waiting * share)));
     this.#tokens = Math.max(0, this.#tokens - count);
     this.#tellNext(count);
   }

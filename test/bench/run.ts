@@ -6,6 +6,7 @@ import { parsePlan, SECTIONS, UsageError } from './options.ts';
 
 const BENCHES = {
   cluster: () => import('./cluster/run.ts'),
+  overload: () => import('./overload/run.ts'),
 };
 
 // A run starts many processes, each of which ends with it.

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- overload`: what a gateway does when it is offered more than it can do. First in a closed loop, to see what
- * that is; then parts and multiples of it in an open loop.
+ * `npm run bench -- overload`: what a gateway does when it is offered more than it can do. A closed loop tells roughly what
+ * that is, an open loop with many connections exactly; then parts and multiples of that are offered.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,6 +19,9 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '2000' },
     payload: { type: 'string', default: '100' },
     answers: { type: 'string', default: 'json' },
+    /** Of the rate of the closed loop: where the peak is looked for. */
+    search: { type: 'string', default: '0.6,0.8,0.9,1' },
+    /** Of the peak. */
     loads: { type: 'string', default: '0.5,1,2,3' },
     /** As `NAME=value`, for the gateway. */
     env: { type: 'string', multiple: true, default: [] },
@@ -71,11 +74,28 @@ try {
   console.log(
     'load          offered     good  refused   unmade      p50      p99      max  ref-p99  failed   load gateway server',
   );
-  const peak = await offer(0, 64);
-  show('closed, 64', 0, peak);
+  const closed = await offer(0, 64);
+  show('closed, 64', 0, closed);
+  const connections = Number(values.connections);
+  let peak = 0;
+  for (const part of values.search.split(',').map(Number)) {
+    const rate = closed.good * part;
+    const result = await offer(rate, connections);
+    show('search', rate, result);
+    peak = Math.max(peak, result.good);
+  }
+  let atPeak: Offered | undefined;
   for (const load of values.loads.split(',').map(Number)) {
-    const rate = peak.good * load;
-    show(`${load} x`, rate, await offer(rate, Number(values.connections)));
+    const rate = peak * load;
+    const result = await offer(rate, connections);
+    show(`${load} x`, rate, result);
+    if (load === 1) atPeak = result;
+    else if (load > 1 && atPeak !== undefined) {
+      const good = result.good / Math.max(peak, atPeak.good);
+      console.log(
+        `${' '.repeat(12)} good: ${good.toFixed(2)} of the peak, p99: ${(result.p99 / atPeak.p99).toFixed(2)} times`,
+      );
+    }
   }
 } finally {
   await gateway.stop();
