@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import type { Dispatcher } from 'undici';
 import { answerProblem, asAnswer, beginsAnswer, preview } from '../protocol/answer.ts';
 import { errorText, type Id, isObject, type Message, own, parseMessage } from '../protocol/envelope.ts';
@@ -60,6 +61,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   #status = 0;
   #length: number | undefined;
   #chunks: Buffer[] = [];
+  /** All of an answer that came in one piece and is ASCII. */
+  #text: string | undefined;
   #held = 0;
   #parser: SseParser | undefined;
   #isPassing = false;
@@ -129,12 +132,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       case 'passing':
         this.#held += chunk.length;
         if (this.#held > this.#options.maxMessageBytes) return this.#failTooLarge();
-        if (!this.#options.sink.data(chunk)) this.#pause();
+        if (!this.#options.sink.data(Buffer.from(chunk))) this.#pause();
         return;
       case 'stream':
         return this.#streamData(chunk);
       case 'refused':
-        if (this.#held < ERROR_BODY_BYTES) this.#chunks.push(chunk);
+        if (this.#held < ERROR_BODY_BYTES) this.#chunks.push(Buffer.from(chunk));
         this.#held += chunk.length;
         return;
       case 'head':
@@ -147,7 +150,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     switch (this.#phase) {
       case 'held':
-        return this.#answer(asAnswer(this.#body()));
+        return this.#answer(this.#text ?? asAnswer(this.#body()));
       case 'passing':
         this.#finish();
         return this.#options.sink.end();
@@ -220,7 +223,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   #hold(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    // Text of one byte a character costs less than a buffer of its own, and leaves in one write with the head.
+    if (chunk.length === this.#length && chunk.length <= HOLD_BYTES && isAscii(chunk)) {
+      this.#text = chunk.toString('latin1');
+      return;
+    }
+    this.#chunks.push(Buffer.from(chunk));
     this.#held += chunk.length;
     if (this.#held > this.#options.maxMessageBytes) return this.#failTooLarge();
     const isLarge = this.#length !== undefined && this.#length > HOLD_BYTES;
@@ -290,7 +298,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#isPassing = true;
     return {
       part: (bytes) => {
-        if (!sink.data(bytes)) this.#pause();
+        if (!sink.data(Buffer.from(bytes))) this.#pause();
       },
       end: () => {
         this.#finish();
@@ -345,6 +353,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     }
     this.#phase = 'done';
     this.#chunks = [];
+    this.#text = undefined;
     this.#options.sink.drained = undefined;
     this.#resume();
     this.#options.onDone();

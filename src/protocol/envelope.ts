@@ -1,5 +1,13 @@
 import { Code, GatewayError } from './errors.ts';
-import { arrayElements, depthExceeds, locate, objectMembers, splice } from './json-text.ts';
+import {
+  arrayElements,
+  depthExceeds,
+  locate,
+  type Outline,
+  outlineOf,
+  type Span,
+  splice,
+} from './json-text.ts';
 
 /** A JSON-RPC id as MCP allows it: never null. */
 export type Id = string | number;
@@ -9,6 +17,8 @@ export type Params = Readonly<Record<string, unknown>>;
 interface Parsed {
   /** The message's own text, exactly as received. */
   readonly text: string;
+  /** Of this text, or of one that it was made from; see {@link replaceAt}. */
+  readonly outline?: MessageOutline;
 }
 
 export interface RequestMessage extends Parsed {
@@ -44,11 +54,20 @@ export class InvalidMessage extends GatewayError {
   }
 }
 
+/** What stands where in a text. */
+interface MessageOutline extends Outline {
+  readonly text: string;
+}
+
 /** JSON text to a value. Throws ParseError, or InvalidRequest where it nests deeper than `maxDepth`. */
 export function parseJson(text: string, maxDepth: number): unknown {
   if (depthExceeds(text, maxDepth)) {
-    throw new InvalidMessage(`nested deeper than ${maxDepth} levels`, null);
+    throw tooDeep(maxDepth);
   }
+  return jsonValue(text);
+}
+
+function jsonValue(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -58,15 +77,34 @@ export function parseJson(text: string, maxDepth: number): unknown {
 
 /** One message. Throws ParseError and InvalidMessage. */
 export function parseMessage(text: string, maxDepth: number): Message {
-  return classify(parseJson(text, maxDepth), text);
+  const outline = outlineOf(text, maxDepth);
+  if (outline.isTooDeep) throw tooDeep(maxDepth);
+  // What is no object has no outline.
+  return classify(isObjectText(text) ? jsonValue(text) : parseJson(text, maxDepth), text, outline);
 }
 
 /** The body of a POST: one message, or the messages of a batch. */
 export function parseBody(text: string, maxDepth: number): Message | Message[] {
+  if (isObjectText(text)) return parseMessage(text, maxDepth);
   const value = parseJson(text, maxDepth);
-  if (!Array.isArray(value)) return classify(value, text);
+  if (!Array.isArray(value)) throw notAnObject();
   if (value.length === 0) throw new InvalidMessage('an empty batch', null);
-  return arrayElements(text).map((span, index) => classify(value[index], text.slice(span.start, span.end)));
+  return arrayElements(text).map((span, index) => {
+    const own = text.slice(span.start, span.end);
+    return classify(value[index], own, outlineOf(own, maxDepth));
+  });
+}
+
+function isObjectText(text: string): boolean {
+  return /^\s*\{/.test(text);
+}
+
+function tooDeep(maxDepth: number): InvalidMessage {
+  return new InvalidMessage(`nested deeper than ${maxDepth} levels`, null);
+}
+
+function notAnObject(): InvalidMessage {
+  return new InvalidMessage('a message must be an object', null);
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -78,11 +116,10 @@ export function isId(value: unknown): value is Id {
   return typeof value === 'string' || Number.isSafeInteger(value);
 }
 
-function classify(value: unknown, text: string): Message {
-  if (!isObject(value)) throw new InvalidMessage('a message must be an object', null);
+function classify(value: unknown, text: string, { members, params: inner, isTooDeep }: Outline): Message {
+  if (!isObject(value)) throw notAnObject();
   const id = own(value, 'id');
   const known = isId(id) ? id : null;
-  const members = objectMembers(text);
   if (members === undefined) throw new InvalidMessage('a member stands twice', known);
   if (own(value, 'jsonrpc') !== '2.0') throw new InvalidMessage('"jsonrpc" must be "2.0"', known);
   const method = own(value, 'method');
@@ -93,7 +130,8 @@ function classify(value: unknown, text: string): Message {
     throw new InvalidMessage('"params" must be an object', known);
   if (!members.has('id')) return { kind: 'notification', method, params, text };
   if (known === null) throw new InvalidMessage(BAD_ID, null);
-  return { kind: 'request', id: known, method, params, text };
+  const outline = { text, members, params: inner, isTooDeep };
+  return { kind: 'request', id: known, method, params, text, outline };
 }
 
 function classifyResponse(
@@ -124,12 +162,21 @@ export function stringParam(params: Params | undefined, key: string): string {
 
 /** The message's text with one value replaced, found by its path of keys; undefined where the path is missing or a key on it stands twice. */
 export function replaceAt(
-  message: { readonly text: string },
+  message: { readonly text: string; readonly outline?: MessageOutline },
   path: readonly string[],
   replacement: string,
 ): string | undefined {
-  const span = locate(message.text, path);
+  const { text, outline } = message;
+  const span = outline?.text === text ? spanIn(outline, path) : locate(text, path);
   return span === undefined ? undefined : splice(message.text, span, replacement);
+}
+
+/** As {@link locate}, with nothing looked at twice. */
+function spanIn({ text, members, params }: MessageOutline, path: readonly string[]): Span | undefined {
+  const [first = '', second, ...rest] = path;
+  if (second === undefined) return members?.get(first);
+  if (first !== 'params' || rest.length > 0) return locate(text, path);
+  return params?.get(second);
 }
 
 /** The text of a response with a result that is JSON text already. */

@@ -11,7 +11,7 @@ import {
   space,
   writtenAs,
 } from '../../test/support/json-text.ts';
-import { arrayElements, depthExceeds, locate, objectMembers, splice } from './json-text.ts';
+import { arrayElements, depthExceeds, locate, objectMembers, outlineOf, splice } from './json-text.ts';
 
 test('the members of any object are those that JSON.parse finds', () => {
   fc.assert(
@@ -128,5 +128,58 @@ test('depth is measured on text that is no JSON as well', () => {
     fc.property(fc.string({ unit: fc.constantFrom('"', '\\', '[', ']', 'a') }), (text) => {
       assert.equal(depthExceeds(text, text.length), false);
     }),
+  );
+});
+
+test('one look at an object tells what several would', () => {
+  const params = fc.oneof(jsonObject, jsonValue);
+  fc.assert(
+    fc.property(
+      jsonObject,
+      fc.array(params, { maxLength: 2 }),
+      fc.nat({ max: 6 }),
+      (object, inner, limit) => {
+        const members = inner.map((text) => `"params" : ${text}`).join(',');
+        const text =
+          members === ''
+            ? object
+            : object.replace(/^(\s*\{)(\s*\})?/, (_, open, end) => `${open}${members}${end ?? ','}`);
+        JSON.parse(text);
+        const outline = outlineOf(text, limit);
+        assert.equal(outline.isTooDeep, depthExceeds(text, limit));
+        if (outline.isTooDeep) return;
+        assert.deepEqual(outline.members, objectMembers(text));
+        const span = locate(text, ['params']);
+        const isObject = span !== undefined && text[span.start] === '{';
+        assert.deepEqual(outline.params, isObject ? objectMembers(text, span.start) : undefined);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
+test('one look at any text comes to an end', () => {
+  const piece = fc.constantFrom(
+    '{',
+    '}',
+    '[',
+    ']',
+    ':',
+    ',',
+    '"',
+    '\\',
+    '"params"',
+    'x',
+    ' ',
+    '"a":',
+    '{"params":{',
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+      const text = pieces.join('');
+      const { members } = outlineOf(`{${text}`, 3);
+      for (const { start, end } of members?.values() ?? []) assert.ok(start <= end);
+    }),
+    { numRuns: 2000 },
   );
 });

@@ -19,27 +19,77 @@ const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
+/** Where the members of an object stand, by key. */
+export type Members = ReadonlyMap<string, Span>;
+
 /**
  * The members of the object whose text starts at or after `from`, by key. Returns undefined when a key stands twice:
  * two readers may then see two different messages, which is how a request is smuggled past a check.
  */
-export function objectMembers(text: string, from = 0): Map<string, Span> | undefined {
+export function objectMembers(text: string, from = 0): Members | undefined {
+  const { members, isTwice } = readMembers(text, from, Infinity, undefined);
+  return isTwice ? undefined : members;
+}
+
+/** What one look at a message's text tells. */
+export interface Outline {
+  /** Undefined where a key stands twice. */
+  readonly members: Members | undefined;
+  /** The members of the object at `params`; undefined where there is none, or a key in it stands twice. */
+  readonly params: Members | undefined;
+  /** Arrays and objects nest deeper than the limit: the rest was not looked at. */
+  readonly isTooDeep: boolean;
+}
+
+/**
+ * Looks through the text of an object once, for all that is asked of a message later. Takes any text; what it says means
+ * something where the text is JSON.
+ */
+export function outlineOf(text: string, limit: number): Outline {
+  const { members, isTwice, isTooDeep, inner } = readMembers(text, 0, limit, 'params');
+  const params = isTwice || inner === undefined || inner.isTwice ? undefined : inner.members;
+  return { members: isTwice ? undefined : members, params, isTooDeep };
+}
+
+interface ReadMembers {
+  readonly members: Map<string, Span>;
+  isTwice: boolean;
+  isTooDeep: boolean;
+  /** Where the object ends. */
+  end: number;
+  inner: ReadMembers | undefined;
+}
+
+/** `innerKey`: the member whose own members are read with it. */
+function readMembers(text: string, from: number, limit: number, innerKey: string | undefined): ReadMembers {
   const members = new Map<string, Span>();
+  const read: ReadMembers = { members, isTwice: false, isTooDeep: limit < 1, end: from, inner: undefined };
   let at = skipSpace(text, from);
-  if (text.charCodeAt(at) !== OPEN_BRACE) return members;
+  if (text.charCodeAt(at) !== OPEN_BRACE) return read;
   at = skipSpace(text, at + 1);
   while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACE) {
     const keyEnd = stringEnd(text, at);
     const key = decodeKey(text, at, keyEnd);
     at = skipSpace(text, keyEnd);
     if (text.charCodeAt(at) === COLON) at = skipSpace(text, at + 1);
-    const end = valueEnd(text, at);
-    if (members.has(key)) return undefined;
+    let end: number;
+    if (key === innerKey && text.charCodeAt(at) === OPEN_BRACE) {
+      const inner = readMembers(text, at, limit - 1, undefined);
+      if (inner.isTooDeep) read.isTooDeep = true;
+      end = inner.end;
+      read.inner = inner;
+    } else {
+      end = valueEnd(text, at, limit - 1);
+      if (end === TOO_DEEP) read.isTooDeep = true;
+    }
+    if (read.isTooDeep) return read;
+    if (members.has(key)) read.isTwice = true;
     members.set(key, { start: at, end });
     at = skipSpace(text, end);
     if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
   }
-  return members;
+  read.end = at + 1;
+  return read;
 }
 
 /** Where the value at a path of keys stands; undefined where there is none, or where a key on the way stands twice. */
@@ -90,7 +140,13 @@ export function depthExceeds(text: string, limit: number): boolean {
 
 function decodeKey(text: string, start: number, end: number): string {
   const raw = text.slice(start + 1, end - 1);
-  return raw.includes('\\') ? String(JSON.parse(text.slice(start, end))) : raw;
+  if (!raw.includes('\\')) return raw;
+  try {
+    return String(JSON.parse(text.slice(start, end)));
+  } catch {
+    // It is no JSON, and whoever reads it as such will say so.
+    return raw;
+  }
 }
 
 function skipSpace(text: string, at: number): number {
@@ -114,10 +170,13 @@ function stringEnd(text: string, at: number): number {
   return text.length;
 }
 
-function valueEnd(text: string, at: number): number {
+/** In place of where a value ends that nests too deep. */
+const TOO_DEEP = -1;
+
+function valueEnd(text: string, at: number, limit = Infinity): number {
   const first = text.charCodeAt(at);
   if (first === QUOTE) return stringEnd(text, at);
-  if (first === OPEN_BRACE || first === OPEN_BRACKET) return containerEnd(text, at);
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return containerEnd(text, at, limit);
   let end = at;
   while (end < text.length) {
     const char = text.charCodeAt(end);
@@ -127,7 +186,8 @@ function valueEnd(text: string, at: number): number {
   return end;
 }
 
-function containerEnd(text: string, at: number): number {
+function containerEnd(text: string, start: number, limit: number): number {
+  let at = start;
   let depth = 0;
   while (at < text.length) {
     const char = text.charCodeAt(at);
@@ -135,8 +195,9 @@ function containerEnd(text: string, at: number): number {
       at = stringEnd(text, at);
       continue;
     }
-    if (char === OPEN_BRACE || char === OPEN_BRACKET) depth++;
-    else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) {
+    if (char === OPEN_BRACE || char === OPEN_BRACKET) {
+      if (++depth > limit) return TOO_DEEP;
+    } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) {
       if (--depth === 0) return at + 1;
     }
     at++;

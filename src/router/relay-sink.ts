@@ -75,9 +75,12 @@ export class RelaySink extends ForwardingSink {
   }
 }
 
-/** Read off the bytes: a search costs less than parsing what is only passed on. */
+/**
+ * Read off the bytes: a search costs less than parsing what is only passed on. It is for letters that are rare first: what
+ * begins with a quote, or with a common letter, would be looked at in every line.
+ */
 export function answerOutcome(body: string | Buffer): Outcome {
-  if (body.includes('"isError"') && (body.includes('"isError":true') || body.includes('"isError": true')))
+  if (body.includes('Error":') && (body.includes('"isError":true') || body.includes('"isError": true')))
     return 'tool_error';
   const head = typeof body === 'string' ? body.slice(0, 100) : body.toString('latin1', 0, 100);
   return head.includes('"error":') && !body.includes('"result":') ? 'error' : 'ok';

@@ -6,7 +6,7 @@ import { ResponseReader } from './response-reader.ts';
 /** Bytes are taken out of it before the next read of any connection, so one is enough for all. */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** What is put on the wire, and who hears what comes back. */
+/** What is put on the wire, and who hears what comes back: in bytes that are lent, and to be copied where they are kept. */
 export interface OutgoingRequest {
   /** Head and body. */
   readonly data: string | Buffer;
@@ -180,7 +180,8 @@ class Exchange implements Dispatcher.DispatchController {
   }
 
   data(bytes: Buffer): void {
-    if (!this.#isOver) this.#handler.onResponseData?.(this, Buffer.from(bytes));
+    // Theirs only until this returns: the next read of any connection overwrites them.
+    if (!this.#isOver) this.#handler.onResponseData?.(this, bytes);
   }
 
   end(): void {
