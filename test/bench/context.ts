@@ -19,6 +19,8 @@ export interface Context {
   readonly folder: string;
   readonly log: (line: string) => void;
   readonly stores: Stores;
+  /** What could not be measured, with the reason; also said in the report. */
+  readonly missing: Set<string>;
   /** Samples that may still be taken again. */
   retriesLeft: number;
 }
@@ -67,6 +69,14 @@ export class Stores {
     const info = String(await redis.call('INFO', 'server'));
     return { database: database.url, redis: redis.url, redisPid: Number(/process_id:(\d+)/.exec(info)?.[1]) };
   }
+}
+
+/** Notes that something is not measured, and why. */
+export function leaveOut(context: Context, what: string, reason: unknown): void {
+  const text = reason instanceof Error ? reason.message : String(reason);
+  const line = `${what}: ${text.split('\n', 1)[0]}`;
+  context.missing.add(line);
+  context.log(`LEFT OUT ${line}`);
 }
 
 /** A gateway in its process, pinned, with nothing of its own in its lists. */

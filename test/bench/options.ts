@@ -41,13 +41,13 @@ export function parsePlan(args: readonly string[]): Plan {
     sections: named.length === 0 ? SECTIONS : SECTIONS.filter((section) => named.includes(section)),
     isQuick,
     rounds: number('--rounds', values.rounds, isQuick ? 1 : 5, 1),
-    seconds: number('--seconds', values.seconds, isQuick ? 0.7 : 1.5, 0.1),
+    seconds: number('--seconds', values.seconds, isQuick ? 0.7 : 1.3, 0.1),
     warmupSeconds: number('--warmup', values.warmup, isQuick ? 0.2 : 0.4, 0),
     connections: (values.connections ?? (isQuick ? '1,64' : '1,16,64,256'))
       .split(',')
       .map((text) => number('--connections', text, 1, 1)),
-    retries: isQuick ? 0 : 40,
-    idleSessions: isQuick ? 3000 : 10_000,
+    retries: isQuick ? 0 : 30,
+    idleSessions: isQuick ? 2000 : 10_000,
     manySessions: isQuick ? 20_000 : 100_000,
     isRecorded: values.record,
     isChecked: values.check,

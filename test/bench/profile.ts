@@ -20,7 +20,7 @@ export async function profile(context: Context): Promise<void> {
   const { tools, pinning, plan, log } = context;
   const downstream = await startDownstream(context, scope);
   const target = await startTarget(context, scope, downstream, GATEWAY, { isInspected: true });
-  if (target?.inspectorUrl === undefined) throw new Error('The gateway has no inspector');
+  if (target.inspectorUrl === undefined) throw new Error('The gateway has no inspector');
   const inspector = await Inspector.connect(target.inspectorUrl);
   scope.onEnd(() => inspector.close());
   const profileMs = plan.isQuick ? 2000 : 6000;

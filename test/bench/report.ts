@@ -7,6 +7,7 @@ import {
   footprintRatio,
   GATEWAY,
   GATEWAY_REDIS,
+  medianOf,
   NGINX,
   PROXY,
   pairsOf,
@@ -95,7 +96,7 @@ export function curve({ measures }: Results): string | undefined {
 }
 
 /** Under which conditions the tables came about, in lines. */
-export function notes({ measures }: Results, conditions: Conditions): string {
+export function notes({ measures, missing = [] }: Results, conditions: Conditions): string {
   const { rounds, seconds, warmupSeconds, sessions, manySessions, versions } = conditions;
   const noisy = measures.filter((measure) => anyTarget(measure, isNoisy));
   return [
@@ -108,6 +109,7 @@ export function notes({ measures }: Results, conditions: Conditions): string {
     `- Clients and servers of two eras are on Node, slower than what they measure: there the CPU time tells.`,
     `- Node ${process.versions.node}, ${versions.join(', ')}, ${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}).`,
     ...measures.flatMap(failures),
+    ...missing.map((what) => `- **Not measured:** ${what}.`),
     ...(noisy.length === 0
       ? []
       : [
@@ -215,10 +217,8 @@ function goals(results: Results): string | undefined {
 
 /** Whether load generator and downstream, which share a core, had none of it left. */
 function isBound({ samples }: Measure, target: string): boolean {
-  return (samples[target] ?? []).some(
-    ({ loadCpu = 0, downstreamCpu = 0, otherCpu = 0 }) =>
-      loadCpu + downstreamCpu + Math.max(0, otherCpu) > 0.95,
-  );
+  const taken = (samples[target] ?? []).map(({ loadCpu = 0, downstreamCpu = 0 }) => loadCpu + downstreamCpu);
+  return (medianOf(taken) ?? 0) > 0.95;
 }
 
 function isNoisy({ samples }: Measure, target: string): boolean {

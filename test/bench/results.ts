@@ -56,6 +56,8 @@ export interface Footprint {
 export interface Results {
   readonly measures: readonly Measure[];
   readonly footprints: readonly Footprint[];
+  /** What could not be measured, with the reason. */
+  readonly missing?: readonly string[];
 }
 
 /** What is compared: operations a second, operations a second of CPU time, latencies, memory. */

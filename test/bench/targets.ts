@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Context } from './context.ts';
-import { startBenchGateway } from './context.ts';
+import { leaveOut, startBenchGateway } from './context.ts';
 import { startBareNginx } from './nginx.ts';
 import { DIRECT, GATEWAY, GATEWAY_REDIS, NGINX, PROXY, SDK } from './results.ts';
 import type { Scope } from './scope.ts';
@@ -62,27 +62,31 @@ export async function startTargets(
 ): Promise<Target[]> {
   const started: Target[] = [];
   for (const name of names) {
-    const target = await startTarget(context, scope, downstream, name);
-    if (target !== undefined) started.push(target);
+    try {
+      const target = await startTarget(context, scope, downstream, name);
+      if (target !== undefined) started.push(target);
+    } catch (error) {
+      leaveOut(context, name, error);
+    }
   }
   return started;
 }
 
-/** Starts one in front of a server; undefined where it cannot be here. */
+/** Starts one in front of a server. Throws where it cannot be here. */
 export async function startTarget(
   context: Context,
   scope: Scope,
   downstream: Downstream,
   name: TargetName,
   { isInspected = false }: { readonly isInspected?: boolean } = {},
-): Promise<Target | undefined> {
+): Promise<Target> {
   const { pinning, nginx, folder } = context;
   const common = { name, helpers: [] as number[] };
   switch (name) {
     case DIRECT:
       return { ...common, url: downstream.url };
     case NGINX:
-      if (nginx === undefined) return undefined;
+      if (nginx === undefined) throw new Error('it is not installed');
       return {
         ...common,
         ...(await startBareNginx(scope, nginx, pinning.proxy, new URL(downstream.url), folder)),

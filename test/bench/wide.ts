@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compare, describe, type Recorded, record } from './check.ts';
-import { type Context, Stores } from './context.ts';
+import { type Context, leaveOut, Stores } from './context.ts';
 import { findBareNginx } from './nginx.ts';
 import type { Plan, Section } from './options.ts';
 import { PEERS } from './peers/install.ts';
@@ -47,7 +47,17 @@ export async function runWide(plan: Plan, log: (line: string) => void = console.
   const stores = new Stores();
   scope.onEnd(() => stores.stop());
   const context: Context = {
-    ...{ plan, tools, pinning, folder, log, stores, nginx: nginx?.path, retriesLeft: plan.retries },
+    ...{
+      plan,
+      tools,
+      pinning,
+      folder,
+      log,
+      stores,
+      nginx: nginx?.path,
+      missing: new Set(),
+      retriesLeft: plan.retries,
+    },
   };
   log(`${tools.description}; ${pinning.description}`);
   log(nginx === undefined ? 'nginx is not installed: left out' : nginx.description);
@@ -78,12 +88,18 @@ async function measureSections(context: Context): Promise<Results> {
   const footprints: Footprint[] = [];
   for (const section of context.plan.sections) {
     if (NEEDS_C.includes(section) && !context.tools.isInC) {
-      context.log(`${section} skipped: the load generator in C is not here`);
-    } else if (section === 'memory') {
-      footprints.push(...(await memory(context)));
-    } else measures.push(...(await MEASURES[section](context)));
+      leaveOut(context, section, 'the load generator in C is not here');
+      continue;
+    }
+    // One that fails must not take a quarter of an hour of others with it.
+    try {
+      if (section === 'memory') footprints.push(...(await memory(context)));
+      else measures.push(...(await MEASURES[section](context)));
+    } catch (error) {
+      leaveOut(context, section, error);
+    }
   }
-  return { measures, footprints };
+  return { measures, footprints, missing: [...context.missing] };
 }
 
 async function checkAndRecord(plan: Plan, results: Results, log: (line: string) => void): Promise<number> {

@@ -27,7 +27,7 @@ export async function eras(context: Context): Promise<Measure[]> {
     await gateway.addServer({ name: server, url: downstream.url });
     const proxy = await startTarget(context, scope, downstream, PROXY);
     contestants.push({
-      ...{ target: proxy!, downstream, name: `${PROXY}, ${server} both` },
+      ...{ target: proxy, downstream, name: `${PROXY}, ${server} both` },
       load: { era: server },
     });
     for (const client of ERAS) {

@@ -4,11 +4,12 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Context } from '../context.ts';
+import { leaveOut } from '../context.ts';
 import { Inspector } from '../inspector.ts';
 import type { Footprint, Pair } from '../results.ts';
 import { DIRECT, GATEWAY, GATEWAY_REDIS, NGINX, PROXY, SDK } from '../results.ts';
 import { Scope } from '../scope.ts';
-import type { Target } from '../targets.ts';
+import type { Target, TargetName } from '../targets.ts';
 import { startDownstream, startTarget, USUAL_TARGETS } from '../targets.ts';
 import { output } from '../tools.ts';
 
@@ -34,11 +35,11 @@ export async function memory(context: Context): Promise<Footprint[]> {
   const streams = { kept: {} as Record<string, number>, asItStood: {} as Record<string, number> };
   for (const name of USUAL_TARGETS) {
     if (name === DIRECT) continue;
-    await using scope = new Scope();
-    const downstream = await startDownstream(context, scope);
-    const target = await startTarget(context, scope, downstream, name, { isInspected: true });
-    if (target === undefined) continue;
-    const { session, stream, count } = await grow(context, scope, target);
+    const grown = await growOf(context, name).catch((error: unknown) =>
+      leaveOut(context, `memory of ${name}`, error),
+    );
+    if (grown === undefined) continue;
+    const { session, stream, count } = grown;
     // A relay knows of no sessions.
     if (name !== PROXY && name !== NGINX) {
       sessions.kept[name] = session.kept;
@@ -66,6 +67,13 @@ export async function memory(context: Context): Promise<Footprint[]> {
       pairs: [],
     },
   ];
+}
+
+async function growOf(context: Context, name: TargetName): ReturnType<typeof grow> {
+  await using scope = new Scope();
+  const downstream = await startDownstream(context, scope);
+  const target = await startTarget(context, scope, downstream, name, { isInspected: true });
+  return await grow(context, scope, target);
 }
 
 async function grow(

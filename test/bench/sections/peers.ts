@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from '../../support/wait.ts';
 import type { Context } from '../context.ts';
+import { leaveOut } from '../context.ts';
 import type { Contestant } from '../measure.ts';
 import { everyone, measureAll, warmUp } from '../measure.ts';
 import { installPeers, type PeerName } from '../peers/install.ts';
@@ -26,11 +27,9 @@ const PEER_ROWS: Readonly<Record<PeerName, string>> = {
 /** Calls through packages of npm that do a part of what the gateway does. */
 export async function peers(context: Context): Promise<Measure[]> {
   await using scope = new Scope();
-  const { log, tools } = context;
+  const { tools } = context;
   const folder = await installPeers().catch((error: unknown) => {
-    log(
-      `peers skipped: they cannot be installed (${error instanceof Error ? firstLine(error.message) : error})`,
-    );
+    leaveOut(context, 'peers, which cannot be installed', error);
   });
   if (folder === undefined) return [];
   const downstream = await startDownstream(context, scope);
@@ -42,7 +41,7 @@ export async function peers(context: Context): Promise<Measure[]> {
       const command = commandOf(peer, { folder, port, downstream, stdio: commandBehind(context) });
       contestants.push(await startPeer(context, scope, { peer, port, command, downstream }));
     } catch (error) {
-      log(`${peer} skipped: ${error instanceof Error ? firstLine(error.message) : error}`);
+      leaveOut(context, peer, error);
     }
   }
   const pairs = Object.values(PEER_ROWS).map((name): Pair => [GATEWAY, name]);
@@ -113,5 +112,3 @@ async function startPeer(
   const common = { name: PEER_ROWS[peer], url, helpers: [], hasUnknownHelpers: true };
   return { target: { ...common, pid: child.pid! }, downstream };
 }
-
-const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';
