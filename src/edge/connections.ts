@@ -13,6 +13,9 @@ const CALM_WITHIN_MS = 1000;
 /** Where somebody comes in each turn of the loop there is no end to it. */
 const QUIET_WITHIN_MS = 5000;
 
+/** A client that has taken nothing of what waits for it for so long is not reading. */
+const STALLED_MS = 60_000;
+
 /** A response as far as a connection's end has to do with it. */
 type FollowedResponse = Pick<ServerResponse, 'headersSent'> & {
   setHeader(name: 'connection', value: 'close'): unknown;
@@ -28,6 +31,8 @@ interface Connection {
   isUsed: boolean;
   /** To the request that it carries now. */
   response: FollowedResponse | undefined;
+  /** Something waits for its client, who is watched taking it. */
+  isWatched: boolean;
 }
 
 /**
@@ -37,6 +42,7 @@ interface Connection {
  */
 export class Connections {
   readonly #server: Server;
+  readonly #stalledMs: number;
   readonly #open = new Map<Socket, Connection>();
   #isDraining = false;
   /** How many there have ever been, and when the last was made. */
@@ -44,8 +50,11 @@ export class Connections {
   #acceptedAt = Number.NEGATIVE_INFINITY;
 
   /** Before the server is given its listener of requests, or it cannot speak to those that are answered at once. */
-  constructor(server: Server) {
+  constructor(server: Server, { stalledMs = STALLED_MS } = {}) {
     this.#server = server;
+    this.#stalledMs = stalledMs;
+    const looks = setInterval(() => this.#watchReaders(), stalledMs / 4).unref();
+    server.once('close', () => clearInterval(looks));
     server.on('connection', (socket: Socket) => this.#add(socket));
     server.prependListener('request', (request, response: ServerResponse) => {
       this.follow(request.socket, response);
@@ -114,8 +123,31 @@ export class Connections {
   #add(socket: Socket): void {
     this.#accepted++;
     this.#acceptedAt = performance.now();
-    this.#open.set(socket, { since: performance.now(), bytesRead: 0, isUsed: false, response: undefined });
+    this.#open.set(socket, {
+      since: performance.now(),
+      bytesRead: 0,
+      isUsed: false,
+      response: undefined,
+      isWatched: false,
+    });
     socket.once('close', () => this.#open.delete(socket));
+  }
+
+  /**
+   * A connection on which nothing moves is cut. The system knows best: a socket's own time-out sees how much of a large write
+   * has gone out. It is armed only where something waits, or idle streams would each need a timer.
+   */
+  #watchReaders(): void {
+    for (const [socket, connection] of this.#open) {
+      if (connection.isWatched || socket.writableLength === 0) continue;
+      connection.isWatched = true;
+      socket.setTimeout(this.#stalledMs);
+      socket.once('timeout', () => {
+        connection.isWatched = false;
+        if (socket.writableLength > 0) socket.destroy();
+        else if (socket.timeout === this.#stalledMs) socket.setTimeout(0);
+      });
+    }
   }
 
   #closeSilent(from: number): void {
