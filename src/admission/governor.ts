@@ -29,9 +29,6 @@ const MORE = 1.05;
 /** However slow the machine, a turn takes in so many. */
 const MIN_PER_TURN = 8;
 
-/** Callers that ask for little have so many times the time. */
-const PATIENCE = 4;
-
 /** How fast the node is found to be able to do more than it did. */
 const GROWTH = 1.1;
 /** Weight of the last window in what the node can do. */
@@ -61,8 +58,8 @@ export class Governor {
   #turnStart: number | undefined;
   #usedAtStart = 0;
   #takenInTurn = 0;
-  /** How often the time of this turn was all used. */
-  #spentTimes = 0;
+  /** All of this turn's time is. */
+  #isSpent = false;
   #lastTurnMs = 0;
   /** When a sample was last begun, and the processor time then. */
   #beatAt: number | undefined;
@@ -146,30 +143,24 @@ export class Governor {
 
   #reason(load: PrincipalLoad): 'node_busy' | 'principal_share' | undefined {
     if (load.admitted >= this.#level) return 'principal_share';
-    const isLight = this.#capacity !== undefined && !load.isHeavy;
-    return this.#hasTime(isLight ? PATIENCE : 1) ? undefined : 'node_busy';
+    // All of these together fit: the time that there is not is taken by others.
+    if (this.#level !== Number.POSITIVE_INFINITY && !load.isHeavy) return undefined;
+    return this.#hasTime() ? undefined : 'node_busy';
   }
 
-  #hasTime(times: number): boolean {
+  #hasTime(): boolean {
     if (this.#turnStart === undefined) {
       this.#turnStart = this.#now();
       this.#usedAtStart = this.#used();
       this.#takenInTurn = 0;
-      this.#spentTimes = 0;
+      this.#isSpent = false;
       setImmediate(this.#turnOver);
     }
-    if (this.#takenInTurn >= MIN_PER_TURN && this.#isSpent(this.#turnStart, times)) return false;
-    this.#takenInTurn++;
-    return true;
-  }
-
-  #isSpent(turnStart: number, times: number): boolean {
-    if (times <= this.#spentTimes) return true;
-    const budgetMs = this.#budgetMs * times;
-    // Less than it: what the processor did then need not be asked.
-    if (this.#now() - turnStart < budgetMs || this.#used() - this.#usedAtStart < budgetMs) return false;
-    this.#spentTimes = times;
-    return true;
+    if (this.#takenInTurn++ < MIN_PER_TURN) return true;
+    // As long as the clock says that it cannot be, the processor need not be asked.
+    this.#isSpent ||=
+      this.#now() - this.#turnStart >= this.#budgetMs && this.#used() - this.#usedAtStart >= this.#budgetMs;
+    return !this.#isSpent;
   }
 
   readonly #turnOver = (): void => {
@@ -210,9 +201,8 @@ export class Governor {
             room,
           )
         : Number.POSITIVE_INFINITY;
-    const half = room / askers.length / 2;
     for (const load of askers) {
-      load.isHeavy = load.asked > half;
+      load.isHeavy = load.asked > this.#level;
       load.asked = 0;
       load.admitted = 0;
     }

@@ -7,7 +7,7 @@ export class PrincipalLoad {
   /** Calls in the present window, while the node is short of time. */
   asked = 0;
   admitted = 0;
-  /** More than its share in the last window. */
+  /** More than there was for each in the last window. */
   isHeavy = false;
   /** Nothing was asked since the last look. */
   isIdle = false;

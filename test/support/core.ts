@@ -1,5 +1,6 @@
 import type { TestContext } from 'node:test';
-import { Admission } from '../../src/admission/admission.ts';
+import { Admission, type AdmissionOptions } from '../../src/admission/admission.ts';
+import type { Principal } from '../../src/auth/principal.ts';
 import { Catalogs } from '../../src/catalog/catalogs.ts';
 import { ServerRegistry } from '../../src/catalog/registry.ts';
 import { createMemoryCoordination } from '../../src/coordination/memory/index.ts';
@@ -46,7 +47,7 @@ const GATEWAY = { name: 'gateway', version: '1.2.3', nodeId: 'n1' };
 export async function startCore(
   t: TestContext,
   servers: Readonly<Record<string, CoreServer>> = {},
-  { isShared = false } = {},
+  { isShared = false, limits = {} }: { isShared?: boolean; limits?: Partial<AdmissionOptions> } = {},
 ) {
   const coordination = createMemoryCoordination({ nodeId: 'n1' });
   const logger = recordingLogger();
@@ -102,6 +103,7 @@ export async function startCore(
     maxInFlightOfOne: 1000,
     maxStreamsOfOne: 1000,
     maxTurnMs: 0,
+    ...limits,
   });
   const router = new Router({
     catalogs,
@@ -122,20 +124,21 @@ export async function startCore(
     cancelElsewhere: (_session, key) => elsewhere.push(key),
   });
   const hello = { protocolVersion: '2025-11-25', clientInfo: {}, capabilities: {} } as const;
-  const principal = { ...OWNER, roles: ['user'] } as const;
-  const session = new Session(
-    's1',
-    principal,
-    hello,
-    { ...FRESH, streamKey: 'key' },
-    {
-      limits: { maxSize: 10_000, keepMs: 1000 },
-      log: coordination.streams,
-      bus: coordination.bus,
-      logger,
-      onMoved: (moved) => router.unlisten(moved),
-    },
-  );
+  const newSession = (id: string, principal: Principal) =>
+    new Session(
+      id,
+      principal,
+      hello,
+      { ...FRESH, streamKey: 'key' },
+      {
+        limits: { maxSize: 10_000, keepMs: 1000 },
+        log: coordination.streams,
+        bus: coordination.bus,
+        logger,
+        onMoved: (moved) => router.unlisten(moved),
+      },
+    );
+  const session = newSession('s1', { ...OWNER, roles: ['user'] });
   const stored = { id: 's1', ...OWNER, roles: [], ...hello, createdAt: 0 };
   await coordination.sessions.create(stored, 'n1', 3_600_000);
   t.after(async () => {
@@ -158,6 +161,7 @@ export async function startCore(
     router,
     admission,
     session,
+    newSession,
     store: coordination.sessions,
     journal: coordination.calls,
     logger,
