@@ -58,7 +58,7 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.#options = options;
     const governor = new Governor(options);
-    this.refusals = new Refusals({ ...PACE, ...options, hasTime: () => governor.hasTime });
+    this.refusals = new Refusals({ ...PACE, ...options, ease: () => governor.ease });
     this.#governor = governor;
     this.#nearlyFull = Math.floor(options.maxInFlight * NEARLY_FULL);
   }

@@ -182,6 +182,19 @@ test('nor is a node short of time that others of the machine have taken', () => 
   governor.close();
 });
 
+test('refusals may be told faster for as long as the loop idles', () => {
+  const { governor } = started();
+  assert.equal(governor.ease, 0);
+  const eases = [0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1].map((utilization) => {
+    governor.sample(1, utilization);
+    return governor.ease;
+  });
+  assert.ok(eases.every((ease, index) => ease >= (eases[index - 1] ?? 0)));
+  assert.equal(eases.at(-1), 0.2);
+  for (let n = 0; n < 10; n++) governor.sample(1, 0.99);
+  assert.equal(governor.ease, 0);
+});
+
 test('no limit, no refusal', () => {
   const governor = new Governor({ maxTurnMs: 0 });
   governor.start();

@@ -29,6 +29,11 @@ const MORE = 1.05;
 /** However slow the machine, a turn takes in so many. */
 const MIN_PER_TURN = 8;
 
+/** A loop that idles for more of the time has room. */
+const BUSY = 0.9;
+const LEAST_EASE = 0.01;
+const MOST_EASE = 0.2;
+
 /** How fast the node is found to be able to do more than it did. */
 const GROWTH = 1.1;
 /** Weight of the last window in what the node can do. */
@@ -60,7 +65,7 @@ export class Governor {
   #takenInTurn = 0;
   /** All of this turn's time is. */
   #isSpent = false;
-  #lastTurnMs = 0;
+  #ease = 0;
   /** When a sample was last begun, and the processor time then. */
   #beatAt: number | undefined;
   #usedAtBeat = 0;
@@ -68,8 +73,6 @@ export class Governor {
   #askers: PrincipalLoad[] = [];
   #admitted = 0;
   #refused = 0;
-  /** In the last window. */
-  #hasRefused = false;
   /** Calls that the node can do in a window; undefined before the end of the first. */
   #capacity: number | undefined;
   #level = Number.POSITIVE_INFINITY;
@@ -80,9 +83,9 @@ export class Governor {
     this.#used = used;
   }
 
-  /** Nobody had to be refused of late, and the last turn left time for more. */
-  get hasTime(): boolean {
-    return this.#refused === 0 && !this.#hasRefused && this.#lastTurnMs < this.#maxTurnMs * AIM;
+  /** Share of those who wait for their refusals that may be told in a fiftieth of a second: more, as long as the loop idles. */
+  get ease(): number {
+    return this.#ease;
   }
 
   /** The node has less time than it is asked for. */
@@ -93,13 +96,18 @@ export class Governor {
   start(): void {
     if (this.#maxTurnMs === 0) return;
     this.#beatAt = this.#now();
+    let before = performance.eventLoopUtilization();
     this.#timer = setInterval(() => {
       // From one immediate to the next is one turn, which does not wait for anything.
       setImmediate(() => {
         const from = this.#used();
         this.#beatAt = this.#now();
         this.#usedAtBeat = from;
-        setImmediate(() => this.sample(this.#used() - from));
+        setImmediate(() => {
+          const { utilization } = performance.eventLoopUtilization(before);
+          before = performance.eventLoopUtilization();
+          this.sample(this.#used() - from, utilization);
+        });
       });
     }, SAMPLE_MS).unref();
   }
@@ -117,9 +125,15 @@ export class Governor {
     if (this.#used() - this.#usedAtBeat >= LONG_FOR_MS) this.#begin();
   }
 
-  /** Takes note of how long a turn was; `start` has this called all the time. */
-  sample(turnMs: number): void {
-    this.#lastTurnMs = turnMs;
+  /**
+   * Takes note of how long a turn was, and which share of the time since the last sample the loop was busy; `start` has this
+   * called all the time.
+   */
+  sample(turnMs: number, utilization = 1): void {
+    this.#ease =
+      utilization < BUSY
+        ? Math.min(MOST_EASE, this.#ease * 2 + LEAST_EASE)
+        : Math.floor(this.#ease / LEAST_EASE / 2) * LEAST_EASE;
     if (this.#isShort) return this.#nextWindow(turnMs);
     if (turnMs <= this.#maxTurnMs) {
       this.#longTurns = 0;
@@ -208,7 +222,6 @@ export class Governor {
     }
     this.#askers = [];
     this.#admitted = 0;
-    this.#hasRefused = this.#refused > 0;
     this.#refused = 0;
   }
 }

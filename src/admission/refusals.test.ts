@@ -5,13 +5,13 @@ import { Refusals } from './refusals.ts';
 
 const ERROR = refusalError('node_busy', 0);
 
-function started(hasTime = () => false) {
+function started(ease = () => 0) {
   const clock = { now: 0 };
   const refusals = new Refusals({
     perSecond: 100,
     burst: 10,
     longestMs: 2000,
-    hasTime,
+    ease,
     now: () => clock.now,
   });
   const told: number[] = [];
@@ -89,12 +89,12 @@ test('who is refused again while being told waits again', () => {
 });
 
 test('where there is time again nobody waits for long', () => {
-  let hasTime = false;
-  const { told, tell, pass, refusals } = started(() => hasTime);
+  let ease = 0;
+  const { told, tell, pass, refusals } = started(() => ease);
   for (let n = 0; n < 500; n++) tell(n);
   pass(100);
   assert.ok(told.length < 50, `${told.length} are told`);
-  hasTime = true;
+  ease = 0.2;
   pass(400);
   assert.ok(told.length > 490, `${told.length} are told`);
   refusals.flush();

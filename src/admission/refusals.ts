@@ -7,15 +7,12 @@ export interface RefusalsOptions {
   readonly burst: number;
   /** Nobody waits for longer, in milliseconds, however many there are. */
   readonly longestMs: number;
-  /** Whether there is time for more of them. Default: there is none. */
-  readonly hasTime?: () => boolean;
+  /** Share of those who wait that there is time for in {@link TICK_MS}. Default: 0. */
+  readonly ease?: () => number;
   readonly now?: () => number;
 }
 
 const TICK_MS = 20;
-
-/** Of those who wait, for each tick in which there is time: a tenth of a second, about, for most of them. */
-const WHEN_THERE_IS_TIME = 0.2;
 
 /** Who is to be told. Whoever has gone away meanwhile is told nothing, by its own doing. */
 interface Refused {
@@ -65,8 +62,8 @@ export class Refusals {
   tick(): void {
     const elapsed = this.#now() - this.#filledAt;
     this.#fill();
-    const { longestMs, hasTime } = this.#options;
-    const share = hasTime?.() ? WHEN_THERE_IS_TIME : elapsed / longestMs;
+    const { longestMs, ease } = this.#options;
+    const share = Math.max(elapsed / longestMs, ease?.() ?? 0);
     const count = Math.min(this.waiting, Math.max(Math.floor(this.#tokens), Math.ceil(this.waiting * share)));
     this.#tokens = Math.max(0, this.#tokens - count);
     this.#tellNext(count);
