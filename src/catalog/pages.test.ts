@@ -15,7 +15,7 @@ function walk(pages: ListPages): Record<string, unknown>[] {
   const results: Record<string, unknown>[] = [];
   let cursor: unknown;
   do {
-    const result: Record<string, unknown> = JSON.parse(pages.page(cursor));
+    const result: Record<string, unknown> = JSON.parse(pages.page(cursor).toString());
     results.push(result);
     cursor = result.nextCursor;
     assert.ok(results.length <= 20, 'the pages have no end');
@@ -66,8 +66,8 @@ test('the version changes when the list does, and only then', () => {
 test('a cursor of another list, of the list as it was, or of no page at all is refused', () => {
   const texts = ['{"name":"a"}', '{"name":"b"}', '{"name":"c"}'];
   const before = new ListPages('tools', texts, 1);
-  const cursor: unknown = JSON.parse(before.page(undefined)).nextCursor;
-  assert.deepEqual(JSON.parse(before.page(cursor)).tools, [{ name: 'b' }]);
+  const cursor: unknown = JSON.parse(before.page(undefined).toString()).nextCursor;
+  assert.deepEqual(JSON.parse(before.page(cursor).toString()).tools, [{ name: 'b' }]);
   const refused = { code: Code.InvalidParams };
   const outdated = { code: Code.InvalidParams, message: /outdated/ };
   assert.throws(() => new ListPages('tools', [...texts, '{"name":"d"}'], 1).page(cursor), outdated);

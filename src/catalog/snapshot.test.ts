@@ -136,7 +136,7 @@ test('of two servers that claim one name the earlier keeps it; of two with one U
   assert.equal(snapshot.tools.get(collisionName(publicName('a__b', 'c'), 's1', 'c'))?.server.id, 's1');
   assert.equal(snapshot.resources.get('u:1')?.server.id, 's0');
   assert.equal(snapshot.resources.get('dragon://s1/u:1')?.key, 'u:1');
-  assert.match(snapshot.pages.resources.page(undefined), /\{"uri":"dragon:\/\/s1\/u:1"\}/);
+  assert.match(snapshot.pages.resources.page(undefined).toString(), /\{"uri":"dragon:\/\/s1\/u:1"\}/);
 });
 
 test('nobody can take a name or a URI away by listing it first', () => {

@@ -184,6 +184,11 @@ export function resultText(id: Id, resultJson: string): string {
   return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${resultJson}}`;
 }
 
+/** What stands before and after the JSON of a result in its response, as bytes. */
+export function resultFrame(id: Id): [Buffer, Buffer] {
+  return [Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`), Buffer.from('}')];
+}
+
 export function errorText(id: Id | null, code: number, message: string, data?: unknown): string {
   return JSON.stringify({
     jsonrpc: '2.0',

@@ -1,13 +1,14 @@
 import type { Admission } from '../admission/admission.ts';
 import type { PrincipalLoad } from '../admission/load.ts';
 import type { Catalogs } from '../catalog/catalogs.ts';
+import type { Page } from '../catalog/pages.ts';
 import type { ListedEntry } from '../catalog/types.ts';
 import type { CatalogView } from '../catalog/view.ts';
 import type { CallJournal } from '../coordination/call-journal.ts';
 import type { SessionStore } from '../coordination/session-store.ts';
 import type { Breakers } from '../downstream/breaker.ts';
 import type { AnswerSink, Connector, Deadlines, DownstreamServer } from '../downstream/port.ts';
-import type { RequestMessage } from '../protocol/envelope.ts';
+import { type RequestMessage, resultFrame, resultText } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
 import type { Session } from '../session/session.ts';
 import type { Face, Logger, Metrics, Outcome } from '../telemetry/types.ts';
@@ -117,6 +118,16 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
   answer(text: string, outcome: Outcome = 'ok'): void {
     this.ended(outcome);
     this.sink.answer(text);
+  }
+
+  /** A page of a list, stamped where it has to be. */
+  page(json: Page): void {
+    if (typeof json === 'string') return this.answer(resultText(this.message.id, json));
+    this.ended('ok');
+    const [before, after] = resultFrame(this.message.id);
+    this.sink.begin(before.length + json.length + after.length);
+    for (const part of [before, json, after]) this.sink.data(part);
+    this.sink.end();
   }
 
   /** Before any server was asked. */

@@ -42,7 +42,7 @@ function list(kind: keyof Snapshot['pages']): Handler<SessionExchange> {
   return (exchange, snapshot) => {
     const { message } = exchange;
     const cursor = message.params === undefined ? undefined : own(message.params, 'cursor');
-    exchange.result(snapshot.pages[kind].page(cursor));
+    exchange.page(snapshot.pages[kind].page(cursor));
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Snapshot } from '../catalog/snapshot.ts';
-import { own, resultText } from '../protocol/envelope.ts';
+import { own } from '../protocol/envelope.ts';
 import { checkParamHeaders } from '../protocol/modern/param-headers.ts';
 import { NOT_CACHED } from '../protocol/modern/result.ts';
 import { complete, getPrompt, type Handler } from './methods.ts';
@@ -39,7 +39,7 @@ function list(kind: keyof Snapshot['pages']): Handler<ModernExchange> {
     const { message, options } = exchange;
     const cursor = message.params === undefined ? undefined : own(message.params, 'cursor');
     const stampOf = () => ({ serverInfo: options.implementation, cache: LISTS_CACHE });
-    exchange.answer(resultText(message.id, snapshot.pages[kind].stampedPage(cursor, stampOf)));
+    exchange.page(snapshot.pages[kind].stampedPage(cursor, stampOf));
   };
 }
 

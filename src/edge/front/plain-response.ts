@@ -20,6 +20,9 @@ const LAST_CHUNK = '0\r\n\r\n';
 /** Characters that wait for what is written after them in the same turn. */
 const MAX_HELD = 16 * 1024;
 
+/** Fewer bytes are cheaper as text. */
+const MAX_HELD_BYTES = 512;
+
 /** The answer to a plain request, on HTTP/1.1: head and body in one write where they come together. */
 export class PlainResponse extends EventEmitter implements HttpResponse {
   destroyed = false;
@@ -74,11 +77,10 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
 
   write(data: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
     if (this.destroyed || this.writableEnded) return false;
-    if (typeof data !== 'string' || data.length > MAX_HELD) {
-      this.#flush();
-      return data.length === 0 || this.#send(this.#headOnce(), data, encoding);
-    }
-    this.#hold(data, encoding);
+    if (data.length > (typeof data === 'string' ? MAX_HELD : MAX_HELD_BYTES))
+      return this.#writeLarge(data, encoding);
+    if (typeof data === 'string') this.#hold(data, encoding);
+    else this.#hold(data.toString('latin1'), 'latin1');
     if (this.#held.length > MAX_HELD) this.#flush();
     else this.#flushSoon();
     return !this.#connection.writableNeedDrain;
@@ -111,8 +113,7 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
       return this.#finishHeld();
     }
     if (this.#isHeadOut || this.#held !== '') {
-      this.#flush();
-      this.#send(this.#headOnce(), data, encoding);
+      this.#writeLarge(data, encoding);
       return this.#finishHeld();
     }
     this.#write(this.#head(sizeOf(data, encoding)), data, '', encoding);
@@ -128,6 +129,18 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
       const size = sizeOf(held, this.#encoding).toString(16);
       this.#write(`${size}\r\n`, held, `\r\n${LAST_CHUNK}`, this.#encoding);
     }
+  }
+
+  /** Together with what is held, where the two are no chunks of their own. */
+  #writeLarge(data: string | Buffer, encoding: BufferEncoding): boolean {
+    let before = this.#headOnce();
+    if (this.#held !== '') {
+      if (this.#isChunked || typeof data === 'string' || this.#encoding !== 'latin1') {
+        this.#send(before, this.#take(), this.#encoding);
+        before = '';
+      } else before += this.#take();
+    }
+    return this.#send(before, data, encoding);
   }
 
   #hold(data: string, encoding: BufferEncoding): void {
