@@ -104,7 +104,7 @@ export function notes({ measures, missing = [] }: Results, conditions: Condition
     `- ${capital(conditions.tools)}; ${conditions.pinning}.`,
     `- A mark (*) means that the core of the load generator and the server behind was full: more could not be measured. The CPU time is not touched by that.`,
     `- JSON, 1 MB has small requests and large answers, from a server on Node. Many sessions: ${manySessions.toLocaleString('en-US')} beside some hundred.`,
-    `- Memory: what the resident memory grew by for each of up to ${sessions.toLocaleString('en-US')} (fewer where file descriptors did not suffice), after a third as many before, garbage collected.`,
+    `- Memory: what the resident memory grew by for each of up to ${sessions.toLocaleString('en-US')} (fewer where file descriptors did not suffice or it took too long), after a third as many before, garbage collected.`,
     `- Peers from npm do less, and not the same: mcp-proxy and supergateway put a command on HTTP, so their server runs as a command; fastmcp makes servers, so one made with it calls through the SDK's client.`,
     `- Clients and servers of two eras are on Node, slower than what they measure: there the CPU time tells.`,
     `- Node ${process.versions.node}, ${versions.join(', ')}, ${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}).`,

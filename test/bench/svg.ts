@@ -6,7 +6,7 @@ export interface Series {
 
 const WIDTH = 760;
 const HEIGHT = 420;
-const LEFT = 70;
+const LEFT = 84;
 const RIGHT = 190;
 const TOP = 46;
 const BOTTOM = 52;

@@ -15,8 +15,11 @@ import { output } from '../tools.ts';
 
 /** Sockets that an open stream takes in the process, at most: a relay needs one to the server behind as well. */
 const SOCKETS: Readonly<Record<string, number>> = { [PROXY]: 2, [NGINX]: 2, [SDK]: 3 };
-/** For all else that has a file descriptor. */
-const OTHER_FILES = 600;
+/** For all else that has a file descriptor, such as connections that a relay keeps open. */
+const OTHER_FILES = 1800;
+
+/** More of them would take minutes to open. */
+const MOST: Readonly<Record<string, number>> = { [SDK]: 3000 };
 
 const SESSION_PAIRS: readonly Pair[] = [GATEWAY, GATEWAY_REDIS].map((name): Pair => [name, SDK]);
 const STREAM_PAIRS: readonly Pair[] = [GATEWAY, GATEWAY_REDIS].flatMap((name) =>
@@ -83,7 +86,8 @@ async function grow(
 ): Promise<{ session: Grown; stream: Grown; count: number }> {
   const { plan, pinning, tools } = context;
   const files = (await fileLimit()) - OTHER_FILES;
-  const count = Math.min(plan.idleSessions, Math.floor(files / (SOCKETS[target.name] ?? 1)));
+  const most = Math.min(plan.idleSessions, MOST[target.name] ?? plan.idleSessions);
+  const count = Math.min(most, Math.floor(files / (SOCKETS[target.name] ?? 1)));
   const load = (mode: string) => [...pinning.rest, ...tools.load, '--mode', mode, '--url', target.url];
   const start = async (sessions: number) => {
     const limits = ['--sessions', '16', '--max-ops', String(sessions), '--duration', '120'];
