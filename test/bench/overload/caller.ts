@@ -6,7 +6,10 @@ const VERSION = '2025-06-18';
 /** What a connection asks its owner to do with an answer. */
 export type Answered = (caller: Caller, status: number, latencyMs: number) => void;
 
-/** One connection with a session, and at most one call under way. */
+/** Of all: sessions are shared. */
+let lastId = 0;
+
+/** One connection, with at most one call under way. */
 export class Caller {
   readonly #url: URL;
   readonly #socket: Socket;
@@ -15,7 +18,6 @@ export class Caller {
   #waiting: PromiseWithResolvers<{ status: number; head: string }> | undefined;
   #head = '';
   #body = '';
-  #lastId = 0;
   #since = 0;
 
   constructor(url: URL, answered: Answered) {
@@ -31,8 +33,8 @@ export class Caller {
     return this.#socket.destroyed;
   }
 
-  /** Starts a session; calls then have the tool answer so many bytes. */
-  async open(tool: string, payloadBytes: number): Promise<void> {
+  /** Starts a session, and returns what its requests say of it. */
+  async open(): Promise<string> {
     const params = {
       protocolVersion: VERSION,
       capabilities: {},
@@ -42,15 +44,24 @@ export class Caller {
     const id = /\r\nmcp-session-id: *([^\r]+)/i.exec(head)?.[1] ?? '';
     const session = `Mcp-Session-Id: ${id}\r\nMcp-Protocol-Version: ${VERSION}\r\n`;
     await this.#post(session, { method: 'notifications/initialized' });
-    this.#head = this.#headers(session);
+    return session;
+  }
+
+  /** Makes one call in a session, as all later ones: of a tool that answers so many bytes. */
+  async join(session: string, tool: string, payloadBytes: number): Promise<void> {
     const call = { name: tool, arguments: { text: 'x'.repeat(payloadBytes) } };
+    this.#head = this.#headers(session);
     this.#body = `,"method":"tools/call","params":${JSON.stringify(call)}}`;
+    this.#waiting = Promise.withResolvers();
+    const { promise } = this.#waiting;
+    this.call(0);
+    await promise;
   }
 
   /** Calls the tool. `since`: when the call was to be made. */
   call(since: number): void {
     this.#since = since;
-    const body = `{"jsonrpc":"2.0","id":${++this.#lastId}${this.#body}`;
+    const body = `{"jsonrpc":"2.0","id":${++lastId}${this.#body}`;
     this.#socket.write(`${this.#head}${body.length}\r\n\r\n${body}`, 'latin1');
   }
 

@@ -19,8 +19,6 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '2000' },
     payload: { type: 'string', default: '100' },
     answers: { type: 'string', default: 'json' },
-    /** Of the rate of the closed loop: where the most is looked for that is done without a refusal. */
-    search: { type: 'string', default: '0.7,0.8,0.9,1,1.1' },
     /** Of the peak. */
     loads: { type: 'string', default: '0.5,1,2,3' },
     /** As `NAME=value`, for the gateway. */
@@ -28,7 +26,12 @@ const { values } = parseArgs({
   },
 });
 
-const HARDLY_ANY = 0.01;
+/** Of the rate of the closed loop: where the peak is looked for first, and how much further on each time. */
+const FIRST = 0.75;
+const STEP = 1.2;
+
+/** So much is done of what is asked for as long as nothing has to be refused. */
+const ALL = 0.97;
 
 const folder = await mkdtemp(join(tmpdir(), 'dragon-overload-'));
 const tools = await findTools(folder);
@@ -81,11 +84,11 @@ try {
   show('closed, 64', 0, closed);
   const connections = Number(values.connections);
   let peak = 0;
-  for (const part of values.search.split(',').map(Number)) {
-    const rate = closed.good * part;
+  for (let rate = closed.good * FIRST; ; rate *= STEP) {
     const result = await offer(rate, connections);
     show('search', rate, result);
-    if (result.refused < rate * HARDLY_ANY) peak = Math.max(peak, result.good);
+    peak = Math.max(peak, result.good);
+    if (result.good < rate * ALL) break;
   }
   let atPeak: Offered | undefined;
   for (const load of values.loads.split(',').map(Number)) {
