@@ -71,7 +71,7 @@ console.log(
     errors,
     firstError,
     ...(process.platform === 'linux' && {
-      gwCpuPer1k: (spent('target') * milliseconds) / latencies.length,
+      gwCpuPer1k: (spent('target') * milliseconds) / Math.max(1, latencies.length),
       dsCpuShare: spent('downstream'),
       lgCpuShare: spent('own'),
       otherCpuShare: other,
