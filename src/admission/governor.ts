@@ -21,7 +21,7 @@ const STALLED_MS = SAMPLE_MS + LONG_FOR_MS;
 const CALM_SAMPLES = 10;
 
 /** New calls get this share of the longest turn; the answers to earlier ones need the rest. */
-const AIM = 0.5;
+const AIM = 0.4;
 const LEAST = 0.05;
 const LESS = 0.9;
 const MORE = 1.05;

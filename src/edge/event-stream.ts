@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { SSE_COMMENT, SSE_EVENT_END, sseEventHead, sseEventText, sseRetryText } from '../protocol/sse.ts';
 import type { ClientStream, StreamWriter } from '../session/client-stream.ts';
 import type { StandaloneStream } from '../session/standalone-stream.ts';
+import { type Place, WaitingLine } from '../session/waiting-line.ts';
 import type { HttpResponse } from './http-io.ts';
 
 /** Proxies drop connections that are silent for a minute or so. */
@@ -36,9 +37,7 @@ export class EventStreams {
   /** In the middle of a message: a comment there would be a part of it. */
   readonly #halfSent = new WeakSet<HttpResponse>();
   readonly #timer: NodeJS.Timeout;
-  /** Those since the last look, and those from before. */
-  #justAsked = new Set<Opening>();
-  #asked = new Set<Opening>();
+  readonly #openings = new WaitingLine<Opening>();
   #opener: NodeJS.Timeout | undefined;
   #isLeaving = false;
 
@@ -51,15 +50,12 @@ export class EventStreams {
 
   /**
    * Opens a stream before long, unless it is not wanted any more by then. A server may answer with a stream that holds its
-   * answer and nothing else: that is as good without one, and costs much less.
+   * answer and nothing else: that is as good without one, and costs much less. Whoever does not want it any more leaves the
+   * place that is returned.
    */
-  openSoon(opening: Opening): void {
-    this.#justAsked.add(opening);
-    this.#opener ??= setInterval(() => this.#openAsked(), OPENING_MS).unref();
-  }
-
-  notWanted(opening: Opening): void {
-    if (!this.#justAsked.delete(opening)) this.#asked.delete(opening);
+  openSoon(opening: Opening): Place<Opening> {
+    this.#opener ??= setInterval(() => this.#openLate(), OPENING_MS).unref();
+    return this.#openings.add(opening);
   }
 
   /** Makes a response an event stream. Its head leaves with the first event, or with {@link HttpResponse.flushHeaders}. */
@@ -132,12 +128,9 @@ export class EventStreams {
     clearInterval(this.#opener);
   }
 
-  #openAsked(): void {
-    const asked = this.#asked;
-    this.#asked = this.#justAsked;
-    this.#justAsked = new Set();
-    for (const opening of asked) opening.open();
-    if (this.#asked.size > 0) return;
+  #openLate(): void {
+    for (const opening of this.#openings.takeUntil(performance.now() - OPENING_MS)) opening.open();
+    if (!this.#openings.isEmpty) return;
     clearInterval(this.#opener);
     this.#opener = undefined;
   }

@@ -311,7 +311,7 @@ test('nothing comes between the pieces of a large answer, however long the next 
   t.mock.timers.enable({ apis: ['setInterval'] });
   const { client, answer } = start(t);
   const keepAlives = () => client.parsed().body.split(': keep-alive').length - 1;
-  answer.openStream();
+  answer.open();
   await turns();
   t.mock.timers.tick(15_000);
   await turns();

@@ -3,6 +3,7 @@ import type { GatewayError } from '../protocol/errors.ts';
 import { hasPriming } from '../protocol/versions.ts';
 import type { ClientSink } from '../router/exchange.ts';
 import type { Session } from '../session/session.ts';
+import type { Place } from '../session/waiting-line.ts';
 import { errorResponse, failureStatus } from './error-response.ts';
 import type { EventStreams, Opening } from './event-stream.ts';
 import type { HttpResponse } from './http-io.ts';
@@ -40,8 +41,8 @@ export class HttpAnswer implements ClientSink, Opening {
   readonly #session: Session;
   readonly #id: Id;
   #stream: StreamAnswer | undefined;
-  /** Is to be a stream if it takes its time. */
-  #isOpening = false;
+  /** Where it waits to become a stream, if it takes its time. */
+  #opening: Place<Opening> | undefined;
 
   constructor(response: HttpResponse, streams: EventStreams, session: Session, id: Id) {
     this.#response = response;
@@ -58,9 +59,7 @@ export class HttpAnswer implements ClientSink, Opening {
   }
 
   openStream(): void {
-    if (this.#stream !== undefined || this.#isOpening) return;
-    this.#isOpening = true;
-    this.#streams.openSoon(this);
+    if (this.#stream === undefined) this.#opening ??= this.#streams.openSoon(this);
   }
 
   open(): void {
@@ -122,9 +121,8 @@ export class HttpAnswer implements ClientSink, Opening {
 
   /** It is what it will be. */
   #opened(): void {
-    if (!this.#isOpening) return;
-    this.#isOpening = false;
-    this.#streams.notWanted(this);
+    if (this.#opening !== undefined) this.#opening.item = undefined;
+    this.#opening = undefined;
   }
 
   #open(): StreamAnswer {

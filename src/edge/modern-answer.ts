@@ -3,6 +3,7 @@ import { type Id, isObject, own } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 import { answerStatus, modernError, modernErrorText } from '../protocol/modern/wire-error.ts';
 import { SSE_EVENT_END, sseEventText } from '../protocol/sse.ts';
+import type { Place } from '../session/waiting-line.ts';
 import { failureStatus } from './error-response.ts';
 import type { EventStreams, Opening } from './event-stream.ts';
 import { writeJson } from './http-answer.ts';
@@ -26,8 +27,8 @@ export class ModernAnswer implements AnswerSink, Opening {
   readonly #streams: EventStreams;
   readonly #id: Id;
   #isStream = false;
-  /** Is to be a stream if it takes its time. */
-  #isOpening = false;
+  /** Where it waits to become a stream, if it takes its time. */
+  #opening: Place<Opening> | undefined;
   #isHalfSent = false;
 
   constructor(response: HttpResponse, streams: EventStreams, id: Id) {
@@ -37,9 +38,7 @@ export class ModernAnswer implements AnswerSink, Opening {
   }
 
   openStream(): void {
-    if (this.#isStream || this.#isOpening) return;
-    this.#isOpening = true;
-    this.#streams.openSoon(this);
+    if (!this.#isStream) this.#opening ??= this.#streams.openSoon(this);
   }
 
   open(): void {
@@ -107,9 +106,8 @@ export class ModernAnswer implements AnswerSink, Opening {
 
   /** It is what it will be. */
   #opened(): void {
-    if (!this.#isOpening) return;
-    this.#isOpening = false;
-    this.#streams.notWanted(this);
+    if (this.#opening !== undefined) this.#opening.item = undefined;
+    this.#opening = undefined;
   }
 
   #followReader(): void {

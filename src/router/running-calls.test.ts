@@ -47,6 +47,7 @@ function start(t: TestContext) {
         isRepeatable: true,
         totalMs: 5000,
         notedAs: undefined,
+        place: undefined,
         comeBack: () => {
           exposed.push(streamId);
           return streamId;

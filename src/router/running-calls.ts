@@ -1,4 +1,5 @@
 import type { CallJournal, NotedCall } from '../coordination/call-journal.ts';
+import { type Place, WaitingLine } from '../session/waiting-line.ts';
 
 /** A call that has run for so long, in milliseconds, is worth that its client can come back for it. */
 const AGE_MS = 100;
@@ -23,6 +24,8 @@ export interface RunningCall {
   readonly totalMs: number;
   /** The stream under which it is noted already: it was taken over. */
   readonly notedAs: string | undefined;
+  /** Where it waits until it is worth noting. */
+  place: Place<RunningCall> | undefined;
   /** See {@link ClientSink.comeBack}. */
   comeBack(): string | undefined;
 }
@@ -40,8 +43,7 @@ interface Changes {
  */
 export class RunningCalls {
   readonly #journal: CallJournal;
-  /** In the order of their beginning. */
-  readonly #young = new Set<RunningCall>();
+  readonly #young = new WaitingLine<RunningCall>();
   readonly #noted = new Map<RunningCall, string>();
   /** Characters of their requests. */
   #size = 0;
@@ -56,7 +58,7 @@ export class RunningCalls {
 
   begin(call: RunningCall): void {
     if (call.notedAs === undefined) {
-      this.#young.add(call);
+      call.place = this.#young.add(call, call.startedAt);
       this.#arm();
     } else {
       this.#keep(call, call.notedAs);
@@ -66,7 +68,11 @@ export class RunningCalls {
   }
 
   end(call: RunningCall): void {
-    if (this.#young.delete(call)) return;
+    if (call.place !== undefined) {
+      call.place.item = undefined;
+      call.place = undefined;
+      return;
+    }
     const streamId = this.#noted.get(call);
     if (streamId === undefined) return;
     this.#noted.delete(call);
@@ -101,14 +107,12 @@ export class RunningCalls {
 
   #tick(): void {
     this.#timer = undefined;
-    const oldEnough = performance.now() - AGE_MS;
-    for (const call of this.#young) {
-      if (call.startedAt > oldEnough) break;
-      this.#young.delete(call);
+    for (const call of this.#young.takeUntil(performance.now() - AGE_MS)) {
+      call.place = undefined;
       this.#consider(call);
     }
     this.#write();
-    if (this.#young.size > 0 || this.#changes.size > 0) this.#arm();
+    if (!this.#young.isEmpty || this.#changes.size > 0) this.#arm();
   }
 
   #consider(call: RunningCall): void {

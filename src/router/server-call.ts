@@ -11,6 +11,7 @@ import type {
 } from '../downstream/port.ts';
 import { type Id, type RequestMessage, replaceAt } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import type { Place } from '../session/waiting-line.ts';
 import type { Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
 import type { Again, CallOptions, ClientSink, Exchange, RouterOptions, ToolCall } from './exchange.ts';
@@ -33,6 +34,7 @@ export interface SessionRequest extends Exchange<RouterOptions> {
 export class ServerCall implements RunningCall {
   readonly startedAt = performance.now();
   readonly isRepeatable: boolean;
+  place: Place<RunningCall> | undefined;
   readonly #exchange: SessionRequest;
   readonly #server: DownstreamServer;
   readonly #breaker: Breaker;
