@@ -20,7 +20,8 @@ const { values } = parseArgs({
     payload: { type: 'string', default: '100' },
     answers: { type: 'string', default: 'json' },
     /** Of the peak. */
-    loads: { type: 'string', default: '0.5,1,2,3' },
+    loads: { type: 'string', default: '1,2,3' },
+    rounds: { type: 'string', default: '3' },
     /** As `NAME=value`, for the gateway. */
     env: { type: 'string', multiple: true, default: [] },
   },
@@ -72,6 +73,10 @@ function show(name: string, offered: number, result: Offered): void {
   console.log(cells.join(' '));
 }
 
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
 try {
   const url = /http:\S+/.exec(downstream.line)?.[0] ?? `http://127.0.0.1:${port}/mcp`;
   await gateway.addServer({ name: 'bench', url });
@@ -90,18 +95,23 @@ try {
     peak = Math.max(peak, result.good);
     if (result.good < rate * ALL) break;
   }
-  let atPeak: Offered | undefined;
-  for (const load of values.loads.split(',').map(Number)) {
-    const rate = peak * load;
-    const result = await offer(rate, connections);
-    show(`${load} x`, rate, result);
-    if (load === 1) atPeak = result;
-    else if (load > 1 && atPeak !== undefined) {
-      const good = result.good / Math.max(peak, atPeak.good);
-      console.log(
-        `${' '.repeat(12)} good: ${good.toFixed(2)} of the peak, p99: ${(result.p99 / atPeak.p99).toFixed(2)} times`,
-      );
+  const loads = values.loads.split(',').map(Number);
+  const results = new Map<number, Offered[]>(loads.map((load) => [load, []]));
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const [load, ofLoad] of results) {
+      const result = await offer(peak * load, connections);
+      show(`${load} x`, peak * load, result);
+      ofLoad.push(result);
     }
+  }
+  const least = loads[0] ?? 1;
+  for (const [load, ofLoad] of results) {
+    const [good, p99] = [median(ofLoad.map((one) => one.good)), median(ofLoad.map((one) => one.p99))];
+    const most = Math.max(peak, ...[...results.values()].map((all) => median(all.map((one) => one.good))));
+    const p99AtLeast = median((results.get(least) ?? []).map((one) => one.p99));
+    console.log(
+      `median at ${load} x: good ${Math.round(good)} (${(good / most).toFixed(2)} of the most), p99 ${p99.toFixed(1)} ms (${(p99 / p99AtLeast).toFixed(2)} times that at ${least} x)`,
+    );
   }
 } finally {
   await gateway.stop();
