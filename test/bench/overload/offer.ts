@@ -21,6 +21,8 @@ const { values } = parseArgs({
     tool: { type: 'string', default: 'echo' },
     /** Of processes whose time is counted, separated by commas. */
     pids: { type: 'string', default: '' },
+    /** The core that the first of these has for itself, if it has one. */
+    core: { type: 'string', default: '' },
   },
 });
 
@@ -40,6 +42,8 @@ export interface Offered {
   /** Share of a core that this generator took, and each of the processes that were named. */
   readonly cpu: number;
   readonly cpus: readonly number[];
+  /** Share of the core that others took, or that the machine did not get: what is measured then says little. */
+  readonly noise: number;
 }
 
 const url = new URL(values.url);
@@ -78,6 +82,18 @@ const end = countFrom + Number(values.duration) * 1000;
 let cpuBefore = process.cpuUsage();
 const pids = values.pids === '' ? [] : values.pids.split(',');
 let ticksBefore: readonly number[] = [];
+let takenBefore = 0;
+
+/** Hundredths of a second in which the core was not idle. */
+function taken(): number {
+  if (values.core === '') return 0;
+  const line =
+    readFileSync('/proc/stat', 'utf8').match(new RegExp(`^cpu${values.core} (.*)$`, 'm'))?.[1] ?? '';
+  const [user = 0, nice = 0, system = 0, , , interrupts = 0, soft = 0, stolen = 0] = line
+    .split(' ')
+    .map(Number);
+  return user + nice + system + interrupts + soft + stolen;
+}
 
 /** Hundredths of a second of processor time that each process has used. */
 function ticks(): readonly number[] {
@@ -96,6 +112,7 @@ function step(): void {
     isCounted = true;
     cpuBefore = process.cpuUsage();
     ticksBefore = ticks();
+    takenBefore = taken();
   }
   if (now >= end) return finish();
   while (rate > 0 && due <= now) {
@@ -118,6 +135,8 @@ function finish(): void {
   const seconds = Number(values.duration);
   for (const times of [latencies, refusals]) times.sort((a, b) => a - b);
   const at = (times: readonly number[], share: number) => times[Math.floor(times.length * share)] ?? 0;
+  const cpus = ticks().map((now, index) => (now - (ticksBefore[index] ?? now)) / 100 / seconds);
+  const used = (taken() - takenBefore) / 100 / seconds;
   const offered: Offered = {
     good: latencies.length / seconds,
     refused: refusals.length / seconds,
@@ -128,7 +147,8 @@ function finish(): void {
     max: latencies.at(-1) ?? 0,
     refusedP99: at(refusals, 0.99),
     cpu: (user + system) / 1e6 / seconds,
-    cpus: ticks().map((now, index) => (now - (ticksBefore[index] ?? now)) / 100 / seconds),
+    cpus,
+    noise: values.core === '' ? 0 : used - (cpus[0] ?? 0),
   };
   console.log(JSON.stringify(offered));
 }

@@ -34,6 +34,9 @@ const STEP = 1.2;
 /** So much is done of what is asked for as long as nothing has to be refused. */
 const ALL = 0.97;
 
+/** Beyond this share of the core for others a sample does not count. */
+const NOISY = 0.12;
+
 const folder = await mkdtemp(join(tmpdir(), 'dragon-overload-'));
 const tools = await findTools(folder);
 const pinning = await findPinning();
@@ -55,6 +58,7 @@ async function offer(rate: number, connections: number): Promise<Offered> {
     payload: values.payload,
     duration: values.seconds,
     tool: 'bench__echo',
+    core: pinning.proxy.length > 0 ? '0' : '',
     pids: `${gateway.process.pid},${downstream.process.pid}`,
   };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
@@ -62,13 +66,13 @@ async function offer(rate: number, connections: number): Promise<Offered> {
 }
 
 function show(name: string, offered: number, result: Offered): void {
-  const { good, refused, unmade, failed, p50, p99, max, refusedP99, cpu, cpus } = result;
+  const { good, refused, unmade, failed, p50, p99, max, refusedP99, cpu, cpus, noise } = result;
   const cells = [
     name.padEnd(12),
     ...[offered, good, refused, unmade].map((value) => Math.round(value).toString().padStart(8)),
     ...[p50, p99, max, refusedP99].map((value) => value.toFixed(1).padStart(8)),
     String(failed).padStart(7),
-    ...[cpu, ...cpus].map((share) => share.toFixed(2).padStart(6)),
+    ...[cpu, ...cpus, noise].map((share) => share.toFixed(2).padStart(6)),
   ];
   console.log(cells.join(' '));
 }
@@ -82,7 +86,7 @@ try {
   await gateway.addServer({ name: 'bench', url });
   console.log(`${tools.description}; ${pinning.description}; ${values.connections} connections`);
   console.log(
-    'load          offered     good  refused   unmade      p50      p99      max  ref-p99  failed   load gateway server',
+    'load          offered     good  refused   unmade      p50      p99      max  ref-p99  failed   load gateway server  noise',
   );
   await offer(0, 64);
   const closed = await offer(0, 64);
@@ -101,7 +105,7 @@ try {
     for (const [load, ofLoad] of results) {
       const result = await offer(peak * load, connections);
       show(`${load} x`, peak * load, result);
-      ofLoad.push(result);
+      if (result.noise <= NOISY) ofLoad.push(result);
     }
   }
   const least = loads[0] ?? 1;
@@ -110,7 +114,7 @@ try {
     const most = Math.max(peak, ...[...results.values()].map((all) => median(all.map((one) => one.good))));
     const p99AtLeast = median((results.get(least) ?? []).map((one) => one.p99));
     console.log(
-      `median at ${load} x: good ${Math.round(good)} (${(good / most).toFixed(2)} of the most), p99 ${p99.toFixed(1)} ms (${(p99 / p99AtLeast).toFixed(2)} times that at ${least} x)`,
+      `median of ${ofLoad.length} at ${load} x: good ${Math.round(good)} (${(good / most).toFixed(2)} of the most), p99 ${p99.toFixed(1)} ms (${(p99 / p99AtLeast).toFixed(2)} times that at ${least} x)`,
     );
   }
 } finally {
