@@ -174,7 +174,7 @@ export class Conversation {
     if (link.wants !== undefined && !isNew) await this.#recall(link);
     else if (this.#forgetful.delete(link.server.id)) await this.#tellAgain(link);
     else if (isNew) await this.#tellLogLevel(link);
-    if (this.session.stream.isListening) this.#listenOn(link);
+    if (this.session.isListening) this.#listenOn(link);
     else if (isNew && link.portable !== undefined) this.#options.tellLinked(this.session);
   }
 
@@ -243,7 +243,7 @@ export class Conversation {
   /** Every node that has the session sees the change; the one that the client is connected to tells it. */
   #listsChanged(changed: ChangedLists): void {
     for (const list of LISTS) if (changed[list]) this.#untold.add(list);
-    if (this.session.stream.isOpen) this.#tellUntold();
+    if (this.session.usedStream?.isOpen === true) this.#tellUntold();
   }
 
   #tellUntold(): void {

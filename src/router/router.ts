@@ -54,8 +54,10 @@ export class Router {
 
   /** The result of `initialize` as JSON text. Servers that are not known yet get the time of a list to say what they can do. */
   async initialize(session: Session): Promise<string> {
-    const conversation = this.#conversation(session);
-    return offer(await conversation.view.snapshot(), session.hello.protocolVersion, this.#options.identity);
+    // No conversation yet: many a session is opened and never used.
+    const { hello, principal } = session;
+    const view = this.#options.catalogs.view(principal, hello.capabilities);
+    return offer(await view.snapshot(), hello.protocolVersion, this.#options.identity);
   }
 
   /** Answers through the sink, always: what is thrown on the way becomes its failure. */
@@ -91,17 +93,16 @@ export class Router {
   }
 
   notification(session: Session, message: NotificationMessage): void {
-    const conversation = this.#conversation(session);
     switch (message.method) {
       case 'notifications/cancelled':
         return this.#cancelled(session, message);
       case 'notifications/roots/list_changed':
-        return conversation.rootsChanged();
+        return this.#conversation(session).rootsChanged();
       case 'notifications/progress':
-        return this.#progress(conversation, message);
+        return this.#progress(this.#conversation(session), message);
       case 'notifications/tasks/status': {
         const taskId = message.params === undefined ? undefined : own(message.params, 'taskId');
-        return conversation.taskHome(taskId)?.send(message);
+        return this.#conversation(session).taskHome(taskId)?.send(message);
       }
       default:
         // notifications/initialized and what is not known here: nobody waits for anything.
@@ -138,7 +139,7 @@ export class Router {
 
   /** Another node talks to one more server for this session: where the client's stream is here, that server is listened to here. */
   linked(session: Session): void {
-    if (session.stream.isListening) this.listen(session);
+    if (session.isListening) this.listen(session);
   }
 
   /** The client has told another node what it wants of servers. */

@@ -49,18 +49,18 @@ export class Session {
   readonly principal: Principal;
   readonly hello: ClientHello;
   readonly state: SessionState;
-  /** What belongs to no request: the GET stream. */
-  readonly stream: StandaloneStream;
   /** Milliseconds since the epoch. */
   lastUsed = Date.now();
   /** The client's last `logging/setLevel`. */
   logLevel: string | undefined;
   /** Requests that are under way here, by their ids as JSON text. */
   readonly inFlight = new Map<string, RequestUnderWay>();
-  readonly #nodeId: string;
-  readonly #log: EventLog;
+  readonly #parts: SessionParts;
+  // Most sessions are idle most of the time, and of use for a call or two: what those have no need of is made when it is used.
+  #stream: StandaloneStream | undefined;
+  #log: EventLog | undefined;
   /** Streams of requests whose answers are not complete, or were completed a moment ago. */
-  readonly #requestStreams = new Map<string, ClientStream>();
+  #requestStreams: Map<string, ClientStream> | undefined;
   #lastStream = 0;
 
   constructor(
@@ -75,22 +75,34 @@ export class Session {
     this.hello = hello;
     this.state = state;
     this.logLevel = state.logLevel;
-    this.#log = new EventLog(parts.limits);
-    this.#nodeId = parts.bus.nodeId;
-    const { log, bus, logger } = parts;
-    const onMoved = () => parts.onMoved(this);
-    this.stream = new StandaloneStream({ sessionId: id, log, bus, logger, key: state.streamKey, onMoved });
+    this.#parts = parts;
+  }
+
+  /** What belongs to no request: the GET stream. */
+  get stream(): StandaloneStream {
+    this.#stream ??= this.#makeStream();
+    return this.#stream;
+  }
+
+  /** The same, where it has ever been of use on this node. */
+  get usedStream(): StandaloneStream | undefined {
+    return this.#stream;
+  }
+
+  /** Whether servers' own streams are for this node to listen to: the client was connected here last. */
+  get isListening(): boolean {
+    return this.#stream?.isListening === true;
   }
 
   /** Whether a client is waiting for something, or listening. */
   get isBusy(): boolean {
-    return this.inFlight.size > 0 || this.stream.count > 0;
+    return this.inFlight.size > 0 || (this.#stream?.count ?? 0) > 0;
   }
 
   /** Connections that streams of this session have now. */
   get connections(): number {
-    let count = this.stream.count;
-    for (const stream of this.#requestStreams.values()) count += stream.count;
+    let count = this.#stream?.count ?? 0;
+    for (const stream of this.#requestStreams?.values() ?? []) count += stream.count;
     return count;
   }
 
@@ -99,8 +111,10 @@ export class Session {
     requestId: Id | null,
     from: Omit<ClientStreamOptions, 'primes'> = { after: 0 },
   ): ClientStream {
-    const id = requestStreamId(++this.#lastStream, requestId, this.#nodeId);
+    const id = requestStreamId(++this.#lastStream, requestId, this.#parts.bus.nodeId);
     const primes = hasPriming(this.hello.protocolVersion);
+    this.#log ??= new EventLog(this.#parts.limits);
+    this.#requestStreams ??= new Map();
     const stream = new ClientStream(id, this.#log, { ...from, primes });
     this.#requestStreams.set(id, stream);
     return stream;
@@ -108,20 +122,34 @@ export class Session {
 
   /** The request stream that an event id of this session names; undefined once it is forgotten. */
   requestStream(streamId: string): ClientStream | undefined {
-    return this.#requestStreams.get(streamId);
+    return this.#requestStreams?.get(streamId);
   }
 
   /** Ends every stream on this node. */
   endStreams(): void {
-    this.stream.close();
-    for (const stream of this.#requestStreams.values()) stream.end();
+    this.#stream?.close();
+    for (const stream of this.#requestStreams?.values() ?? []) stream.end();
   }
 
   /** Forgets request streams that nobody has come back for. */
   sweep(now: number): void {
+    const streams = this.#requestStreams;
+    if (this.#log === undefined || streams === undefined) return;
     this.#log.sweep(now);
-    for (const [id, stream] of this.#requestStreams) {
-      if (stream.isEnded && this.#log.after(id, 0) === undefined) this.#requestStreams.delete(id);
+    for (const [id, stream] of streams) {
+      if (stream.isEnded && this.#log.after(id, 0) === undefined) streams.delete(id);
     }
+  }
+
+  #makeStream(): StandaloneStream {
+    const { log, bus, logger, onMoved } = this.#parts;
+    return new StandaloneStream({
+      sessionId: this.id,
+      log,
+      bus,
+      logger,
+      key: this.state.streamKey,
+      onMoved: () => onMoved(this),
+    });
   }
 }

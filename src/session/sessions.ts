@@ -50,11 +50,11 @@ export class Sessions {
       ),
       bus.on(LINKED, (message) => this.#linked(message)),
       bus.on(STREAM_MOVED, (message, from) => this.#moved(message, from)),
-      bus.on(STREAM_LEFT, (message, from) => this.#onSession(message)?.stream.left(from)),
+      bus.on(STREAM_LEFT, (message, from) => this.#onSession(message)?.usedStream?.left(from)),
       bus.on(STREAM_EVENT, (message) => {
         const { sequence, data } = message;
         const text = data === undefined ? undefined : String(data);
-        this.#onSession(message)?.stream.receive(Number(sequence), text);
+        this.#onSession(message)?.usedStream?.receive(Number(sequence), text);
       }),
       bus.onGap(() => this.#caughtUp()),
     ];
@@ -129,7 +129,7 @@ export class Sessions {
 
   /** Closes the streams that belong to no request, which would never end by themselves. */
   disconnect(): void {
-    for (const session of this.#sessions.values()) session.stream.disconnect();
+    for (const session of this.#sessions.values()) session.usedStream?.disconnect();
   }
 
   /** Ends what is under way, each with an answer that says why, but for what other nodes go on with. */
@@ -208,7 +208,7 @@ export class Sessions {
   }
 
   #moved(message: BusMessage, to: string): void {
-    this.#onSession(message)?.stream.moved(Number(message['takes']));
+    this.#onSession(message)?.usedStream?.moved(Number(message['takes']));
     this.#options.bus.send(to, { kind: STREAM_LEFT, session: message['session'] }).catch(() => {
       // It does not wait for long.
     });
@@ -221,7 +221,7 @@ export class Sessions {
 
   async #unload(session: Session, keep = false): Promise<void> {
     const { store, bus, onGone } = this.#options;
-    await session.stream.settled();
+    await session.usedStream?.settled();
     const isLast = await store.unload(session.id, bus.nodeId).catch(() => false);
     // Where the store is away by now, its own time-to-live ends the session.
     if (isLast && !keep) return this.end(session).catch(() => {});
@@ -253,7 +253,7 @@ export class Sessions {
   /** Messages may have been missed: that a session has ended, or that another node talks to one more server for it. */
   #caughtUp(): void {
     for (const session of this.#sessions.values()) {
-      session.stream.catchUp();
+      session.usedStream?.catchUp();
       this.#options.onLinked(session);
     }
     void this.#touch([...this.#sessions.keys()]);

@@ -11,30 +11,79 @@ interface KeptEvent {
   readonly at: number;
 }
 
-export interface SessionRecord {
+type Counts = Map<string, { readonly count: number; readonly at: number }>;
+
+/** What the store has of one session. Most never have more than they began with: what can be empty is made when it is used. */
+export class SessionRecord {
   readonly id: string;
-  readonly session: StoredSession;
-  readonly nodes: Set<string>;
-  readonly links: Map<string, StoredLink>;
-  readonly subscriptions: Map<string, Set<string>>;
-  /** The last origin of an event, by server id. */
-  readonly origins: Map<string, string>;
-  readonly events: KeptEvent[];
-  calls: CallRecords;
-  /** The last count of each producer, and when it came: milliseconds since the epoch. */
-  readonly counts: Map<string, { readonly count: number; readonly at: number }>;
-  logLevel: string | undefined;
   /** Milliseconds since the epoch. */
   expiresAt: number;
+  logLevel: string | undefined;
   /** The last event appended, and the last one that a connection was given. */
-  sequence: number;
-  delivered: number;
-  bytes: number;
+  sequence = 0;
+  delivered = 0;
+  bytes = 0;
   /** Node that holds the connection. */
   holder: string | undefined;
   /** Who took the stream last. */
   taker: { readonly producer: string; readonly nodeId: string } | undefined;
-  takes: number;
+  takes = 0;
+  nodes: readonly string[];
+  readonly #session: string;
+  #links: Map<string, StoredLink> | undefined;
+  #subscriptions: Map<string, Set<string>> | undefined;
+  #origins: Map<string, string> | undefined;
+  #events: KeptEvent[] | undefined;
+  #calls: CallRecords | undefined;
+  #counts: Counts | undefined;
+
+  constructor(session: StoredSession, nodeId: string, expiresAt: number) {
+    this.id = session.id;
+    // As text, so that only that survives here which survives in Redis.
+    this.#session = JSON.stringify(session);
+    this.nodes = [nodeId];
+    this.expiresAt = expiresAt;
+  }
+
+  get session(): StoredSession {
+    return JSON.parse(this.#session);
+  }
+
+  get links(): Map<string, StoredLink> {
+    this.#links ??= new Map();
+    return this.#links;
+  }
+
+  get subscriptions(): Map<string, Set<string>> {
+    this.#subscriptions ??= new Map();
+    return this.#subscriptions;
+  }
+
+  /** The last origin of an event, by server id. */
+  get origins(): Map<string, string> {
+    this.#origins ??= new Map();
+    return this.#origins;
+  }
+
+  get events(): KeptEvent[] {
+    this.#events ??= [];
+    return this.#events;
+  }
+
+  get calls(): CallRecords {
+    this.#calls ??= noCalls();
+    return this.#calls;
+  }
+
+  set calls(calls: CallRecords) {
+    this.#calls = calls;
+  }
+
+  /** The last count of each producer, and when it came: milliseconds since the epoch. */
+  get counts(): Counts {
+    this.#counts ??= new Map();
+    return this.#counts;
+  }
 }
 
 /** What is left of the calls of one session. */

@@ -6,7 +6,7 @@ import type {
   StoredSession,
 } from '../session-store.ts';
 import type { MemoryHub } from './hub.ts';
-import { noCalls, type SessionRecord } from './session-record.ts';
+import { SessionRecord } from './session-record.ts';
 
 export class MemorySessionStore implements SessionStore {
   readonly #hub: MemoryHub;
@@ -16,31 +16,13 @@ export class MemorySessionStore implements SessionStore {
   }
 
   async create(session: StoredSession, nodeId: string, ttlMs: number): Promise<void> {
-    this.#hub.addSession({
-      id: session.id,
-      session: clone(session),
-      nodes: new Set([nodeId]),
-      links: new Map(),
-      subscriptions: new Map(),
-      origins: new Map(),
-      events: [],
-      calls: noCalls(),
-      counts: new Map(),
-      logLevel: undefined,
-      expiresAt: Date.now() + ttlMs,
-      sequence: 0,
-      delivered: 0,
-      bytes: 0,
-      holder: undefined,
-      taker: undefined,
-      takes: 0,
-    });
+    this.#hub.addSession(new SessionRecord(session, nodeId, Date.now() + ttlMs));
   }
 
   async load(id: string, nodeId: string, ttlMs: number): Promise<LoadedSession | undefined> {
     const record = this.#hub.session(id);
     if (record === undefined) return undefined;
-    record.nodes.add(nodeId);
+    if (!record.nodes.includes(nodeId)) record.nodes = [...record.nodes, nodeId];
     record.expiresAt = Date.now() + ttlMs;
     return toLoaded(record);
   }
@@ -61,8 +43,10 @@ export class MemorySessionStore implements SessionStore {
   }
 
   async unload(id: string, nodeId: string): Promise<boolean> {
-    const nodes = this.#hub.session(id)?.nodes;
-    return nodes?.delete(nodeId) === true && nodes.size === 0;
+    const record = this.#hub.session(id);
+    if (record?.nodes.includes(nodeId) !== true) return false;
+    record.nodes = record.nodes.filter((node) => node !== nodeId);
+    return record.nodes.length === 0;
   }
 
   async setLogLevel(id: string, level: string): Promise<void> {
@@ -111,19 +95,19 @@ export class MemorySessionStore implements SessionStore {
   }
 
   async nodesOf(id: string): Promise<readonly string[]> {
-    return [...(this.#hub.session(id)?.nodes ?? [])];
+    return this.#hub.session(id)?.nodes ?? [];
   }
 
   #end(record: SessionRecord): EndedSession {
     this.#hub.deleteSession(record.id);
-    return { nodes: [...record.nodes], loaded: toLoaded(record) };
+    return { nodes: record.nodes, loaded: toLoaded(record) };
   }
 }
 
 function toLoaded(record: SessionRecord): LoadedSession {
   const subscriptions = [...record.subscriptions].map(([serverId, uris]) => [serverId, [...uris]] as const);
   return {
-    session: clone(record.session),
+    session: record.session,
     logLevel: record.logLevel,
     links: [...record.links.values()].map(clone),
     subscriptions: Object.fromEntries(subscriptions),
