@@ -176,7 +176,7 @@ test('nor is a node short of time that others of the machine have taken', () => 
   assert.equal(governor.isShort, true);
   const load = new PrincipalLoad();
   for (let n = 0; n < 100; n++) {
-    clock.now += 5;
+    clock.now += 3;
     assert.equal(governor.refuses(load), undefined, 'the turn is long, and little of it is ours');
   }
   governor.close();
