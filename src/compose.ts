@@ -158,7 +158,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
       port: config.mcpPort,
       app: createMcpApp({ endpoint, sse, handler, readiness: () => readiness.checkServing() }),
       handler,
-      post: (request, response) => endpoint.post(request, response),
+      endpoint,
       maxConnections: config.maxConnections,
       onDrop: () => parts.admission.count('connections_full'),
     });

@@ -16,10 +16,9 @@ const request = (path: string) => `POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-l
 
 /** `/mcp` is answered by the front, other paths by Node's server; both with the same. */
 async function start(server: Server): Promise<number> {
-  new Front(server, {
-    path: '/mcp',
-    serve: (_request, response) => void response.writeHead(200).end(LARGE),
-  });
+  new Front(server, [
+    { method: 'POST', path: '/mcp', serve: (_request, response) => void response.writeHead(200).end(LARGE) },
+  ]);
   new Connections(server, { stalledMs: STALLED_MS });
   server.on('request', (_request, response) => response.writeHead(200).end(LARGE));
   server.listen(0, '127.0.0.1');

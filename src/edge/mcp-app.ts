@@ -2,9 +2,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
-import { isModernHeader } from '../protocol/modern/era.ts';
 import { createHealthApp } from './health-app.ts';
-import type { HttpRequest } from './http-io.ts';
 import type { McpEndpoint } from './mcp-endpoint.ts';
 import { legacyWire, type McpHandler, NOT_ALLOWED, type Serve } from './mcp-handler.ts';
 import { NodeRequest } from './node-request.ts';
@@ -35,12 +33,8 @@ export function createMcpApp({ endpoint, sse, handler, readiness }: McpAppOption
 
   app.route('/', createHealthApp(readiness));
   app.post('/mcp', (context) => handle(context, (request, response) => endpoint.post(request, response)));
-  app.get('/mcp', (context) =>
-    handle(context, (request, response) => legacyOnly(request) ?? endpoint.get(request, response)),
-  );
-  app.delete('/mcp', (context) =>
-    handle(context, (request, response) => legacyOnly(request) ?? endpoint.delete(request, response)),
-  );
+  app.get('/mcp', (context) => handle(context, (request, response) => endpoint.get(request, response)));
+  app.delete('/mcp', (context) => handle(context, (request, response) => endpoint.delete(request, response)));
   if (sse !== undefined) {
     app.get('/sse', (context) => handle(context, (request, response) => sse.get(request, response)));
     app.post('/messages', (context) =>
@@ -60,9 +54,4 @@ function notAllowed(path: string): Response {
   const { status, body } = legacyWire(NOT_ALLOWED);
   const allow = path === '/mcp' ? 'GET, POST, DELETE' : 'GET';
   return new Response(body, { status, headers: { 'content-type': 'application/json', allow } });
-}
-
-/** The modern era has neither a stream nor a session to end (2026-07-28, transports: POST alone). */
-function legacyOnly({ headers }: HttpRequest): undefined {
-  if (isModernHeader(headers)) throw NOT_ALLOWED;
 }

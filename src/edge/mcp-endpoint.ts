@@ -2,7 +2,7 @@ import type { Admission } from '../admission/admission.ts';
 import type { Principal } from '../auth/principal.ts';
 import { type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { type Opening, openPost } from '../protocol/modern/era.ts';
+import { isModernHeader, type Opening, openPost } from '../protocol/modern/era.ts';
 import { hasBatches, hasPriming, negotiate } from '../protocol/versions.ts';
 import type { Router } from '../router/router.ts';
 import { type EventPlace, parseEventId, STANDALONE } from '../session/event-id.ts';
@@ -16,6 +16,7 @@ import type { EventStreams } from './event-stream.ts';
 import { readHello } from './hello.ts';
 import { HttpAnswer, writeFailure, writeJson } from './http-answer.ts';
 import type { HttpRequest, HttpResponse } from './http-io.ts';
+import { NOT_ALLOWED } from './mcp-handler.ts';
 import { checkGetHeaders, checkPostHeaders, sessionIdOf, versionOf } from './mcp-headers.ts';
 import { type ModernEndpoint, writeModernError } from './modern-endpoint.ts';
 
@@ -92,6 +93,7 @@ export class McpEndpoint {
   }
 
   async get(request: HttpRequest, response: HttpResponse): Promise<void> {
+    legacyOnly(request);
     checkGetHeaders(request.headers);
     const session = await this.#session(request, this.#options.authenticate(request));
     const { streams, router, admission, isLeaving } = this.#options;
@@ -110,6 +112,7 @@ export class McpEndpoint {
   }
 
   async delete(request: HttpRequest, response: HttpResponse): Promise<void> {
+    legacyOnly(request);
     await this.#options.sessions.end(await this.#session(request, this.#options.authenticate(request)));
     response.writeHead(204).end();
   }
@@ -221,4 +224,9 @@ function lastEvent(header: string | string[] | undefined): EventPlace | undefine
     );
   }
   return place;
+}
+
+/** The modern era has neither a stream nor a session to end (2026-07-28, transports: POST alone). */
+function legacyOnly({ headers }: HttpRequest): void {
+  if (isModernHeader(headers)) throw NOT_ALLOWED;
 }

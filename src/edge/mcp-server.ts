@@ -2,8 +2,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { Connections } from './connections.ts';
-import { Front } from './front/front.ts';
+import { Front, type FrontRoute } from './front/front.ts';
 import type { createMcpApp } from './mcp-app.ts';
+import type { McpEndpoint } from './mcp-endpoint.ts';
 import type { McpHandler, Serve } from './mcp-handler.ts';
 
 export interface McpServerOptions {
@@ -12,8 +13,7 @@ export interface McpServerOptions {
   readonly port: number;
   readonly app: ReturnType<typeof createMcpApp>;
   readonly handler: McpHandler;
-  /** What a POST to `/mcp` is answered with. */
-  readonly post: Serve;
+  readonly endpoint: McpEndpoint;
   /** More are closed as they come, and told of. */
   readonly maxConnections: number;
   readonly onDrop: () => void;
@@ -35,7 +35,7 @@ const REQUEST_TIMEOUT_MS = 120_000;
 const KEEP_ALIVE_MS = 75_000;
 
 export async function startMcpServer(options: McpServerOptions): Promise<RunningServer> {
-  const { host, port, app, handler, post } = options;
+  const { host, port, app, handler, endpoint } = options;
   const server = createServer({
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -44,13 +44,19 @@ export async function startMcpServer(options: McpServerOptions): Promise<Running
   });
   server.maxConnections = options.maxConnections;
   server.on('drop', options.onDrop);
-  new Front(server, {
+  const route = (method: FrontRoute['method'], serve: Serve): FrontRoute => ({
+    method,
     path: '/mcp',
     serve: (request, response, socket) => {
       connections.follow(socket, response);
-      handler.handle(post, request, response);
+      handler.handle(serve, request, response);
     },
   });
+  new Front(server, [
+    route('POST', (request, response) => endpoint.post(request, response)),
+    route('GET', (request, response) => endpoint.get(request, response)),
+    route('DELETE', (request, response) => endpoint.delete(request, response)),
+  ]);
   const connections = new Connections(server);
   server.on('request', getRequestListener(app.fetch, { overrideGlobalObjects: false }));
   await new Promise<void>((resolve, reject) => {

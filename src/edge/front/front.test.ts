@@ -104,7 +104,12 @@ const HOW = ['now', 'later', 'bytes', 'latin1', 'empty', 'none', 'stream', 'size
 
 /** What every server reads in one way, and what some would read in another. */
 const SOUND = {
-  lines: [...Array(8).fill('POST /mcp HTTP/1.1'), 'POST /mcp?a=b HTTP/1.1', 'PUT /mcp HTTP/1.1'],
+  lines: [
+    ...Array(8).fill('POST /mcp HTTP/1.1'),
+    'POST /mcp?a=b HTTP/1.1',
+    'PUT /mcp HTTP/1.1',
+    'GET /mcp HTTP/1.1',
+  ],
   headers: ['', '', 'x-one: two\r\n', 'X-One:\t three \r\n', 'X-ONE: a\r\nx-one: b\r\n', 'te: trailers\r\n'],
   framings: ['sized', 'sized', 'sized', 'sized', 'chunked'],
   texts: ['x', 'ü€', '', 'y'.repeat(3000), 'z'.repeat(70_000)],
@@ -166,14 +171,18 @@ describe('a front before a server', () => {
   const seen: [string[], string[]] = [[], []];
   let served = 0;
   let sockets: Socket[] = [];
-  new Front(fronted, {
-    path: '/mcp',
-    serve: (request, response, socket) => {
-      served++;
-      sockets.push(socket);
-      void answer(request, response, seen[1]);
-    },
-  });
+  new Front(
+    fronted,
+    (['POST', 'GET'] as const).map((method) => ({
+      method,
+      path: '/mcp',
+      serve: (request, response, socket) => {
+        served++;
+        sockets.push(socket);
+        void answer(request, response, seen[1]);
+      },
+    })),
+  );
   let ports: number[];
 
   before(async () => {
@@ -212,6 +221,12 @@ describe('a front before a server', () => {
       { numRuns: 150 },
     );
     assert.ok(served > 20, `${served} served by the front`);
+  });
+
+  it('serves what has no body', async () => {
+    const before = served;
+    await compare(`GET /mcp HTTP/1.1\r\nhost: a\r\n\r\n${LAST}`, [3]);
+    assert.equal(served, before + 1);
   });
 
   it('takes for a request only what the server does', async () => {
@@ -259,7 +274,9 @@ describe('a front before a server', () => {
   it('waits no longer than the server for what is late', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const server = createServer({ keepAliveTimeout: 1, headersTimeout: 1, requestTimeout: 1 });
-    new Front(server, { path: '/mcp', serve: (request, response) => void answer(request, response) });
+    new Front(server, [
+      { method: 'POST', path: '/mcp', serve: (request, response) => void answer(request, response) },
+    ]);
     const port = await start(server);
     t.after(() => server.close());
     for (const sent of ['', post('x').slice(0, 20), post('x').slice(0, -1), post('x')]) {

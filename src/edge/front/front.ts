@@ -1,11 +1,12 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import { PlainConnection, type PlainConnectionOptions } from './plain-connection.ts';
+import { PlainConnection, type PlainConnectionOptions, type PlainRoute } from './plain-connection.ts';
 
-export interface FrontOptions {
-  /** What a plain request is sent to, such as `/mcp`. */
+export interface FrontRoute {
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  /** Such as `/mcp`, to the letter. */
   readonly path: string;
-  readonly serve: PlainConnectionOptions['serve'];
+  readonly serve: PlainRoute['serve'];
 }
 
 const SWEEP_MS = 5000;
@@ -22,13 +23,16 @@ export class Front {
   readonly #sweeper: NodeJS.Timeout;
 
   /** Before anybody else listens for the server's connections. */
-  constructor(server: Server, { path, serve }: FrontOptions) {
+  constructor(server: Server, routes: readonly FrontRoute[]) {
     this.#server = server;
     const [own] = server.listeners('connection');
     server.removeAllListeners('connection');
     this.#options = {
-      requestLine: `POST ${path} HTTP/1.1\r\n`,
-      serve,
+      routes: routes.map(({ method, path, serve }) => ({
+        requestLine: `${method} ${path} HTTP/1.1\r\n`,
+        hasBody: method === 'POST',
+        serve,
+      })),
       keepAlive: `connection: keep-alive\r\nkeep-alive: timeout=${Math.floor(server.keepAliveTimeout / 1000)}\r\n`,
       handOver: (socket, bytes) => {
         socket.unshift(bytes);

@@ -3,12 +3,20 @@ import { type PlainHead, readPlainHead } from './plain-head.ts';
 import { PlainRequest } from './plain-request.ts';
 import { PlainResponse, type ResponseConnection } from './plain-response.ts';
 
-export interface PlainConnectionOptions {
-  /** What a plain request begins with, its line's end included. */
+type ServePlain = (request: PlainRequest, response: PlainResponse, socket: Socket) => void;
+
+/** Requests that are plain, as far as their first line tells. */
+export interface PlainRoute {
+  /** What they begin with, the line's end included. */
   readonly requestLine: string;
+  readonly hasBody: boolean;
+  readonly serve: ServePlain;
+}
+
+export interface PlainConnectionOptions {
+  readonly routes: readonly PlainRoute[];
   /** Lines of a response's head which say how long the connection is kept. */
   readonly keepAlive: string;
-  readonly serve: (request: PlainRequest, response: PlainResponse, socket: Socket) => void;
   /** Takes a connection over with what has been read of it, the beginning of a request: that is not plain. */
   readonly handOver: (socket: Socket, bytes: Buffer) => void;
   readonly onClose: (connection: PlainConnection) => void;
@@ -39,6 +47,7 @@ export class PlainConnection implements ResponseConnection {
   /** Many requests of a connection have the same head. */
   #headText = '';
   #head: PlainHead | undefined;
+  #route: PlainRoute | undefined;
   #isReading = false;
   readonly #onData = (chunk: Buffer) => this.#push(chunk);
   readonly #onDrain = () => this.#response?.emit('drain');
@@ -110,34 +119,37 @@ export class PlainConnection implements ResponseConnection {
     if ((end === -1 ? bytes.length : end) > MAX_HEAD_BYTES) return this.#handOver(bytes);
     if (end === -1) return this.#isPlainSoFar(bytes) ? this.#waitFor('head') : this.#handOver(bytes);
     const head = this.#parse(bytes.toString('latin1', 0, end));
-    if (head === undefined || head.bodyLength > MAX_BODY_BYTES) return this.#handOver(bytes);
+    const route = this.#route;
+    if (head === undefined || route === undefined || head.bodyLength > MAX_BODY_BYTES)
+      return this.#handOver(bytes);
     const start = end + HEAD_END.length;
     const next = start + head.bodyLength;
     if (bytes.length < next) return this.#waitFor('body');
     this.#rest = bytes.length === next ? undefined : bytes.subarray(next);
-    this.#serve(new PlainRequest(head.headers, bytes.subarray(start, next)));
+    this.#serve(route, new PlainRequest(head.headers, bytes.subarray(start, next)));
     return true;
   }
 
   #parse(text: string): PlainHead | undefined {
     if (text === this.#headText) return this.#head;
-    const { requestLine } = this.#options;
-    this.#head = text.startsWith(requestLine) ? readPlainHead(text.slice(requestLine.length)) : undefined;
+    const route = this.#options.routes.find(({ requestLine }) => text.startsWith(requestLine));
+    this.#route = route;
+    this.#head = route && readPlainHead(text.slice(route.requestLine.length), route.hasBody);
     this.#headText = text;
     return this.#head;
   }
 
   #isPlainSoFar(bytes: Buffer): boolean {
-    const { requestLine } = this.#options;
-    const begun = bytes.toString('latin1', 0, requestLine.length);
-    return requestLine.startsWith(begun);
+    return this.#options.routes.some(({ requestLine }) =>
+      requestLine.startsWith(bytes.toString('latin1', 0, requestLine.length)),
+    );
   }
 
-  #serve(request: PlainRequest): void {
+  #serve({ serve }: PlainRoute, request: PlainRequest): void {
     const response = new PlainResponse(this, this.#options.keepAlive);
     this.#response = response;
     this.#waitFor('answer');
-    this.#options.serve(request, response, this.#socket);
+    serve(request, response, this.#socket);
   }
 
   #answered(isLast: boolean): void {

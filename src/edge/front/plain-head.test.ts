@@ -4,7 +4,7 @@ import { readPlainHead } from './plain-head.ts';
 
 const HOST = 'Host: a';
 const LENGTH = 'Content-Length: 3';
-const read = (...lines: string[]) => readPlainHead(lines.join('\r\n'));
+const read = (...lines: string[]) => readPlainHead(lines.join('\r\n'), true);
 
 test('names are in lower case and values without the space around them', () => {
   const head = read(HOST, LENGTH, 'X-One: \t a  b\t ', 'x-empty:', '__proto__: x', 'CONNECTION: Keep-Alive');
@@ -57,4 +57,6 @@ test('without a host, or a length in digits alone, nothing is plain', () => {
     assert.equal(read(HOST, `content-length: ${length}`), undefined, length);
   }
   assert.equal(read(HOST, 'content-length: 007')?.bodyLength, 7);
+  const length = (...lines: string[]) => readPlainHead([HOST, ...lines].join('\r\n'), false)?.bodyLength;
+  assert.deepEqual([length(), length('content-length: 0'), length('content-length: 1')], [0, 0, undefined]);
 });

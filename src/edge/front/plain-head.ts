@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-/** The head of a plain request: a POST to one path with a body of a length that is told before. */
+/** The head of a plain request, whose body has a length that is told before, or none. */
 export interface PlainHead {
   /** Names in lower case, each once. Shared by requests that have the same head; not to be changed. */
   readonly headers: IncomingHttpHeaders;
@@ -26,10 +26,11 @@ const NOT_PLAIN = [
 
 /**
  * Reads the header lines of an HTTP/1.1 request, without the empty one at the end. Undefined for one that is not plain, or
- * that anybody could read in another way: with a name twice, no Host, no length, a length that is not just digits, another
- * coding, an expectation, an end of the connection (RFC 9112, 11.2: request smuggling).
+ * that anybody could read in another way: with a name twice, no Host, a length that is not just digits, none where its
+ * method has a body or one where it has not, another coding, an expectation, an end of the connection (RFC 9112, 11.2:
+ * request smuggling).
  */
-export function readPlainHead(lines: string): PlainHead | undefined {
+export function readPlainHead(lines: string, hasBody: boolean): PlainHead | undefined {
   const headers: IncomingHttpHeaders = Object.create(null);
   let count = 0;
   for (let start = 0, end = 0; start < lines.length; start = end + 2) {
@@ -43,8 +44,9 @@ export function readPlainHead(lines: string): PlainHead | undefined {
     if (!NAME.test(name) || NOT_A_VALUE.test(value) || known in headers) return undefined;
     headers[known] = value;
   }
-  const { connection = 'keep-alive', host, 'content-length': length } = headers;
-  if (host === undefined || length === undefined || !LENGTH.test(length)) return undefined;
+  const { connection = 'keep-alive', host, 'content-length': length = hasBody ? '' : '0' } = headers;
+  if (host === undefined || !LENGTH.test(length)) return undefined;
+  if (!hasBody && Number(length) > 0) return undefined;
   if (connection.toLowerCase() !== 'keep-alive') return undefined;
   if (NOT_PLAIN.some((name) => name in headers)) return undefined;
   return { headers, bodyLength: Number(length) };
