@@ -9,11 +9,26 @@ const MAX_INSTRUCTIONS = 16_384;
  * has them may be added at any time; the rest is what the servers add up to, where one that has not answered yet counts
  * as having it: a client can't be told later.
  */
-export function offer(
-  snapshot: Snapshot,
-  protocolVersion: string,
-  identity: { readonly name: string; readonly title: string; readonly version: string },
-): string {
+export function offer(snapshot: Snapshot, protocolVersion: string, identity: Identity): string {
+  const made = OFFERS.get(snapshot) ?? new Map<string, string>();
+  if (made.size === 0) OFFERS.set(snapshot, made);
+  const known = made.get(protocolVersion);
+  if (known !== undefined) return known;
+  const text = makeOffer(snapshot, protocolVersion, identity);
+  made.set(protocolVersion, text);
+  return text;
+}
+
+interface Identity {
+  readonly name: string;
+  readonly title: string;
+  readonly version: string;
+}
+
+/** By version: there are few, and the gateway is the same to all. */
+const OFFERS = new WeakMap<Snapshot, Map<string, string>>();
+
+function makeOffer(snapshot: Snapshot, protocolVersion: string, identity: Identity): string {
   const { sources } = snapshot;
   const instructions = joinInstructions(sources);
   return JSON.stringify({

@@ -53,10 +53,9 @@ export class Session {
   lastUsed = Date.now();
   /** The client's last `logging/setLevel`. */
   logLevel: string | undefined;
-  /** Requests that are under way here, by their ids as JSON text. */
-  readonly inFlight = new Map<string, RequestUnderWay>();
   readonly #parts: SessionParts;
   // Most sessions are idle most of the time, and of use for a call or two: what those have no need of is made when it is used.
+  #inFlight: Map<string, RequestUnderWay> | undefined;
   #stream: StandaloneStream | undefined;
   #log: EventLog | undefined;
   /** Streams of requests whose answers are not complete, or were completed a moment ago. */
@@ -78,6 +77,17 @@ export class Session {
     this.#parts = parts;
   }
 
+  /** Requests that are under way here, by their ids as JSON text. */
+  get inFlight(): Map<string, RequestUnderWay> {
+    this.#inFlight ??= new Map();
+    return this.#inFlight;
+  }
+
+  /** How many requests are under way here. */
+  get requests(): number {
+    return this.#inFlight?.size ?? 0;
+  }
+
   /** What belongs to no request: the GET stream. */
   get stream(): StandaloneStream {
     this.#stream ??= this.#makeStream();
@@ -96,7 +106,7 @@ export class Session {
 
   /** Whether a client is waiting for something, or listening. */
   get isBusy(): boolean {
-    return this.inFlight.size > 0 || (this.#stream?.count ?? 0) > 0;
+    return this.requests > 0 || (this.#stream?.count ?? 0) > 0;
   }
 
   /** Connections that streams of this session have now. */

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import type { Principal } from '../auth/principal.ts';
 import type { Bus, BusMessage } from '../coordination/bus.ts';
 import type { EndedSession, SessionStore, StoredLink } from '../coordination/session-store.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { STREAM_LEFT, STREAM_MOVED } from './handover.ts';
 import { storeTtlMs, sweepMs } from './lifetime.ts';
+import { randomToken } from './random-token.ts';
 import { type ClientHello, Session, type SessionParts, type SessionState } from './session.ts';
 import { STREAM_EVENT } from './standalone-stream.ts';
 import { freshState, fromStored, toStored } from './stored.ts';
@@ -74,13 +74,13 @@ export class Sessions {
   /** Requests under way on this node. */
   get inFlight(): number {
     let count = 0;
-    for (const session of this.#sessions.values()) count += session.inFlight.size;
+    for (const session of this.#sessions.values()) count += session.requests;
     return count;
   }
 
   /** Rejects with Unavailable while the store is away: a session that only one node knows would be lost with it. */
   async open(principal: Principal, hello: ClientHello): Promise<Session> {
-    const id = randomBytes(24).toString('base64url');
+    const id = randomToken(24);
     const { store, bus } = this.#options;
     const stored = toStored(id, principal, hello);
     await store.create(stored, bus.nodeId, this.#ttlMs);

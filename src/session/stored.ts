@@ -1,13 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import type { Principal, Role } from '../auth/principal.ts';
 import type { LoadedSession, StoredSession } from '../coordination/session-store.ts';
 import { isLegacyVersion, LATEST_LEGACY, type SessionVersion, SSE_VERSION } from '../protocol/versions.ts';
+import { randomToken } from './random-token.ts';
 import { type ClientHello, FRESH, type SessionState } from './session.ts';
 
 /** A session in the form that every node reads. */
 export function toStored(id: string, principal: Principal, hello: ClientHello): StoredSession {
   const { tenantId, userId, roles } = principal;
-  const streamKey = randomBytes(16).toString('base64url');
+  const streamKey = randomToken(16);
   return { id, tenantId, userId, roles, ...hello, createdAt: Date.now(), streamKey };
 }
 
