@@ -190,7 +190,7 @@ export const settings = z.object({
     group: 'Limits',
     default: '30',
     description:
-      'How long turns of the event loop may be before new calls are refused, the heaviest principals first. It has to be exceeded for a fifth of a second on end. `0`: nothing is refused for lack of time.',
+      'How long turns of the event loop may be before new calls are refused, the heaviest principals first. It has to be exceeded for a quarter of a second on end. `0`: nothing is refused for lack of time.',
   }),
   maxStreamsPerPrincipal: setting('DRAGON_MAX_STREAMS_PER_PRINCIPAL', kinds.integer(1, 1_000_000), {
     group: 'Limits',
