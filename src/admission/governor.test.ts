@@ -140,11 +140,11 @@ test('each turn takes in some, however slow the machine', async () => {
   for (let n = 0; n < 4; n++) governor.sample(500);
   const load = new PrincipalLoad();
   const answers: boolean[] = [];
-  for (let n = 0; n < 12; n++) {
+  for (let n = 0; n < 36; n++) {
     answers.push(governor.refuses(load) === undefined);
     clock.now += 400;
   }
-  assert.deepEqual(answers, [...Array(8).fill(true), ...Array(4).fill(false)]);
+  assert.deepEqual(answers, [...Array(32).fill(true), ...Array(4).fill(false)]);
   await nextTurn();
   assert.equal(governor.refuses(load), undefined);
 });
