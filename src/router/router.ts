@@ -144,7 +144,8 @@ export class Router {
 
   /** The client has told another node what it wants of servers. */
   async wantsChanged(session: Session): Promise<void> {
-    await this.#conversations.get(session)?.wantsChanged();
+    // Also where nothing was asked here yet: what this node knows is what the store had when the session came.
+    await this.#conversation(session).wantsChanged();
   }
 
   /** The client's stream is on another node now. */
