@@ -27,6 +27,8 @@ async function answer(request: HttpRequest, response: HttpResponse, seen: string
   const text = `${request.headers['x-one']}: ${rest.join(' ')}`;
   const length = { 'content-length': Buffer.byteLength(text) };
   switch (how) {
+    case 'final':
+      return void response.writeHead(200, { ...length, connection: 'close' }).end(text);
     case 'later':
       return void setImmediate(() => response.writeHead(201, length).end(text));
     case 'bytes':
@@ -248,6 +250,15 @@ describe('a front before a server', () => {
       responses.map(([, text]) => text),
       [...texts.map((text) => `undefined: ${text.split(' ')[1]}`), 'undefined: '],
     );
+  });
+
+  it('ends a connection whose answer says so, and says nothing else of it', async () => {
+    seen[1].splice(0);
+    const bytes = await exchange(ports[1]!, [Buffer.from(post('final x') + post('now y'))]);
+    // Nothing is done whose answer could not go out.
+    assert.deepEqual(seen[1].splice(0), ['undefined final x']);
+    assert.deepEqual(responsesIn(bytes), [[200, 'undefined: x']]);
+    assert.deepEqual(bytes.toString().match(/(?:connection|keep-alive): [^\r]+/gi), ['connection: close']);
   });
 
   it('says how long it keeps a connection, and what day it is', async (t) => {

@@ -160,7 +160,7 @@ export class PlainConnection implements ResponseConnection {
     // As with Node's, whoever has ended it is through with that when it is told.
     if (response.listenerCount('close') > 0) queueMicrotask(() => response.closed());
     else response.closed();
-    if (isLast) return this.#socket.destroySoon();
+    if (isLast) return this.#end();
     if (this.#rest === undefined) return;
     // Not within the call that has written the answer.
     queueMicrotask(() => {
@@ -168,6 +168,12 @@ export class PlainConnection implements ResponseConnection {
       this.#socket.resume();
       this.#read();
     });
+  }
+
+  /** What is asked behind the last answer is not done: its client could not be told. */
+  #end(): void {
+    this.#rest = undefined;
+    this.#socket.off('data', this.#onData).destroySoon();
   }
 
   #waitFor(phase: Phase): false {

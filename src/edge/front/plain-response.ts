@@ -66,6 +66,7 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
     this.headersSent = true;
     this.#status = status;
     this.#headers = headers;
+    if (headers?.['connection'] === 'close') this.#isLast = true;
     return this;
   }
 
@@ -208,6 +209,8 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
     const headers = this.#headers;
     let hasLength = false;
     for (const name in headers) {
+      // It stands in the line above.
+      if (name === 'connection') continue;
       text += `${name}: ${headers[name]}\r\n`;
       if (name === 'content-length') hasLength = true;
     }
