@@ -55,7 +55,7 @@ export class InvalidMessage extends GatewayError {
 }
 
 /** What stands where in a text. */
-interface MessageOutline extends Outline {
+interface MessageOutline extends Omit<Outline, 'isTooDeep'> {
   readonly text: string;
 }
 
@@ -116,7 +116,7 @@ export function isId(value: unknown): value is Id {
   return typeof value === 'string' || Number.isSafeInteger(value);
 }
 
-function classify(value: unknown, text: string, { members, params: inner, isTooDeep }: Outline): Message {
+function classify(value: unknown, text: string, { members, params: inner }: Outline): Message {
   if (!isObject(value)) throw notAnObject();
   const id = own(value, 'id');
   const known = isId(id) ? id : null;
@@ -130,7 +130,7 @@ function classify(value: unknown, text: string, { members, params: inner, isTooD
     throw new InvalidMessage('"params" must be an object', known);
   if (!members.has('id')) return { kind: 'notification', method, params, text };
   if (known === null) throw new InvalidMessage(BAD_ID, null);
-  const outline = { text, members, params: inner, isTooDeep };
+  const outline = { text, members, params: inner };
   return { kind: 'request', id: known, method, params, text, outline };
 }
 
