@@ -9,7 +9,8 @@ const SHARED = ['auth/principal', 'db/server-record', 'protocol/', 'telemetry/ty
 /** Folder → what it may import of ours, besides itself. A path ending in `/` is a folder, else a file without `.ts`. */
 const LAYERS = {
   protocol: [],
-  coordination: ['protocol/errors', 'telemetry/types'],
+  ipc: ['protocol/errors', 'telemetry/types'],
+  coordination: ['protocol/errors', 'telemetry/types', 'ipc/'],
   jobs: ['protocol/errors', 'telemetry/types'],
   telemetry: [],
   auth: SHARED,
