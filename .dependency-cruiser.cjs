@@ -14,7 +14,7 @@ const LAYERS = {
   jobs: ['protocol/errors', 'telemetry/types'],
   telemetry: [],
   auth: SHARED,
-  db: SHARED,
+  db: [...SHARED, 'ipc/'],
   session: [...SHARED, 'coordination/'],
   downstream: [...SHARED, 'coordination/'],
   catalog: [...SHARED, 'downstream/', 'coordination/', 'jobs/'],

@@ -10,6 +10,7 @@ import { LOCAL_PRINCIPAL, type Owner } from '../../src/auth/principal.ts';
 import { type Database, openDatabase } from '../../src/db/database.ts';
 import type { HttpTarget, ServerPatch, ServerSpec } from '../../src/db/server-record.ts';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
+import { openElsewhere } from '../support/database-elsewhere.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 /** An adapter under test; every one of them has to pass the same suite. */
@@ -24,13 +25,17 @@ interface Engine {
 const TABLES = `select table_name as name from information_schema.tables where table_schema = 'dragon'`;
 const rowsOf = (table: string) => `select to_jsonb(t) as row from dragon."${table}" t`;
 
-function embedded(): Engine {
+type Open = (dataDir: string, encryptionKeys: readonly KeyObject[]) => Promise<Database>;
+
+function embedded(
+  open: Open = (dataDir, encryptionKeys) => openDatabase({ dataDir, encryptionKeys }),
+): Engine {
   let dataDir: string;
   return {
     async start() {
       dataDir = await mkdtemp(join(tmpdir(), 'dragon-servers-'));
     },
-    open: (encryptionKeys) => openDatabase({ dataDir, encryptionKeys }),
+    open: (encryptionKeys) => open(dataDir, encryptionKeys),
     async dump() {
       const client = await PGlite.create(join(dataDir, 'db'));
       const tables = await client.query<{ name: string }>(TABLES);
@@ -125,7 +130,13 @@ function is(code: Code, field?: string): (error: unknown) => boolean {
   };
 }
 
-for (const [engineName, makeEngine] of Object.entries({ embedded, postgresql })) {
+const ENGINES: Readonly<Record<string, () => Engine>> = {
+  embedded: () => embedded(),
+  'embedded in another process': () => embedded(openElsewhere),
+  postgresql,
+};
+
+for (const [engineName, makeEngine] of Object.entries(ENGINES)) {
   describe(`servers, ${engineName}`, () => {
     const engine = makeEngine();
     const key = createSecretKey(randomBytes(32));

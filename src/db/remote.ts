@@ -1,0 +1,38 @@
+import type { Channel } from '../ipc/channel.ts';
+import { type Methods, remotePort, servePort } from '../ipc/port.ts';
+import type { Database } from './database.ts';
+
+type Part = Pick<Database, 'addOwner' | 'ping'>;
+
+const SERVERS: Methods<Database['servers']> = {
+  create: true,
+  get: true,
+  findByName: true,
+  all: true,
+  page: true,
+  update: true,
+  delete: true,
+  noteEra: true,
+  enabledHttp: true,
+};
+
+const DATABASE: Methods<Part> = { addOwner: true, ping: true };
+
+/**
+ * The database of a worker, which the primary has open: an embedded one can be open once. Secrets go over the pipe between
+ * the two processes and are sealed where they are stored. Closing it closes nothing.
+ */
+export function remoteDatabase(channel: Channel): Database {
+  return {
+    kind: 'embedded',
+    servers: remotePort(channel, 'servers', SERVERS),
+    ...remotePort(channel, 'database', DATABASE),
+    close: async () => undefined,
+  };
+}
+
+/** Has a worker use the database that this process has open. */
+export function serveDatabase(channel: Channel, database: Database): void {
+  servePort(channel, 'servers', SERVERS, database.servers);
+  servePort<Part>(channel, 'database', DATABASE, database);
+}
