@@ -4,7 +4,7 @@
  */
 
 /** Types that any layer may name, and that import nothing of ours but each other. */
-const SHARED = ['auth/principal', 'db/server-record', 'protocol/', 'telemetry/types'];
+const SHARED = ['auth/principal', 'db/server-record', 'db/api-key-record', 'protocol/', 'telemetry/types'];
 
 /** Folder → what it may import of ours, besides itself. A path ending in `/` is a folder, else a file without `.ts`. */
 const LAYERS = {
@@ -13,7 +13,7 @@ const LAYERS = {
   coordination: ['protocol/errors', 'telemetry/types', 'ipc/'],
   jobs: ['protocol/errors', 'telemetry/types'],
   telemetry: [],
-  auth: SHARED,
+  auth: [...SHARED, 'coordination/bus'],
   db: [...SHARED, 'ipc/'],
   session: [...SHARED, 'coordination/'],
   downstream: [...SHARED, 'coordination/'],
@@ -45,6 +45,7 @@ const VENDORS = [
   { name: 'bullmq', packages: ['bullmq'], places: ['jobs/bullmq'] },
   { name: 'connect', packages: ['@connectrpc/'], places: ['admin/', 'edge/', 'cli/'] },
   { name: 'telemetry', packages: ['@opentelemetry/', 'pino', 'pino-pretty'], places: ['telemetry/'] },
+  { name: 'jose', packages: ['jose'], places: ['auth/jwt/'] },
   { name: 'cli', packages: ['commander', 'cli-table3', 'string-argv', 'jsonc-parser'], places: ['cli/'] },
   { name: 'mcp-sdk', packages: ['@modelcontextprotocol/'], places: ['downstream/', 'cli/'] },
 ];

@@ -10,7 +10,10 @@ export function toConnectError(thrown: unknown): ConnectError {
     error.fields.length === 0
       ? []
       : [{ desc: BadRequestSchema, value: { fieldViolations: error.fields.map((field) => ({ ...field })) } }];
-  const metadata = error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) };
+  const metadata = {
+    ...(error.retryAfter === undefined ? {} : { 'retry-after': String(error.retryAfter) }),
+    ...(error.challenge === undefined ? {} : { 'www-authenticate': error.challenge }),
+  };
   return new ConnectError(error.message, connectCode(error.code), metadata, details, error.cause);
 }
 
@@ -37,6 +40,8 @@ function connectCode(code: Code): ConnectCode {
       return ConnectCode.AlreadyExists;
     case Code.Conflict:
       return ConnectCode.Aborted;
+    case Code.Unauthenticated:
+      return ConnectCode.Unauthenticated;
     case Code.Forbidden:
       return ConnectCode.PermissionDenied;
     case Code.TooLarge:

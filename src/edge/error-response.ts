@@ -19,6 +19,7 @@ const WIRE: Readonly<Record<Code, WireError>> = {
   [Code.UnsupportedVersion]: { status: 400, rpcCode: -32000 },
   [Code.HeaderMismatch]: { status: 400, rpcCode: -32600 },
   [Code.MissingCapability]: { status: 400, rpcCode: -32600 },
+  [Code.Unauthenticated]: { status: 401, rpcCode: -32000 },
   [Code.Forbidden]: { status: 403, rpcCode: -32000 },
   [Code.TooLarge]: { status: 413, rpcCode: -32000 },
   [Code.NotAcceptable]: { status: 406, rpcCode: -32000 },

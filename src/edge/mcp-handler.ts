@@ -53,7 +53,7 @@ export class McpHandler {
     // A connection that ends with this answer is not read to the end of the body by itself.
     const isCutShort = this.#options.isDraining() && !request.complete;
     if (error.code === Code.TooLarge || isCutShort)
-      this.#settle(refuseBody(request, response, wire), response);
+      this.#settle(refuseBody(request, response, error, wire), response);
     else refuse(response, error, wire);
   }
 
@@ -73,12 +73,13 @@ async function sendElsewhere(request: HttpRequest, response: HttpResponse): Prom
 }
 
 /** The answer leaves at once and whole; its connection is closed when the client has stopped sending. */
-async function refuseBody(request: HttpRequest, response: HttpResponse, { status, body }: Wire) {
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-    connection: 'close',
-  });
+async function refuseBody(
+  request: HttpRequest,
+  response: HttpResponse,
+  error: GatewayError,
+  { status, body }: Wire,
+) {
+  response.writeHead(status, { ...headersOf(error, body), connection: 'close' });
   response.write(body);
   await request.discard();
   response.end();
@@ -102,13 +103,19 @@ function modernWire(error: GatewayError): Wire {
 }
 
 function refuse(response: HttpResponse, error: GatewayError, { status, body }: Wire): void {
+  const headers = headersOf(error, body);
+  // Thrown for clients of the modern era only: for others there is no route.
+  if (error === NOT_ALLOWED) headers['allow'] = 'POST';
+  response.writeHead(status, headers);
+  response.end(body);
+}
+
+function headersOf(error: GatewayError, body: string): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
   };
   if (error.retryAfter !== undefined) headers['retry-after'] = String(error.retryAfter);
-  // Thrown for clients of the modern era only: for others there is no route.
-  if (error === NOT_ALLOWED) headers['allow'] = 'POST';
-  response.writeHead(status, headers);
-  response.end(body);
+  if (error.challenge !== undefined) headers['www-authenticate'] = error.challenge;
+  return headers;
 }

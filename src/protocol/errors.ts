@@ -24,7 +24,9 @@ export const Code = {
   HeaderMismatch: 'header_mismatch',
   /** The request cannot be served without something that its sender has not declared it can do; `data` names it. */
   MissingCapability: 'missing_capability',
-  /** The Origin or Host header is not allowed. */
+  /** The request does not prove who makes it; `challenge` says how it could. */
+  Unauthenticated: 'unauthenticated',
+  /** Whoever makes the request may not make it. Also: the Origin or Host header is not allowed. */
   Forbidden: 'forbidden',
   /** The body is larger than the limit. */
   TooLarge: 'too_large',
@@ -76,6 +78,8 @@ export interface GatewayErrorDetails {
   readonly data?: unknown;
   /** Seconds for a `Retry-After` header. */
   readonly retryAfter?: number;
+  /** A `WWW-Authenticate` header: how the caller may prove more than it has. */
+  readonly challenge?: string;
 }
 
 /** The message is for the caller: it names what is wrong and holds nothing internal. */
@@ -85,6 +89,7 @@ export class GatewayError extends Error {
   readonly fields: readonly FieldViolation[];
   readonly data: unknown;
   readonly retryAfter: number | undefined;
+  readonly challenge: string | undefined;
 
   constructor(code: Code, message: string, details: GatewayErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -92,6 +97,7 @@ export class GatewayError extends Error {
     this.fields = details.fields ?? [];
     this.data = details.data;
     this.retryAfter = details.retryAfter;
+    this.challenge = details.challenge;
   }
 
   /** Anything thrown becomes a GatewayError; what was unknown becomes Internal with its cause kept inside. */

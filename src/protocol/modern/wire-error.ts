@@ -30,6 +30,7 @@ const WIRE: Readonly<Record<Code, ModernError>> = {
   [Code.UnsupportedVersion]: { status: 400, rpcCode: ErrorCode.UnsupportedProtocolVersion },
   [Code.HeaderMismatch]: { status: 400, rpcCode: ErrorCode.HeaderMismatch },
   [Code.MissingCapability]: { status: 400, rpcCode: ErrorCode.MissingRequiredClientCapability },
+  [Code.Unauthenticated]: { status: 401, rpcCode: -32600 },
   [Code.Forbidden]: { status: 403, rpcCode: -32600 },
   [Code.TooLarge]: { status: 413, rpcCode: -32600 },
   [Code.NotAcceptable]: { status: 406, rpcCode: -32600 },
