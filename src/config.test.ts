@@ -50,6 +50,17 @@ describe('defaults', () => {
       databaseUrl: undefined,
       redisUrl: undefined,
       dataDir: join(homedir(), '.dragon'),
+      auth: [],
+      adminApiKey: undefined,
+      apiKey: undefined,
+      publicUrl: undefined,
+      jwtIssuers: undefined,
+      proxyAddresses: undefined,
+      proxySecret: undefined,
+      proxyUserHeader: 'x-forwarded-user',
+      proxyTenantHeader: 'x-forwarded-tenant',
+      proxyRolesHeader: 'x-forwarded-groups',
+      proxyAdminRoles: ['admin'],
       allowUnauthenticated: false,
       allowedOrigins: [],
       allowedHosts: [],
@@ -73,6 +84,7 @@ describe('defaults', () => {
       maxTurnMs: 30,
       maxStreamsPerPrincipal: 12_000,
       maxConnections: 25_000,
+      workers: 1,
       connectTimeoutMs: 10_000,
       listTimeoutMs: 10_000,
       callTimeoutMs: 60_000,
@@ -261,7 +273,10 @@ describe('contradictions', () => {
   it('an address for everybody needs a decision', () => {
     for (const host of ['0.0.0.0', '::', '192.168.1.5', 'gateway.example.com']) {
       const [problem] = problems({ DRAGON_HOST: host });
-      assert.match(problem ?? '', /^DRAGON_HOST: .*no authentication.*DRAGON_ALLOW_UNAUTHENTICATED=true/);
+      assert.match(
+        problem ?? '',
+        /^DRAGON_HOST: .*no authentication.*DRAGON_AUTH, or DRAGON_ALLOW_UNAUTHENTICATED=true/,
+      );
     }
     const open = load({ DRAGON_HOST: '0.0.0.0', DRAGON_ALLOW_UNAUTHENTICATED: 'true' });
     assert.equal(open.host, '0.0.0.0');

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import type { z } from 'zod';
+import { authenticationProblems } from './config/authentication.ts';
 import { ConfigError } from './config/error.ts';
 import { settings, settingsTable } from './config/settings.ts';
 import { type Environment, readSources, type Sources } from './config/sources.ts';
@@ -7,7 +8,8 @@ import { type Environment, readSources, type Sources } from './config/sources.ts
 export { ConfigError } from './config/error.ts';
 
 /** Every setting with its value, read once at the start. Frozen, lists included. */
-export type Config = Readonly<Omit<z.output<typeof settings>, 'drainDelayMs'>> & {
+export type Config = Readonly<Omit<z.output<typeof settings>, 'drainDelayMs' | 'host'>> & {
+  readonly host: string;
   readonly drainDelayMs: number;
   /** `stdio` resolved: whether the gateway may start processes. */
   readonly stdioAllowed: boolean;
@@ -35,9 +37,15 @@ export function loadConfig(env: Environment, options: LoadOptions = {}): Config 
     problems.push(...contradictions(parsed.data));
   }
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
-  const { stdio, host, redisUrl, drainDelayMs = redisUrl === undefined ? 0 : CLUSTER_DRAIN_MS } = parsed.data;
+  const { stdio, redisUrl, drainDelayMs = redisUrl === undefined ? 0 : CLUSTER_DRAIN_MS } = parsed.data;
+  const host = hostOf(parsed.data);
   const stdioAllowed = stdio === 'on' || (stdio === 'auto' && isLoopback(host));
-  return Object.freeze({ ...parsed.data, drainDelayMs, stdioAllowed });
+  return Object.freeze({ ...parsed.data, host, drainDelayMs, stdioAllowed });
+}
+
+/** Whoever turns authentication on means to be reached by others. */
+function hostOf({ host, auth }: z.output<typeof settings>): string {
+  return host ?? (auth.length > 0 ? '0.0.0.0' : '127.0.0.1');
 }
 
 /** For a balancer that asks every second or two, and for the parts of Kubernetes to tell each other. */
@@ -53,9 +61,21 @@ export function maskedConfig(config: Config): Readonly<Record<string, ShownValue
     const value = config[key];
     if (value === undefined || (Array.isArray(value) && secret && value.length === 0)) shown[env] = null;
     else if (secret) shown[env] = '***';
-    else shown[env] = typeof value === 'object' ? value.map(String) : value;
+    else shown[env] = shownValue(value);
   }
   return shown;
+}
+
+function shownValue(value: unknown): ShownValue {
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  if (Array.isArray(value)) return value.map(shownEntry);
+  return typeof value === 'object' && value !== null && 'texts' in value && Array.isArray(value.texts)
+    ? value.texts.map(String)
+    : String(value);
+}
+
+function shownEntry(entry: unknown): string {
+  return typeof entry === 'object' ? JSON.stringify(entry) : String(entry);
 }
 
 const loopback = new BlockList();
@@ -80,12 +100,13 @@ function describe(key: PropertyKey | undefined, expected: string, sources: Sourc
 
 /** What is right alone and wrong together. */
 function contradictions(values: z.output<typeof settings>): string[] {
-  const found: string[] = [];
-  if (!isLoopback(values.host) && !values.allowUnauthenticated) {
+  const found: string[] = [...authenticationProblems(values)];
+  const host = hostOf(values);
+  if (!isLoopback(host) && values.auth.length === 0 && !values.allowUnauthenticated) {
     found.push(
-      `DRAGON_HOST: "${values.host}" can be reached from other machines, and this version has no authentication, so ` +
-        'whoever reaches it may use and change everything. Expected a loopback address (127.0.0.1, ::1, localhost), ' +
-        'or DRAGON_ALLOW_UNAUTHENTICATED=true where something in front decides who gets through.',
+      `DRAGON_HOST: "${host}" can be reached from other machines, and there is no authentication (DRAGON_AUTH is none), ` +
+        'so whoever reaches it may use and change everything. Expected a loopback address (127.0.0.1, ::1, localhost), ' +
+        'DRAGON_AUTH, or DRAGON_ALLOW_UNAUTHENTICATED=true where something in front decides who gets through.',
     );
   }
   const ports = [

@@ -1,8 +1,9 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { isIP } from 'node:net';
-import { homedir } from 'node:os';
+import { BlockList, isIP } from 'node:net';
+import { availableParallelism, homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { type IssuerSettings, readIssuers } from './issuers.ts';
 
 /** A kind of value: how its text is read, and what people are told it accepts. */
 export interface Kind<T> {
@@ -33,6 +34,15 @@ export function integer(min: number, max: number, unit = ''): Kind<number> {
     return value >= min && value <= max ? value : undefined;
   });
 }
+
+const MOST_WORKERS = 64;
+
+/** A number of processes; `auto`: as many as there are processors for them. */
+export const workers = kind(`auto, or a whole number from 1 to ${MOST_WORKERS}`, (text) => {
+  if (text === 'auto') return Math.min(availableParallelism(), MOST_WORKERS);
+  const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  return count >= 1 && count <= MOST_WORKERS ? count : undefined;
+});
 
 export const milliseconds = integer(1, LONGEST_TIMER_MS, ' of milliseconds');
 
@@ -154,3 +164,70 @@ export const redisUrl = kind('a URL such as redis://user:password@host:6379/0', 
 export const keyPrefix = kind('1 to 64 letters, digits, `-`, `_`, `.` and `:`', (text) =>
   /^[A-Za-z0-9._:-]{1,64}$/.test(text) ? text : undefined,
 );
+
+const AUTH_WAYS = ['api-key', 'jwt', 'proxy'] as const;
+export type AuthWay = (typeof AUTH_WAYS)[number];
+
+/** No way at all is what `none` stands for. */
+export const authWays: Kind<readonly AuthWay[]> = kind(
+  `none, or a comma-separated list of ${AUTH_WAYS.join(', ')}`,
+  (text) => {
+    if (text === 'none') return Object.freeze([]);
+    const ways = text.split(',').map((entry) => AUTH_WAYS.find((way) => way === entry.trim()));
+    const known = ways.filter((way) => way !== undefined);
+    return known.length === ways.length ? Object.freeze([...new Set(known)]) : undefined;
+  },
+);
+
+/** Without a slash at its end, so that paths can be put behind it. */
+export const publicUrl = kind('an https:// or http:// URL, without query and fragment', (text) => {
+  if (!/^https?:\/\/[^/?#\s@]+[^?#\s]*$/.test(text) || !URL.canParse(text)) return undefined;
+  return new URL(text).href.replace(/\/+$/, '');
+});
+
+/** As a KeyObject, for the same reason as those of {@link keyList}. */
+export const bearerKey = kind(
+  'at least 32 letters, digits, "-", "_", ".", "~", "+" and "/" (openssl rand -hex 32)',
+  (text) => (/^[\w.~+/-]{32,512}=*$/.test(text) ? createSecretKey(Buffer.from(text, 'latin1')) : undefined),
+);
+
+export const issuers: Kind<readonly IssuerSettings[]> = {
+  accepts: 'URLs of issuers, separated by commas, or a JSON list of objects with at least an `issuer`',
+  schema: z.string().transform((text, context) => {
+    const read = readIssuers(text);
+    if (!('problem' in read)) return read;
+    context.addIssue({ code: 'custom', message: `expected ${issuers.accepts} (${read.problem})` });
+    return z.NEVER;
+  }),
+};
+
+/** Addresses as they were written, and what looks others up among them. */
+export interface AddressList {
+  readonly texts: readonly string[];
+  readonly list: BlockList;
+}
+
+export const addresses: Kind<AddressList> = kind(
+  'a comma-separated list of IP addresses and of ranges such as 10.0.0.0/8',
+  (text) => {
+    const list = new BlockList();
+    const texts = text.split(',').map((entry) => entry.trim());
+    for (const entry of texts) {
+      const [, address = entry, digits] = /^([^/]+)\/(\d{1,3})$/.exec(entry) ?? [];
+      const family = isIP(address);
+      if (family === 0) return undefined;
+      const type = family === 4 ? 'ipv4' : 'ipv6';
+      if (digits === undefined) list.addAddress(address, type);
+      else if (Number(digits) <= (family === 4 ? 32 : 128)) list.addSubnet(address, Number(digits), type);
+      else return undefined;
+    }
+    return { texts, list };
+  },
+);
+
+/** The name of a header, in lower case. */
+export const headerName = kind("a header's name", (text) =>
+  /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/.test(text) ? text.toLowerCase() : undefined,
+);
+
+export const plainList = list('a comma-separated list', (entry) => entry);

@@ -6,6 +6,7 @@ export const GROUPS = [
   'Profile',
   'Addresses',
   'Storage',
+  'Authentication',
   'Security',
   'Servers',
   'Limits',

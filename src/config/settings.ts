@@ -21,11 +21,11 @@ export const settings = z.object({
     description: 'Folder of the profile files. Environment only.',
   }),
 
-  host: setting('DRAGON_HOST', kinds.address, {
+  host: optionalSetting('DRAGON_HOST', kinds.address, {
     group: 'Addresses',
-    default: '127.0.0.1',
+    defaultNote: '`127.0.0.1`; with `DRAGON_AUTH`, `0.0.0.0`',
     description:
-      'Address that all three ports listen on. One that other machines can reach needs `DRAGON_ALLOW_UNAUTHENTICATED=true`.',
+      'Address that all three ports listen on. One that other machines can reach needs `DRAGON_AUTH`, or `DRAGON_ALLOW_UNAUTHENTICATED=true`.',
   }),
   mcpPort: setting('DRAGON_MCP_PORT', kinds.port, {
     group: 'Addresses',
@@ -80,11 +80,70 @@ export const settings = z.object({
       'Folder of the embedded database (`db`) and of its key (`key`). One gateway at a time. It is in the home folder, so that the same servers are there wherever the gateway is started from.',
   }),
 
+  auth: setting('DRAGON_AUTH', kinds.authWays, {
+    group: 'Authentication',
+    default: 'none',
+    description:
+      'How callers of the MCP endpoint and of the management API show who they are: by `api-key`, by the `jwt` of an OAuth or OpenID Connect issuer, by headers of a `proxy` in front, or by several of these. `none`: everybody is the one local user. See [authentication.md](authentication.md).',
+  }),
+  adminApiKey: optionalSetting('DRAGON_ADMIN_API_KEY', kinds.bearerKey, {
+    group: 'Authentication',
+    secret: true,
+    description:
+      'A key of the operator’s own choice, which is an admin of the tenant `default`: to make the first API keys with. For `api-key`.',
+  }),
+  publicUrl: optionalSetting('DRAGON_PUBLIC_URL', kinds.publicUrl, {
+    group: 'Authentication',
+    description:
+      'Where clients reach the gateway, without the `/mcp`. Tokens are given out for this URL with `/mcp`. Needed for `jwt`.',
+  }),
+  jwtIssuers: optionalSetting('DRAGON_JWT_ISSUERS', kinds.issuers, {
+    group: 'Authentication',
+    description:
+      'Who gives out tokens that are accepted, and what is in them; see [authentication.md](authentication.md#tokens). Needed for `jwt`.',
+  }),
+  proxyAddresses: optionalSetting('DRAGON_PROXY_ADDRESSES', kinds.addresses, {
+    group: 'Authentication',
+    description:
+      'Where connections of the proxy come from whose headers are believed. From anywhere else they mean nothing. Needed for `proxy`.',
+  }),
+  proxySecret: optionalSetting('DRAGON_PROXY_SECRET', kinds.bearerKey, {
+    group: 'Authentication',
+    secret: true,
+    description:
+      'What the proxy has to send in the header `dragon-proxy-secret`, beside coming from its address.',
+  }),
+  proxyUserHeader: setting('DRAGON_PROXY_USER_HEADER', kinds.headerName, {
+    group: 'Authentication',
+    default: 'x-forwarded-user',
+    description: 'Header in which the proxy names the user.',
+  }),
+  proxyTenantHeader: setting('DRAGON_PROXY_TENANT_HEADER', kinds.headerName, {
+    group: 'Authentication',
+    default: 'x-forwarded-tenant',
+    description: "Header in which the proxy names the user's tenant. Without it in a request: `default`.",
+  }),
+  proxyRolesHeader: setting('DRAGON_PROXY_ROLES_HEADER', kinds.headerName, {
+    group: 'Authentication',
+    default: 'x-forwarded-groups',
+    description: "Header in which the proxy lists the user's roles, separated by commas.",
+  }),
+  proxyAdminRoles: setting('DRAGON_PROXY_ADMIN_ROLES', kinds.plainList, {
+    group: 'Authentication',
+    default: 'admin',
+    description: 'The roles among these that make an admin. Everybody else is a user.',
+  }),
+  apiKey: optionalSetting('DRAGON_API_KEY', kinds.bearerKey, {
+    group: 'Authentication',
+    secret: true,
+    description: 'Key that the `dragon` command sends. The gateway has no use for it.',
+  }),
+
   allowUnauthenticated: setting('DRAGON_ALLOW_UNAUTHENTICATED', kinds.flag, {
     group: 'Security',
     default: 'false',
     description:
-      'Allows an address in `DRAGON_HOST` that other machines can reach. There is no authentication in this version: whoever reaches the ports may use and change everything.',
+      'Allows an address in `DRAGON_HOST` that other machines can reach although `DRAGON_AUTH` is `none`: whoever reaches the ports may use and change everything.',
   }),
   allowedOrigins: setting('DRAGON_ALLOWED_ORIGINS', kinds.origins, {
     group: 'Security',
@@ -203,6 +262,13 @@ export const settings = z.object({
     default: '25000',
     description:
       'Connections to the MCP port of this node. More are closed as soon as they are made. The limit of open files (`ulimit -n`) has to be higher.',
+  }),
+
+  workers: setting('DRAGON_WORKERS', kinds.workers, {
+    group: 'Limits',
+    default: '1',
+    description:
+      'Processes that serve the ports together, each with a processor of its own to use; `auto`: as many as the machine has processors. More than one are a cluster on this machine, with or without `REDIS_URL`, and each gets its share of the limits above that count on this node. See [cluster.md](cluster.md#workers).',
   }),
 
   connectTimeoutMs: setting('DRAGON_CONNECT_TIMEOUT_MS', kinds.milliseconds, {

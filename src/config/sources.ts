@@ -14,6 +14,8 @@ export interface Sources {
 
 const byName: ReadonlyMap<string, SettingEntry> = new Map(settingsTable.map((entry) => [entry.env, entry]));
 const names = [...byName.keys()];
+/** May be objects in a profile: what is JSON in the environment need not be a text in JSON. */
+const STRUCTURED = new Set(['DRAGON_JWT_ISSUERS']);
 const ENVIRONMENT_ONLY = new Set(['DEPLOYMENT_NAME', 'DRAGON_CONFIG_DIR']);
 
 /** Reads the environment, then the profile that it picks. Adds what is wrong to `problems`. */
@@ -38,7 +40,7 @@ export function readSources(
 
   const file = join(folder.data, `${deployment.data}.json`);
   for (const [name, value] of Object.entries(readProfile(file, deployment.data === 'default'))) {
-    const text = profileText(value);
+    const text = profileText(value) ?? (STRUCTURED.has(name) ? JSON.stringify(value) : undefined);
     if (!byName.has(name)) problems.push(`${unknownName(name)} It is in ${file}.`);
     else if (ENVIRONMENT_ONLY.has(name))
       problems.push(`${name}: belongs in the environment, not in ${file}.`);
