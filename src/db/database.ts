@@ -2,6 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import type { ApiKeyRepository } from './api-key-record.ts';
+import { DatabaseApiKeyRepository } from './api-key-repository.ts';
 import { type DataLock, lockDataFolder } from './data-lock.ts';
 import { sql } from './drizzle.ts';
 import { driverError } from './errors.ts';
@@ -27,6 +29,7 @@ export interface DatabaseOptions {
 export interface Database {
   readonly kind: 'embedded' | 'postgresql';
   readonly servers: ServerRepository & EveryServer;
+  readonly apiKeys: ApiKeyRepository;
   /** Makes sure that a tenant and a user exist. */
   addOwner(owner: Owner): Promise<void>;
   /** Unavailable when the database does not answer within two seconds. */
@@ -66,6 +69,7 @@ function database(
   return {
     kind,
     servers: new DatabaseServerRepository(engine, createSealer(keys)),
+    apiKeys: new DatabaseApiKeyRepository(engine),
     addOwner: (owner) => run(engine, (orm) => addOwner(orm, owner)),
     ping: () => probe(engine, async (orm) => await orm.execute(sql`select 1`)),
     close: () => {

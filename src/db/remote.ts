@@ -16,6 +16,14 @@ const SERVERS: Methods<Database['servers']> = {
   enabledHttp: true,
 };
 
+const API_KEYS: Methods<Database['apiKeys']> = {
+  create: true,
+  find: true,
+  page: true,
+  revoke: true,
+  noteUse: true,
+};
+
 const DATABASE: Methods<Part> = { addOwner: true, ping: true };
 
 /**
@@ -26,6 +34,7 @@ export function remoteDatabase(channel: Channel): Database {
   return {
     kind: 'embedded',
     servers: remotePort(channel, 'servers', SERVERS),
+    apiKeys: remotePort(channel, 'api-keys', API_KEYS),
     ...remotePort(channel, 'database', DATABASE),
     close: async () => undefined,
   };
@@ -34,5 +43,6 @@ export function remoteDatabase(channel: Channel): Database {
 /** Has a worker use the database that this process has open. */
 export function serveDatabase(channel: Channel, database: Database): void {
   servePort(channel, 'servers', SERVERS, database.servers);
+  servePort(channel, 'api-keys', API_KEYS, database.apiKeys);
   servePort<Part>(channel, 'database', DATABASE, database);
 }

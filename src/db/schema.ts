@@ -1,3 +1,4 @@
+import type { ApiKeyScope } from './api-key-record.ts';
 import {
   bigint,
   boolean,
@@ -84,5 +85,30 @@ export const servers = dragon.table(
       'servers_target_check',
       sql`(${table.kind} = 'http' and ${table.url} is not null and ${table.command} is null) or (${table.kind} = 'stdio' and ${table.command} is not null and ${table.args} is not null and ${table.url} is null)`,
     ),
+  ],
+);
+
+export const apiKeys = dragon.table(
+  'api_keys',
+  {
+    id: text('id').primaryKey(),
+    tenantId: text('tenant_id').notNull(),
+    userId: text('user_id').notNull(),
+    ordinal: bigint('ordinal', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+    name: text('name').notNull(),
+    hash: text('hash').notNull(),
+    scopes: jsonb('scopes').$type<readonly ApiKeyScope[]>().notNull(),
+    createdAt: moment('created_at'),
+    expiresAt: timestamp('expires_at', { withTimezone: true, mode: 'date' }),
+    revokedAt: timestamp('revoked_at', { withTimezone: true, mode: 'date' }),
+    lastUsedAt: timestamp('last_used_at', { withTimezone: true, mode: 'date' }),
+  },
+  (table) => [
+    foreignKey({
+      name: 'api_keys_owner_fkey',
+      columns: [table.tenantId, table.userId],
+      foreignColumns: [users.tenantId, users.id],
+    }).onDelete('cascade'),
+    unique('api_keys_owner_ordinal_key').on(table.tenantId, table.userId, table.ordinal),
   ],
 );
