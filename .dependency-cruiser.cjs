@@ -33,6 +33,7 @@ const LAYERS = {
   ],
   config: ['config', ...SHARED],
   cli: ['config', 'config/', 'main', 'version', 'gen/'],
+  workers: ['config', 'ipc/', 'protocol/errors', 'telemetry/types'],
   gen: [],
 };
 
@@ -89,16 +90,16 @@ module.exports = {
     },
     {
       name: 'edge-is-the-top',
-      comment: 'Only the composition root builds the edge.',
+      comment: 'Only the composition root builds the edge: a node, what it stands on, and the primary of workers.',
       severity: 'error',
-      from: { path: CODE, pathNot: '^src/(edge/|compose[.]ts$)' },
+      from: { path: CODE, pathNot: '^src/(edge/|(compose|foundation|primary)[.]ts$)' },
       to: { path: '^src/edge/' },
     },
     {
       name: 'composition-root',
       comment: 'compose.ts is the only file that picks adapters; only what runs the process calls it.',
       severity: 'error',
-      from: { path: CODE, pathNot: '^src/(compose|main|run)[.]ts$' },
+      from: { path: CODE, pathNot: '^src/(compose|main|run|primary|run-worker)[.]ts$' },
       to: { path: '^src/compose[.]ts$' },
     },
     ...Object.entries(LAYERS).map(([layer, allowed]) => ({

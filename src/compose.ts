@@ -1,4 +1,3 @@
-import { createSecretKey, randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { createManagementRoutes } from './admin/routes.ts';
 import { Admission } from './admission/admission.ts';
@@ -12,9 +11,7 @@ import { CatalogSharing } from './catalog/sharing.ts';
 import type { Config } from './config.ts';
 import type { Coordination } from './coordination/coordination.ts';
 import { Heartbeat } from './coordination/heartbeat.ts';
-import { createKeys } from './coordination/keys.ts';
-import { createMemoryCoordination } from './coordination/memory/index.ts';
-import { type Database, openDatabase } from './db/database.ts';
+import type { Database } from './db/database.ts';
 import { Breakers } from './downstream/breaker.ts';
 import { STDIO_OFF, TransportConnector } from './downstream/connector.ts';
 import { OwnedConnector } from './downstream/owned-connector.ts';
@@ -27,12 +24,12 @@ import { type EndpointOptions, McpEndpoint } from './edge/mcp-endpoint.ts';
 import { McpHandler } from './edge/mcp-handler.ts';
 import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
 import { ModernEndpoint } from './edge/modern-endpoint.ts';
-import { startOpsServer } from './edge/ops.ts';
 import { SseEndpoint } from './edge/sse-endpoint.ts';
-import { InProcessJobs } from './jobs/in-process.ts';
+import { type Foundation, ownFoundation } from './foundation.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { Runner } from './jobs/runner.ts';
 import { schedules, type Work } from './jobs/schedules.ts';
+import { once } from './once.ts';
 import { createRequestStates } from './protocol/modern/request-state.ts';
 import { NodeReadiness } from './readiness.ts';
 import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
@@ -47,10 +44,12 @@ import { Takeover } from './session/takeover.ts';
 import { drain } from './stop.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import type { Logger, Metrics } from './telemetry/types.ts';
+import { type Urls, urlsOf } from './urls.ts';
 import { packageVersion } from './version.ts';
 
 export interface RunningGateway {
-  readonly urls: { readonly mcp: string; readonly management: string; readonly ops: string };
+  readonly urls: Urls;
+  readonly ports: { readonly mcp: number; readonly management: number };
   /**
    * Lets what runs end, closes everything. `delayMs`: how long to go on as before, but for the answer that this node is
    * not ready. May be called more than once.
@@ -73,14 +72,18 @@ const OPS_CLOSE_MS = 1000;
 /** Each holds a session with its server. */
 const PARKED_CALLS = { maxParked: 2000, maxParkedOfOne: 200 };
 
-/** Builds the gateway and opens its ports. The only place that knows which part is made of what. */
-export async function startGateway(config: Config, logger: Logger): Promise<RunningGateway> {
+/** Builds a node and opens its ports. The only place that knows which part is made of what, but for what is below it. */
+export async function startGateway(
+  config: Config,
+  logger: Logger,
+  foundation: Foundation = ownFoundation(config, logger),
+): Promise<RunningGateway> {
   const version = packageVersion();
   const started = new Date().toISOString();
   const readiness = new NodeReadiness();
   const metrics = createMetrics({ version, nodeId: config.nodeId });
   const running: RunningServer[] = [];
-  const coordination = await openCoordination(config, logger);
+  const coordination = await foundation.openCoordination();
   let core: Core | undefined;
   let database: Database | undefined;
   let ops: RunningServer | undefined;
@@ -115,7 +118,7 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
     void heartbeat.beat();
     await Promise.all([retired, worked, drained]);
     // In a cluster other nodes go on with them; alone there is nobody else.
-    await core?.sessions.close(config.redisUrl !== undefined);
+    await core?.sessions.close(foundation.isOutlived);
     await core?.close();
     // Last of the ports: whoever watches the end is told that it is under way.
     await ops?.close(OPS_CLOSE_MS);
@@ -128,24 +131,14 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
 
   const isReady = () => readiness.check();
   const { host, allowedHosts, allowedOrigins, maxBodyBytes } = config;
-  const urlOf = (port: number) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
   try {
     // First of all: whoever watches the start is told that it is under way.
     const members = () => coordination.members.list();
-    const port = config.managementPort;
-    ops = await startOpsServer({
-      host,
-      port,
-      readiness: isReady,
-      members,
-      metrics,
-      logger,
-      allowedHosts,
-    });
+    ops = await foundation.openOps({ readiness: isReady, members, metrics });
     await heartbeat.beat();
-    const opened = await openDatabase(config);
+    const opened = await foundation.openDatabase();
     database = opened;
-    const parts = createCore(config, logger, database, coordination, version, readiness, metrics);
+    const parts = createCore(config, logger, foundation, database, coordination, version, readiness, metrics);
     core = parts;
     const { endpoint, sse } = parts;
     const handler = new McpHandler({
@@ -190,37 +183,13 @@ export async function startGateway(config: Config, logger: Logger): Promise<Runn
       'the coordination store does not answer': () => coordination.ping(),
     });
     await heartbeat.beat();
-    jobs = await openJobs(config, parts.work, logger, metrics);
-    return {
-      urls: { mcp: `${urlOf(mcp.port)}/mcp`, management: urlOf(management.port), ops: urlOf(ops.port) },
-      stop,
-    };
+    jobs = await foundation.openJobs(schedules(parts.work, config), new Runner({ logger, metrics }));
+    const ports = { mcp: mcp.port, management: management.port };
+    return { urls: urlsOf(host, { ...ports, ops: ops.port }), ports, stop };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-/** Redis where one is named, else this process: the cluster is this node. */
-async function openCoordination(config: Config, logger: Logger): Promise<Coordination> {
-  const { redisUrl: url, nodeId, redisPrefix: keyPrefix } = config;
-  if (url === undefined) return createMemoryCoordination({ nodeId, logger });
-  // Loaded only where it is used: the start without it is faster.
-  const { createRedisCoordination } = await import('./coordination/redis/index.ts');
-  return createRedisCoordination({ url, nodeId, keyPrefix, logger });
-}
-
-/** One queue for the cluster where there is a Redis, else timers. */
-async function openJobs(config: Config, work: Work, logger: Logger, metrics: Metrics): Promise<Jobs> {
-  const runner = new Runner({ logger, metrics });
-  const all = schedules(work, config);
-  const { redisUrl, nodeId, redisPrefix } = config;
-  if (redisUrl === undefined) return new InProcessJobs(all, runner);
-  const { openQueueConnection } = await import('./coordination/redis/queue-connection.ts');
-  const { BullJobs } = await import('./jobs/bullmq.ts');
-  const prefix = createKeys(redisPrefix).jobs;
-  const connection = openQueueConnection(redisUrl, `dragon:${nodeId}`, prefix);
-  return new BullJobs({ connection, prefix, nodeId, schedules: all, runner, logger });
 }
 
 interface Core {
@@ -244,6 +213,7 @@ interface Core {
 function createCore(
   config: Config,
   logger: Logger,
+  foundation: Foundation,
   database: Database,
   coordination: Coordination,
   version: string,
@@ -291,13 +261,12 @@ function createCore(
     listTimeoutMs: config.listTimeoutMs,
     ttlMs: config.catalogTtlMs,
     pageSize: config.pageSize,
-    sharing:
-      config.redisUrl === undefined
-        ? undefined
-        : new CatalogSharing({ ...coordination, store: coordination.catalogs, logger }),
+    sharing: foundation.hasPeers
+      ? new CatalogSharing({ ...coordination, store: coordination.catalogs, logger })
+      : undefined,
   });
   // Alone, a gateway that dies leaves nobody who could go on.
-  const running = config.redisUrl === undefined ? undefined : new RunningCalls(coordination.calls);
+  const running = foundation.hasPeers ? new RunningCalls(coordination.calls) : undefined;
   const ownDeadlines: Deadlines = { idleMs: config.listTimeoutMs, totalMs: config.listTimeoutMs };
   const breakers = new Breakers({
     failures: config.breakerFailures,
@@ -323,9 +292,6 @@ function createCore(
     breakers,
     metrics,
   };
-  // Alone, a gateway that was started anew knows no call that waits; its key need not last.
-  const fleetKeys =
-    config.encryptionKeys.length > 0 ? config.encryptionKeys : [createSecretKey(randomBytes(32))];
   const modern = new ModernRouter({
     ...exchangeOptions,
     modern: connector,
@@ -333,7 +299,7 @@ function createCore(
       ...coordination,
       store: coordination.sessions,
       servers: (owner) => registry.all(owner),
-      states: createRequestStates(fleetKeys),
+      states: createRequestStates(foundation.fleetKeys),
       parkMs: config.parkTimeoutMs,
       ...PARKED_CALLS,
       refused: (why) => metrics.requestStateRefused(why),
@@ -399,7 +365,7 @@ function createCore(
     authenticate: () => LOCAL_PRINCIPAL,
     maxBodyBytes: config.maxBodyBytes,
     maxJsonDepth: config.maxJsonDepth,
-    isAlone: config.redisUrl === undefined,
+    isAlone: !foundation.isOutlived,
     isDraining: () => readiness.isDraining,
     isLeaving: () => readiness.isLeaving,
   };
@@ -462,7 +428,7 @@ function createCore(
     work,
     inFlight,
     cut: () => {
-      sessions.cut();
+      sessions.cut(foundation.isOutlived);
       modern.cut();
     },
     disconnect: () => {
@@ -484,14 +450,5 @@ function createCore(
       await catalogs.close();
       await connector.close();
     },
-  };
-}
-
-/** What is given later than the first time changes nothing. */
-function once<A extends unknown[]>(action: (...given: A) => Promise<void>): (...given: A) => Promise<void> {
-  let done: Promise<void> | undefined;
-  return (...given) => {
-    done ??= action(...given);
-    return done;
   };
 }

@@ -1,7 +1,7 @@
-import { startGateway } from './compose.ts';
+import { type RunningGateway, startGateway } from './compose.ts';
 import { type Config, ConfigError, loadConfig } from './config.ts';
-import { Code, GatewayError } from './protocol/errors.ts';
 import { boundReadBuffers } from './read-buffers.ts';
+import { startFailure } from './start-failure.ts';
 import { createLogger } from './telemetry/logger.ts';
 import type { Logger } from './telemetry/types.ts';
 
@@ -17,10 +17,14 @@ export async function run(environment: Readonly<Record<string, string | undefine
     if (!(error instanceof ConfigError)) throw error;
     return fail(error.message);
   }
-  boundReadBuffers();
-  const logger = createLogger({ level: config.logLevel, format: config.logFormat, node: config.nodeId });
+  const logger = createLogger({
+    level: config.logLevel,
+    format: config.logFormat,
+    node: config.nodeId,
+    showNode: config.workers > 1,
+  });
   try {
-    const gateway = await startGateway(config, logger);
+    const gateway = await start(config, environment, logger);
     announce(config, logger, gateway.urls);
     const why = await untilToldToStop(logger);
     // Ctrl-C is somebody's who waits for the end, and no balancer's.
@@ -33,6 +37,20 @@ export async function run(environment: Readonly<Record<string, string | undefine
     fail(reason);
     process.exit();
   }
+}
+
+/** One process, or one and its workers. */
+async function start(
+  config: Config,
+  environment: Readonly<Record<string, string | undefined>>,
+  logger: Logger,
+): Promise<RunningGateway> {
+  if (config.workers > 1) {
+    const { startPrimary } = await import('./primary.ts');
+    return startPrimary(config, environment, logger);
+  }
+  boundReadBuffers();
+  return startGateway(config, logger);
 }
 
 function announce(
@@ -80,19 +98,6 @@ function untilToldToStop(logger: Logger): Promise<string> {
     process.on('disconnect', () => stop('disconnect'));
     process.on('unhandledRejection', (error) => logger.error('a rejection was not handled', { err: error }));
   });
-}
-
-/** What an operator can mend about a failed start; undefined for a fault of ours. */
-function startFailure(error: unknown): string | undefined {
-  if (error instanceof GatewayError && error.code !== Code.Internal) return error.message;
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string };
-  if (code === 'EADDRINUSE') {
-    return `Port ${port} is in use; another gateway may be running. Choose other ports with DRAGON_MCP_PORT, DRAGON_GRPC_PORT and DRAGON_MANAGEMENT_PORT (0: any free one).`;
-  }
-  if (code === 'EACCES') return `Port ${port} may not be listened on by this user; choose one above 1023.`;
-  if (code === 'EADDRNOTAVAIL') return `DRAGON_HOST: this machine has no address ${address}.`;
-  return undefined;
 }
 
 function fail(reason: string): void {

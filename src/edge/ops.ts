@@ -14,7 +14,7 @@ export interface OpsServerOptions {
   readonly host: string;
   /** 0 stands for any free port. */
   readonly port: number;
-  readonly readiness: Readiness;
+  readonly readiness: () => ReturnType<Readiness> | Promise<ReturnType<Readiness>>;
   readonly members: () => Promise<readonly Member[]>;
   readonly metrics: Pick<Metrics, 'scrape'>;
   readonly logger: Logger;
@@ -62,8 +62,8 @@ function createOpsApp(options: OpsServerOptions): Hono<{ Bindings: HttpBindings 
     return undefined;
   });
   app.get('/alive', (context) => context.json({ alive: true }));
-  app.get('/ready', (context) => {
-    const { ready, reasons } = readiness();
+  app.get('/ready', async (context) => {
+    const { ready, reasons } = await readiness();
     return context.json({ ready, reasons }, ready ? 200 : 503);
   });
   app.get('/cluster/members', async (context) => context.json(await members()));

@@ -132,11 +132,11 @@ export class Sessions {
     for (const session of this.#sessions.values()) session.usedStream?.disconnect();
   }
 
-  /** Ends what is under way, each with an answer that says why, but for what other nodes go on with. */
-  cut(): void {
+  /** Ends what is under way, each with an answer that says why. `keep`: but for what other nodes go on with. */
+  cut(keep = true): void {
     for (const session of this.#sessions.values()) {
       for (const request of [...session.inFlight.values()]) {
-        if (request.leave?.() !== true) request.cancel(SHUT_DOWN);
+        if (!keep || request.leave?.() !== true) request.cancel(SHUT_DOWN);
       }
     }
   }

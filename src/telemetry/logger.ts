@@ -11,6 +11,8 @@ export interface LoggerOptions {
   readonly format: LogFormat;
   /** Id of this node, on each line. */
   readonly node: string;
+  /** Pretty lines tell it, too. */
+  readonly showNode?: boolean;
   /** Where lines go; standard output unless given. */
   readonly destination?: DestinationStream;
 }
@@ -37,14 +39,14 @@ export function createLogger(options: LoggerOptions): Logger {
   );
 }
 
-function openDestination({ format, destination }: LoggerOptions): DestinationStream {
+function openDestination({ format, destination, showNode = false }: LoggerOptions): DestinationStream {
   const isTerminal = destination === undefined && process.stdout.isTTY === true;
   const target = destination ?? pino.destination({ fd: 1, sync: true });
   if (format === 'json' || (format === 'auto' && !isTerminal)) return target;
   const { prettyFactory }: typeof import('pino-pretty') = require('pino-pretty');
   const prettify = prettyFactory({
     colorize: isTerminal,
-    ignore: 'pid,hostname,node',
+    ignore: showNode ? 'pid,hostname' : 'pid,hostname,node',
     translateTime: 'SYS:HH:MM:ss.l',
   });
   return { write: (line) => target.write(prettify(line)) };
