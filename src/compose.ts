@@ -2,7 +2,8 @@ import { networkInterfaces } from 'node:os';
 import { createManagementRoutes } from './admin/routes.ts';
 import { Admission } from './admission/admission.ts';
 import { advertisedAddress } from './advertised-address.ts';
-import { LOCAL_PRINCIPAL, type Owner } from './auth/principal.ts';
+import type { Owner } from './auth/principal.ts';
+import { type Authentication, createAuthentication } from './authentication.ts';
 import { Catalogs } from './catalog/catalogs.ts';
 import { CatalogServerManager } from './catalog/manager.ts';
 import { ServerProbes } from './catalog/probes.ts';
@@ -86,6 +87,7 @@ export async function startGateway(
   const coordination = await foundation.openCoordination();
   let core: Core | undefined;
   let database: Database | undefined;
+  let authentication: Authentication | undefined;
   let ops: RunningServer | undefined;
   let jobs: Jobs | undefined;
   let mcpAddress = '';
@@ -122,6 +124,7 @@ export async function startGateway(
     await core?.close();
     // Last of the ports: whoever watches the end is told that it is under way.
     await ops?.close(OPS_CLOSE_MS);
+    authentication?.close();
     await heartbeat.stop();
     await coordination.close();
     await database?.close();
@@ -138,7 +141,19 @@ export async function startGateway(
     await heartbeat.beat();
     const opened = await foundation.openDatabase();
     database = opened;
-    const parts = createCore(config, logger, foundation, database, coordination, version, readiness, metrics);
+    const auth = createAuthentication(config, { database, bus: coordination.bus, logger });
+    authentication = auth;
+    const parts = createCore(
+      config,
+      logger,
+      foundation,
+      database,
+      coordination,
+      version,
+      readiness,
+      metrics,
+      auth,
+    );
     core = parts;
     const { endpoint, sse } = parts;
     const handler = new McpHandler({
@@ -149,7 +164,13 @@ export async function startGateway(
     const mcp = await startMcpServer({
       host,
       port: config.mcpPort,
-      app: createMcpApp({ endpoint, sse, handler, readiness: () => readiness.checkServing() }),
+      app: createMcpApp({
+        endpoint,
+        sse,
+        handler,
+        readiness: () => readiness.checkServing(),
+        metadata: auth.metadata,
+      }),
       handler,
       endpoint,
       maxConnections: config.maxConnections,
@@ -167,7 +188,9 @@ export async function startGateway(
       port: config.grpcPort,
       routes: createManagementRoutes({
         servers: parts.manager,
-        principalOf: async () => LOCAL_PRINCIPAL,
+        apiKeys: auth.apiKeys,
+        principalOf: (headers, remoteAddress) =>
+          auth.management({ headers: Object.fromEntries(headers), remoteAddress }),
         readiness: isReady,
         logger,
       }),
@@ -219,6 +242,7 @@ function createCore(
   version: string,
   readiness: NodeReadiness,
   metrics: Metrics,
+  auth: Authentication,
 ): Core {
   const registry = new ServerRegistry(database.servers, coordination.bus);
   const gateway = { name: NAME, version, nodeId: config.nodeId };
@@ -362,7 +386,7 @@ function createCore(
     streams,
     admission,
     logger,
-    authenticate: () => LOCAL_PRINCIPAL,
+    authenticate: auth.mcp,
     maxBodyBytes: config.maxBodyBytes,
     maxJsonDepth: config.maxJsonDepth,
     isAlone: !foundation.isOutlived,

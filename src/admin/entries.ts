@@ -2,6 +2,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import type { HandlerContext } from '@connectrpc/connect';
 import type { SeenEntries } from '../catalog/types.ts';
 import type { McpServerRef } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import { callerOf } from './caller.ts';
 import type { TurnstileDependencies } from './dependencies.ts';
 import { toJsonObject } from './json-object.ts';
 import { pageByKey, toPageRequest } from './pages.ts';
@@ -21,14 +22,14 @@ interface EntryPage {
 
 /** A page of what is seen of a server, of one kind. */
 export async function listEntries(
-  { servers, principalOf }: TurnstileDependencies,
+  { servers }: TurnstileDependencies,
   request: ListRequest,
-  { requestHeader, signal }: HandlerContext,
+  context: HandlerContext,
   kind: keyof SeenEntries,
 ): Promise<EntryPage> {
-  const owner = await principalOf(requestHeader);
+  const owner = callerOf(context);
   const { id } = await resolveServer(servers, owner, request.server);
-  const seen = await servers.seen(owner, id, signal);
+  const seen = await servers.seen(owner, id, context.signal);
   const page = pageByKey(seen[kind], ({ publicName }) => publicName, toPageRequest(request));
   return {
     entries: page.items.map(({ publicName, entry }) => ({

@@ -6,11 +6,12 @@ import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflectio
 import type { Logger } from '../telemetry/types.ts';
 import type { TurnstileDependencies } from './dependencies.ts';
 import { createHealth, type Readiness } from './health.ts';
-import { createInterceptor } from './interceptor.ts';
+import { createInterceptor, type PrincipalOf } from './interceptor.ts';
 import { createReflection } from './reflection.ts';
 import { createTurnstileService } from './turnstile-service.ts';
 
 export interface ManagementDependencies extends TurnstileDependencies {
+  readonly principalOf: PrincipalOf;
   readonly readiness: Readiness;
   readonly logger: Logger;
 }
@@ -20,16 +21,18 @@ export type Routes = (router: ConnectRouter, closing: AbortSignal) => void;
 
 export function createManagementRoutes(deps: ManagementDependencies): Routes {
   const services = [TurnstileService, Health];
+  const interceptors = [createInterceptor(deps.logger, deps.principalOf)];
   return (router, closing) => {
     const reflection = createReflection(services, closing);
     router
       .service(TurnstileService, createTurnstileService(deps), {
-        interceptors: [createInterceptor(deps.logger)],
+        interceptors,
         // A mistyped field is a mistake to be told, not a wish to be dropped.
         jsonOptions: { ignoreUnknownFields: false },
       })
+      // Whoever checks whether a node is well, such as a balancer, need not be anybody.
       .service(Health, createHealth({ services, readiness: deps.readiness, closing }))
-      .service(ServerReflection, reflection.v1)
-      .service(ServerReflectionAlpha, reflection.v1alpha);
+      .service(ServerReflection, reflection.v1, { interceptors })
+      .service(ServerReflectionAlpha, reflection.v1alpha, { interceptors });
   };
 }

@@ -1,7 +1,12 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { ServerRecord } from '../db/server-record.ts';
 import type { McpServer } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
-import type { TurnstileService } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
+import type {
+  TurnstileService,
+  UpdateMcpServerRequest,
+} from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
+import { createApiKeyMethods } from './api-keys.ts';
+import { callerOf, requireAdmin } from './caller.ts';
 import type { TurnstileDependencies } from './dependencies.ts';
 import { listEntries } from './entries.ts';
 import { toPageRequest } from './pages.ts';
@@ -11,27 +16,33 @@ import { resolveServer } from './server-ref.ts';
 import { toTestResponse } from './test-response.ts';
 import { updateServer } from './update-server.ts';
 
+/** What is started runs as the gateway itself, on its machine. */
+const STARTING = 'have the gateway start a process';
+
 /** The management API over the functions that the rest of the gateway uses. Requests come validated. */
 export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl<typeof TurnstileService> {
-  const { servers, principalOf } = deps;
+  const { servers, apiKeys } = deps;
 
   async function show(record: ServerRecord): Promise<McpServer> {
     return toServerMessage(record, await servers.health(record));
   }
 
   return {
-    async createMcpServer(request, { requestHeader }) {
-      const owner = await principalOf(requestHeader);
+    ...createApiKeyMethods(apiKeys),
+
+    async createMcpServer(request, context) {
+      const owner = callerOf(context);
+      if (request.target.case === 'stdio') requireAdmin(owner, STARTING);
       return { server: await show(await servers.create(owner, toServerSpec(request))) };
     },
 
-    async getMcpServer(request, { requestHeader }) {
-      const owner = await principalOf(requestHeader);
+    async getMcpServer(request, context) {
+      const owner = callerOf(context);
       return { server: await show(await resolveServer(servers, owner, request.server)) };
     },
 
-    async listMcpServers(request, { requestHeader }) {
-      const owner = await principalOf(requestHeader);
+    async listMcpServers(request, context) {
+      const owner = callerOf(context);
       const page = await servers.page(owner, toPageRequest(request));
       return {
         servers: await Promise.all(page.items.map(show)),
@@ -40,28 +51,29 @@ export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl
       };
     },
 
-    async updateMcpServer(request, { requestHeader }) {
-      const owner = await principalOf(requestHeader);
+    async updateMcpServer(request, context) {
+      const owner = callerOf(context);
+      if (isAboutProcess(request)) requireAdmin(owner, STARTING);
       return { server: await show(await updateServer(servers, owner, request)) };
     },
 
-    async deleteMcpServer(request, { requestHeader }) {
-      const owner = await principalOf(requestHeader);
+    async deleteMcpServer(request, context) {
+      const owner = callerOf(context);
       const { id } = await resolveServer(servers, owner, request.server);
       await servers.delete(owner, id);
       return {};
     },
 
-    async testMcpServer(request, { requestHeader, signal }) {
-      const owner = await principalOf(requestHeader);
+    async testMcpServer(request, context) {
+      const owner = callerOf(context);
       const { id } = await resolveServer(servers, owner, request.server);
-      return toTestResponse(await servers.test(owner, id, signal));
+      return toTestResponse(await servers.test(owner, id, context.signal));
     },
 
-    async refreshMcpServer(request, { requestHeader, signal }) {
-      const owner = await principalOf(requestHeader);
+    async refreshMcpServer(request, context) {
+      const owner = callerOf(context);
       const record = await resolveServer(servers, owner, request.server);
-      const seen = await servers.refresh(owner, record.id, signal);
+      const seen = await servers.refresh(owner, record.id, context.signal);
       return {
         server: await show(record),
         toolCount: seen.tools.length,
@@ -94,4 +106,9 @@ export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl
       return { ...page, prompts: entries.map(({ key, definition }) => ({ publicName: key, definition })) };
     },
   };
+}
+
+function isAboutProcess({ changes, updateMask }: UpdateMcpServerRequest): boolean {
+  const paths = updateMask?.paths ?? [];
+  return changes?.target.case === 'stdio' || paths.some((path) => path.split('.', 1)[0] === 'stdio');
 }

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
+import { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { startCore } from '../../test/support/core.ts';
 import { fakeResponse } from '../../test/support/fake-http.ts';
 import { OWNER, turnsUntil } from '../../test/support/fakes.ts';
 import { request as rpcRequest } from '../../test/support/rpc.ts';
 import type { AdmissionOptions } from '../admission/admission.ts';
+import type { Presented } from '../auth/authenticator.ts';
 import type { Principal } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { EventStreams } from './event-stream.ts';
 import { PlainRequest } from './front/plain-request.ts';
-import type { HttpRequest } from './http-io.ts';
 import { type EndpointOptions, McpEndpoint } from './mcp-endpoint.ts';
 
 /** The owner of a server that never answers, and two others, who have the gateway's own tools. */
@@ -26,7 +27,7 @@ async function start(t: TestContext, limits: Partial<AdmissionOptions>) {
   const streams = new EventStreams();
   t.after(() => streams.close());
   const endpoint = new McpEndpoint({
-    authenticate: ({ headers }: HttpRequest) => USERS[String(headers['x-user'])]!,
+    authenticate: ({ headers }: Presented) => USERS[String(headers['x-user'])]!,
     sessions: {
       find: (principal: Principal, id: string) => {
         const session = sessions.get(id);
@@ -53,7 +54,10 @@ async function start(t: TestContext, limits: Partial<AdmissionOptions>) {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
     };
-    void endpoint.post(new PlainRequest(headers, Buffer.from(JSON.stringify(body))), client.response);
+    void endpoint.post(
+      new PlainRequest(headers, Buffer.from(JSON.stringify(body)), new Socket()),
+      client.response,
+    );
     return client;
   }
 

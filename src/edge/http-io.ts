@@ -4,6 +4,8 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 export interface HttpRequest {
   /** Names in lower case. */
   readonly headers: IncomingHttpHeaders;
+  /** Where its connection comes from; undefined once it is closed. */
+  readonly remoteAddress: string | undefined;
   /** Nothing of it is still on its way. */
   readonly complete: boolean;
   /**

@@ -5,6 +5,7 @@ import {
   universalRequestFromNodeRequest,
   universalResponseToNodeResponse,
 } from '@connectrpc/connect-node';
+import { valuesOfConnection } from '../admin/caller.ts';
 import type { Routes } from '../admin/routes.ts';
 import type { Logger } from '../telemetry/types.ts';
 import type { H2cRequest, H2cResponse } from './h2c-server.ts';
@@ -36,7 +37,8 @@ export function createRpcHandler(options: RpcOptions): ServeRpc {
   return (request, response) => {
     const handler = handlers.get(request.url?.split('?', 1)[0] ?? '');
     if (handler === undefined) return false;
-    handler(universalRequestFromNodeRequest(request, response, undefined, undefined))
+    const values = valuesOfConnection(request.socket?.remoteAddress);
+    handler(universalRequestFromNodeRequest(request, response, undefined, values))
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((reason: unknown) => {
         response.destroy();

@@ -2,6 +2,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type Context, Hono } from 'hono';
 import type { Readiness } from '../admin/health.ts';
+import type { PublishedMetadata } from '../auth/resource-metadata.ts';
 import { createHealthApp } from './health-app.ts';
 import type { McpEndpoint } from './mcp-endpoint.ts';
 import { legacyWire, type McpHandler, NOT_ALLOWED, type Serve } from './mcp-handler.ts';
@@ -16,10 +17,12 @@ export interface McpAppOptions {
   readonly sse: SseEndpoint | undefined;
   readonly handler: McpHandler;
   readonly readiness: Readiness;
+  /** What is told of the issuers of tokens; undefined without any. */
+  readonly metadata: PublishedMetadata | undefined;
 }
 
 /** Routes of the MCP port. */
-export function createMcpApp({ endpoint, sse, handler, readiness }: McpAppOptions): Hono<Bindings> {
+export function createMcpApp({ endpoint, sse, handler, readiness, metadata }: McpAppOptions): Hono<Bindings> {
   const app = new Hono<Bindings>();
 
   /** Answers are written to Node's response, which is what lets them stream; to Hono they are out at once. */
@@ -39,6 +42,15 @@ export function createMcpApp({ endpoint, sse, handler, readiness }: McpAppOption
     app.get('/sse', (context) => handle(context, (request, response) => sse.get(request, response)));
     app.post('/messages', (context) =>
       handle(context, (request, response) => sse.post(request, response, context.req.query('sessionId'))),
+    );
+  }
+  for (const path of metadata?.paths ?? []) {
+    app.get(path, (context) =>
+      // Clients that run in a web page of any origin may know it, as everybody does.
+      context.json(metadata?.document, 200, {
+        'access-control-allow-origin': '*',
+        'cache-control': 'max-age=3600',
+      }),
     );
   }
   app.notFound((context) =>

@@ -1,4 +1,5 @@
 import type { Admission } from '../admission/admission.ts';
+import type { Authenticate } from '../auth/authenticator.ts';
 import type { Principal } from '../auth/principal.ts';
 import { type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
@@ -30,7 +31,7 @@ export interface EndpointOptions {
   readonly streams: EventStreams;
   readonly admission: Admission;
   readonly logger: Logger;
-  readonly authenticate: (request: HttpRequest) => Principal;
+  readonly authenticate: Authenticate;
   readonly maxBodyBytes: number;
   readonly maxJsonDepth: number;
   /** Sessions end with this node: there is no other. */
@@ -49,8 +50,13 @@ export class McpEndpoint {
   }
 
   post(request: HttpRequest, response: HttpResponse): void | Promise<void> {
-    checkPostHeaders(request.headers);
     const principal = this.#options.authenticate(request);
+    if (!(principal instanceof Promise)) return this.#read(request, response, principal);
+    return principal.then((found) => this.#read(request, response, found));
+  }
+
+  #read(request: HttpRequest, response: HttpResponse, principal: Principal): void | Promise<void> {
+    checkPostHeaders(request.headers);
     const text = request.text(this.#options.maxBodyBytes);
     if (typeof text === 'string') return this.#posted(request, response, principal, text);
     return text.then((whole) => this.#posted(request, response, principal, whole));
@@ -93,9 +99,10 @@ export class McpEndpoint {
   }
 
   async get(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const principal = await this.#options.authenticate(request);
     legacyOnly(request);
     checkGetHeaders(request.headers);
-    const session = await this.#session(request, this.#options.authenticate(request));
+    const session = await this.#session(request, principal);
     const { streams, router, admission, isLeaving } = this.#options;
     if (isLeaving()) return streams.turnAway(response);
     const primed = hasPriming(session.hello.protocolVersion);
@@ -112,8 +119,9 @@ export class McpEndpoint {
   }
 
   async delete(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const principal = await this.#options.authenticate(request);
     legacyOnly(request);
-    await this.#options.sessions.end(await this.#session(request, this.#options.authenticate(request)));
+    await this.#options.sessions.end(await this.#session(request, principal));
     response.writeHead(204).end();
   }
 

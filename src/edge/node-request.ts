@@ -14,6 +14,10 @@ export class NodeRequest implements HttpRequest {
     return this.#incoming.headers;
   }
 
+  get remoteAddress(): string | undefined {
+    return this.#incoming.socket.remoteAddress;
+  }
+
   get complete(): boolean {
     return this.#incoming.complete;
   }

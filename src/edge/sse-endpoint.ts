@@ -33,8 +33,9 @@ export class SseEndpoint {
   }
 
   /** Opens the stream and names the address to post to. */
-  get(request: HttpRequest, response: HttpResponse): void {
-    const principal = this.#options.authenticate(request);
+  async get(request: HttpRequest, response: HttpResponse): Promise<void> {
+    const principal = await this.#options.authenticate(request);
+    if (response.destroyed) return;
     if (this.#options.isDraining()) {
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     }
@@ -54,7 +55,7 @@ export class SseEndpoint {
 
   /** Takes one message, or a batch; what comes of it goes out on the stream. */
   async post(request: HttpRequest, response: HttpResponse, id: string | undefined): Promise<void> {
-    const principal = this.#options.authenticate(request);
+    const principal = await this.#options.authenticate(request);
     const connection = id === undefined ? undefined : this.#connections.get(id);
     if (connection === undefined || !isSame(connection.principal, principal)) {
       throw new GatewayError(Code.SessionNotFound, 'Session not found; open /sse first');

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Owner, ownerKey, type Principal } from '../../src/auth/principal.ts';
+import { type Owner, ownerKey, type Principal, type Role } from '../../src/auth/principal.ts';
 import type { SeenEntries, ServerHealth, ServerManager, TestReport } from '../../src/catalog/types.ts';
 import type { ServerRecord } from '../../src/db/server-record.ts';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
@@ -150,5 +150,6 @@ function changed<K extends string, V>(
 
 /** The user is who the `x-user` header says, so that tests can be two. */
 export async function principalOfTestHeader(headers: Headers): Promise<Principal> {
-  return { tenantId: 'default', userId: headers.get('x-user') ?? 'local', roles: ['user'] };
+  const roles: readonly Role[] = headers.get('x-role') === 'user' ? ['user'] : ['admin', 'user'];
+  return { tenantId: 'default', userId: headers.get('x-user') ?? 'local', roles };
 }

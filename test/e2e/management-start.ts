@@ -1,7 +1,10 @@
 import type { TestContext } from 'node:test';
 import { createManagementRoutes } from '../../src/admin/routes.ts';
+import { ApiKeys } from '../../src/auth/api-keys.ts';
+import { createMemoryCoordination } from '../../src/coordination/memory/index.ts';
 import { type ManagementServerOptions, startManagementServer } from '../../src/edge/management-server.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { MemoryApiKeys } from '../support/memory-api-keys.ts';
 import { FakeServers, principalOfTestHeader } from './management-fake.ts';
 
 export interface StartedManagement {
@@ -28,11 +31,14 @@ export async function startManagement(
     node: 'test',
     destination: { write: (line: string) => void logged.push(line) },
   });
+  const { bus } = createMemoryCoordination({ nodeId: 'test', logger });
+  const apiKeys = new ApiKeys(new MemoryApiKeys(), bus, () => undefined);
   const server = await startManagementServer({
     host: '127.0.0.1',
     port: 0,
     routes: createManagementRoutes({
       servers,
+      apiKeys,
       principalOf: principalOfTestHeader,
       readiness: () => readiness,
       logger,

@@ -126,7 +126,7 @@ export class PlainConnection implements ResponseConnection {
     const next = start + head.bodyLength;
     if (bytes.length < next) return this.#waitFor('body');
     this.#rest = bytes.length === next ? undefined : bytes.subarray(next);
-    this.#serve(route, new PlainRequest(head.headers, bytes.subarray(start, next)));
+    this.#serve(route, new PlainRequest(head.headers, bytes.subarray(start, next), this.#socket));
     return true;
   }
 

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
 import { notUtf8, tooLarge } from '../body.ts';
 import type { HttpRequest } from '../http-io.ts';
 
@@ -8,10 +9,16 @@ export class PlainRequest implements HttpRequest {
   readonly headers: IncomingHttpHeaders;
   readonly complete = true;
   readonly #body: Buffer;
+  readonly #socket: Socket;
 
-  constructor(headers: IncomingHttpHeaders, body: Buffer) {
+  constructor(headers: IncomingHttpHeaders, body: Buffer, socket: Socket) {
     this.headers = headers;
     this.#body = body;
+    this.#socket = socket;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress;
   }
 
   text(maxBytes: number): string {

@@ -1,0 +1,93 @@
+import { ApiKeys } from './auth/api-keys.ts';
+import { type Authenticate, Authenticator } from './auth/authenticator.ts';
+import { Challenges } from './auth/challenge.ts';
+import { FixedKey } from './auth/fixed-key.ts';
+import type { Face, TokenScheme } from './auth/identity.ts';
+import type { JwtIssuer } from './auth/jwt/issuer.ts';
+import { JwtTokens } from './auth/jwt/tokens.ts';
+import { KnownOwners } from './auth/owners.ts';
+import { LOCAL_PRINCIPAL } from './auth/principal.ts';
+import { ProxyIdentities } from './auth/proxy.ts';
+import { type PublishedMetadata, publishMetadata, resourceOf } from './auth/resource-metadata.ts';
+import type { Config } from './config.ts';
+import type { Bus } from './coordination/bus.ts';
+import type { Database } from './db/database.ts';
+import type { Logger } from './telemetry/types.ts';
+
+/** How callers of both ports are known, as it is configured. */
+export interface Authentication {
+  readonly mcp: Authenticate;
+  readonly management: Authenticate;
+  readonly apiKeys: ApiKeys;
+  /** What clients are told of the issuers of tokens; undefined without any. */
+  readonly metadata: PublishedMetadata | undefined;
+  close(): void;
+}
+
+export function createAuthentication(
+  config: Config,
+  { database, bus, logger }: { readonly database: Database; readonly bus: Bus; readonly logger: Logger },
+): Authentication {
+  const owners = new KnownOwners((owner) => database.addOwner(owner));
+  const apiKeys = new ApiKeys(database.apiKeys, bus, (owner) => owners.ensure(owner));
+  const close = () => apiKeys.close();
+  if (config.auth.length === 0) {
+    const everybody = () => LOCAL_PRINCIPAL;
+    return { mcp: everybody, management: everybody, apiKeys, metadata: undefined, close };
+  }
+  const issuers = issuersOf(config);
+  const metadata = metadataOf(config, issuers);
+  const schemes: TokenScheme[] = [];
+  if (config.adminApiKey !== undefined) schemes.push(new FixedKey(config.adminApiKey));
+  if (config.auth.includes('api-key')) schemes.push(apiKeys);
+  if (issuers.length > 0) schemes.push(new JwtTokens({ issuers, logger }));
+  const proxy = proxyOf(config);
+  const faced = (face: Face) => {
+    const scopes = scopesOf(issuers[0], face);
+    const challenges = new Challenges({ metadataUrl: metadata?.url, scopes });
+    const authenticator = new Authenticator({ face, schemes, proxy, challenges, owners });
+    apiKeys.onRevoked((id) => authenticator.forget(id));
+    return authenticator.authenticate;
+  };
+  return { mcp: faced('mcp'), management: faced('management'), apiKeys, metadata, close };
+}
+
+function issuersOf({ jwtIssuers = [], publicUrl }: Config): readonly JwtIssuer[] {
+  return jwtIssuers.map(({ audience, tenant = 'default', tenantClaim, ...issuer }) => ({
+    ...issuer,
+    jwksUrl: issuer.jwksUrl,
+    tokenType: issuer.tokenType,
+    rolesClaim: issuer.rolesClaim,
+    // Settings without a URL are refused.
+    audiences: audience ?? (publicUrl === undefined ? [] : [resourceOf(publicUrl)]),
+    tenant: tenantClaim === undefined ? tenant : { claim: tenantClaim },
+  }));
+}
+
+function metadataOf({ publicUrl }: Config, issuers: readonly JwtIssuer[]): PublishedMetadata | undefined {
+  if (publicUrl === undefined || issuers.length === 0) return undefined;
+  const scopes = new Set(issuers.flatMap(({ mcpScopes, manageScopes }) => [...mcpScopes, ...manageScopes]));
+  return publishMetadata(
+    publicUrl,
+    issuers.map(({ issuer }) => issuer),
+    [...scopes],
+  );
+}
+
+/** To be asked for in the first place, of the issuer that is named first. */
+function scopesOf(issuer: JwtIssuer | undefined, face: Face): readonly string[] {
+  return (face === 'mcp' ? issuer?.mcpScopes : issuer?.manageScopes) ?? [];
+}
+
+function proxyOf(config: Config): ProxyIdentities | undefined {
+  const { proxyAddresses } = config;
+  if (proxyAddresses === undefined) return undefined;
+  return new ProxyIdentities({
+    addresses: proxyAddresses.list,
+    userHeader: config.proxyUserHeader,
+    tenantHeader: config.proxyTenantHeader,
+    rolesHeader: config.proxyRolesHeader,
+    adminRoles: config.proxyAdminRoles,
+    secret: config.proxySecret,
+  });
+}
