@@ -1,18 +1,9 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Challenges } from './challenge.ts';
-import { type Face, type Identity, type TokenScheme, unauthenticated } from './identity.ts';
+import { type Face, type Identity, type Presented, type TokenScheme, unauthenticated } from './identity.ts';
 import type { KnownOwners } from './owners.ts';
 import type { Principal } from './principal.ts';
 import type { ProxyIdentities } from './proxy.ts';
-
-/** What a request says of who makes it. */
-export interface Presented {
-  /** Names in lower case. */
-  readonly headers: Readonly<IncomingHttpHeaders>;
-  /** Where its connection comes from; undefined where that cannot be known any more. */
-  readonly remoteAddress: string | undefined;
-}
 
 /** Who makes a request. At once where the credential is known. Throws, or rejects with, Unauthenticated or Forbidden. */
 export type Authenticate = (request: Presented) => Principal | Promise<Principal>;

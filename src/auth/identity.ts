@@ -1,5 +1,14 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Principal } from './principal.ts';
+
+/** What a request says of who makes it. */
+export interface Presented {
+  /** Names in lower case. */
+  readonly headers: Readonly<IncomingHttpHeaders>;
+  /** Where its connection comes from; undefined where that cannot be known any more. */
+  readonly remoteAddress: string | undefined;
+}
 
 /** What a caller comes to: the MCP port, or the management API. */
 export type Face = 'mcp' | 'management';

@@ -1,8 +1,7 @@
 import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { type BlockList, isIP } from 'node:net';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import type { Presented } from './authenticator.ts';
-import { type Identity, isIdentifier } from './identity.ts';
+import { type Identity, isIdentifier, type Presented } from './identity.ts';
 import type { Role } from './principal.ts';
 
 export interface ProxyOptions {

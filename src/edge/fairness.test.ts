@@ -6,7 +6,7 @@ import { fakeResponse } from '../../test/support/fake-http.ts';
 import { OWNER, turnsUntil } from '../../test/support/fakes.ts';
 import { request as rpcRequest } from '../../test/support/rpc.ts';
 import type { AdmissionOptions } from '../admission/admission.ts';
-import type { Presented } from '../auth/authenticator.ts';
+import type { Presented } from '../auth/identity.ts';
 import type { Principal } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { EventStreams } from './event-stream.ts';
