@@ -148,8 +148,10 @@ function changed<K extends string, V>(
   return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
 }
 
-/** The user is who the `x-user` header says, so that tests can be two. */
+/** The user is who the `x-user` header says, so that tests can be two; an admin unless `x-role` says `user`; nobody with `x-nobody`. */
 export async function principalOfTestHeader(headers: Headers): Promise<Principal> {
+  if (headers.has('x-nobody'))
+    throw new GatewayError(Code.Unauthenticated, 'Who are you?', { challenge: 'Bearer realm="test"' });
   const roles: readonly Role[] = headers.get('x-role') === 'user' ? ['user'] : ['admin', 'user'];
   return { tenantId: 'default', userId: headers.get('x-user') ?? 'local', roles };
 }

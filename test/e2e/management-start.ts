@@ -9,6 +9,7 @@ import { FakeServers, principalOfTestHeader } from './management-fake.ts';
 
 export interface StartedManagement {
   readonly servers: FakeServers;
+  readonly apiKeys: ApiKeys;
   readonly port: number;
   readonly url: string;
   readonly readiness: { ready: boolean; reasons: string[] };
@@ -54,5 +55,13 @@ export async function startManagement(
     return closed;
   };
   context.after(() => close(0));
-  return { servers, readiness, logged, close, port: server.port, url: `http://127.0.0.1:${server.port}` };
+  return {
+    servers,
+    apiKeys,
+    readiness,
+    logged,
+    close,
+    port: server.port,
+    url: `http://127.0.0.1:${server.port}`,
+  };
 }
