@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { RunningGateway } from './compose.ts';
@@ -11,6 +12,7 @@ import { openDatabase } from './db/database.ts';
 import { serveDatabase } from './db/remote.ts';
 import { startOpsServer } from './edge/ops.ts';
 import { once } from './once.ts';
+import { Code, GatewayError } from './protocol/errors.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import type { Logger } from './telemetry/types.ts';
 import { urlsOf } from './urls.ts';
@@ -36,6 +38,11 @@ export async function startPrimary(
   environment: Readonly<Record<string, string | undefined>>,
   logger: Logger,
 ): Promise<RunningGateway> {
+  if (!cluster.isPrimary) {
+    const message =
+      'DRAGON_WORKERS: this process is itself a worker of a program that uses node:cluster; expected 1';
+    throw new GatewayError(Code.FailedPrecondition, message);
+  }
   const { host, allowedHosts, nodeId } = config;
   const metrics = createMetrics({ version: packageVersion(), nodeId });
   const hub = config.redisUrl === undefined ? new MemoryHub() : undefined;

@@ -134,6 +134,8 @@ export class Supervisor {
     channel.serve(PRIMARY.failed, (reason: string) => {
       worker.reason = reason;
     });
+    // The last that it has said may be read after it has ended.
+    forked.process.once('disconnect', leave);
     forked.once('exit', (code, signal) => {
       leave();
       this.#ended(worker, signal ?? `exit code ${code}`);
