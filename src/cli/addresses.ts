@@ -17,6 +17,14 @@ export function mcpUrl(io: Io, options: GlobalOptions): string {
   return local(host, mcpPort, '/mcp', 'DRAGON_MCP_PORT=0 is any free port; tell which with --mcp-url');
 }
 
+/** What is sent to show who calls; undefined for nothing. */
+export function apiKeyOf(io: Io, options: GlobalOptions): string | undefined {
+  const key = options.apiKey ?? io.env['DRAGON_API_KEY']?.trim();
+  if (key === undefined || key === '') return undefined;
+  if (/^[\w.~+/-]+=*$/.test(key)) return key;
+  throw usageError(`${options.apiKey === undefined ? 'DRAGON_API_KEY' : '--api-key'}: this is not a key`);
+}
+
 function local(host: string, port: number, path: string, unknownPort: string): string {
   if (port === 0) throw usageError(unknownPort);
   return `http://${reachable(host)}:${port}${path}`;

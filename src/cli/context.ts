@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { managementUrl, mcpUrl } from './addresses.ts';
+import { apiKeyOf, managementUrl, mcpUrl } from './addresses.ts';
 import { ExitCode } from './exit.ts';
 import type { GlobalOptions, Io } from './io.ts';
 import type { Management } from './management.ts';
@@ -24,21 +24,29 @@ export class Context {
     command: Command,
     work: (management: Management, options: GlobalOptions) => Promise<Outcome>,
   ) {
-    const options = globals(command);
+    const options = this.#options(command);
     const url = managementUrl(this.io, options);
     const [{ connectManagement }, { reaching }] = await Promise.all([
       import('./management.ts'),
       import('./errors.ts'),
     ]);
-    this.exitCode = (await reaching(url, () => work(connectManagement(url), options))) ?? ExitCode.Ok;
+    this.exitCode =
+      (await reaching(url, () => work(connectManagement(url, options.apiKey), options))) ?? ExitCode.Ok;
   }
 
   /** Runs work with the URL of the MCP endpoint. */
   async calling(command: Command, work: (url: string, options: GlobalOptions) => Promise<Outcome>) {
-    const options = globals(command);
+    const options = this.#options(command);
     const url = mcpUrl(this.io, options);
     const { reaching } = await import('./errors.ts');
     this.exitCode = (await reaching(url, () => work(url, options))) ?? ExitCode.Ok;
+  }
+
+  /** With the key that the environment gives where no option does. */
+  #options(command: Command): GlobalOptions {
+    const options = globals(command);
+    const apiKey = apiKeyOf(this.io, options);
+    return apiKey === undefined ? options : { ...options, apiKey };
   }
 }
 

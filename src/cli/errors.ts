@@ -24,6 +24,8 @@ const NOBODY_THERE = new Set([
   'UND_ERR_SOCKET',
 ]);
 
+const HOW_TO_SHOW = 'Give an API key with DRAGON_API_KEY';
+
 /** Runs work that talks to the gateway; where nothing answers, the error tells where it was looked for. */
 export async function reaching<T>(url: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -54,6 +56,8 @@ export function failureOf(error: unknown): Failure | undefined {
     return { message: error.message.replace(/^MCP error -?\d+: /, ''), exitCode: ExitCode.Failed };
   }
   if (error instanceof StreamableHTTPError) {
+    if (error.code === 401)
+      return { message: `the gateway does not know who calls. ${HOW_TO_SHOW}`, exitCode: ExitCode.Failed };
     const status = error.code === undefined ? '' : ` ${error.code}`;
     return { message: `the gateway answered HTTP${status}: ${error.message}`, exitCode: ExitCode.Failed };
   }
@@ -65,6 +69,7 @@ function connectMessage(error: ConnectError): string {
   if (error.code === Code.Unimplemented) {
     return `what answers there is not the management API of this version (${error.rawMessage})`;
   }
+  if (error.code === Code.Unauthenticated) return `${error.rawMessage}. ${HOW_TO_SHOW}`;
   const violations = error.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
   const fields = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   if (fields === '') return error.rawMessage;

@@ -18,6 +18,7 @@ export interface GlobalOptions {
   readonly json?: boolean;
   readonly managementUrl?: string;
   readonly mcpUrl?: string;
+  readonly apiKey?: string;
 }
 
 /** Result of a command in the form that was asked for. */

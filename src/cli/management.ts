@@ -1,5 +1,5 @@
 import { type DescMessage, type JsonValue, type MessageShape, toJson } from '@bufbuild/protobuf';
-import { type Client, createClient } from '@connectrpc/connect';
+import { type Client, createClient, type Interceptor } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-node';
 import type { McpServer } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import { TurnstileService } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
@@ -12,11 +12,23 @@ const TIMEOUT_MS = 180_000;
 const PAGE_SIZE = 1000;
 
 /** A client of the management API. Connects with the first call. */
-export function connectManagement(baseUrl: string): Management {
+export function connectManagement(baseUrl: string, apiKey: string | undefined): Management {
   return createClient(
     TurnstileService,
-    createConnectTransport({ baseUrl, httpVersion: '1.1', defaultTimeoutMs: TIMEOUT_MS }),
+    createConnectTransport({
+      baseUrl,
+      httpVersion: '1.1',
+      defaultTimeoutMs: TIMEOUT_MS,
+      interceptors: apiKey === undefined ? [] : [showing(apiKey)],
+    }),
   );
+}
+
+function showing(apiKey: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set('authorization', `Bearer ${apiKey}`);
+    return next(request);
+  };
 }
 
 /** The reference to a server by its name. */

@@ -4,14 +4,22 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { ErrorCode, McpError, type Tool } from '@modelcontextprotocol/sdk/types.js';
 import { socketReason } from './errors.ts';
 import { CliError } from './exit.ts';
+import type { GlobalOptions } from './io.ts';
 
 /** How often a gateway that owes an answer is asked whether it is still there. */
 const HEARTBEAT_MS = 5_000;
 
 /** Opens a session at an MCP endpoint, hands it to `use`, and ends it whatever happens. */
-export async function withMcpClient<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {
+export async function withMcpClient<T>(
+  url: string,
+  { apiKey }: GlobalOptions,
+  use: (client: Client) => Promise<T>,
+): Promise<T> {
   const client = new Client({ name: 'dragon-cli', version: '1' });
-  const transport = new StreamableHTTPClientTransport(new URL(url));
+  const transport = new StreamableHTTPClientTransport(
+    new URL(url),
+    apiKey === undefined ? {} : { requestInit: { headers: { authorization: `Bearer ${apiKey}` } } },
+  );
   const done = new AbortController();
   try {
     // The SDK's transport declares its session id `string | undefined`, which exact optional properties tell apart.

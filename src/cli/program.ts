@@ -3,6 +3,7 @@ import { packageVersion } from '../version.ts';
 import { Context, examples, globals } from './context.ts';
 import { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
+import { addKeyCommands } from './key-program.ts';
 import { endWithNpx } from './parent.ts';
 import { addServerCommands } from './server-program.ts';
 import { addToolCommands } from './tool-program.ts';
@@ -33,6 +34,7 @@ function buildProgram(context: Context): Command {
     .option('--json', 'print JSON, for scripts')
     .option('--management-url <url>', 'management API of the gateway (default: http://127.0.0.1:8080)')
     .option('--mcp-url <url>', 'MCP endpoint of the gateway (default: http://127.0.0.1:8081/mcp)')
+    .option('--api-key <key>', 'key to show who calls (default: DRAGON_API_KEY, which others cannot see)')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: io.out,
@@ -72,6 +74,7 @@ ${examples([
 
   addServerCommands(program, context);
   addToolCommands(program, context);
+  addKeyCommands(program, context);
 
   program
     .command('config')

@@ -13,7 +13,7 @@ const LEAST_DESCRIPTION = 30;
 
 /** Lists what a client of the gateway sees. `only`: names to show; undefined for all. */
 export async function listTools(io: Io, options: GlobalOptions, url: string, only: Set<string> | undefined) {
-  const all = await withMcpClient(url, allTools);
+  const all = await withMcpClient(url, options, allTools);
   const tools = only === undefined ? all : all.filter(({ name }) => only.has(name));
   print(io, options, tools, () => toolTable(tools, io.columns ?? DEFAULT_COLUMNS));
 }
@@ -28,7 +28,7 @@ export async function callTool(
 ) {
   const toolArguments = await parseArguments(io, argument);
   const timeout = options.timeout * 1000;
-  const result = await withMcpClient(url, (client) =>
+  const result = await withMcpClient(url, options, (client) =>
     client.request(
       { method: 'tools/call', params: { name, arguments: toolArguments } },
       CallToolResultSchema,
