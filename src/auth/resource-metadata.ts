@@ -1,5 +1,5 @@
 /** What is protected, and who gives out tokens for it: RFC 9728, 2, as JSON. */
-export interface ResourceMetadata {
+interface ResourceMetadata {
   readonly resource: string;
   readonly authorization_servers: readonly string[];
   readonly scopes_supported?: readonly string[];

@@ -2,8 +2,7 @@ import type { Owner } from '../auth/principal.ts';
 import type { Page, PageRequest } from './server-record.ts';
 
 /** `mcp`: the MCP endpoint. `manage`: the management API. `admin`: that, for all users of the tenant. */
-export const API_KEY_SCOPES = ['mcp', 'manage', 'admin'] as const;
-export type ApiKeyScope = (typeof API_KEY_SCOPES)[number];
+export type ApiKeyScope = 'mcp' | 'manage' | 'admin';
 
 /** What is known of an API key. The key itself is known to nobody but its holder. */
 export interface ApiKeyRecord {

@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict';
+import { BlockList } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { turnsUntil } from '../../test/support/fakes.ts';
+import { MemoryApiKeys } from '../../test/support/memory-api-keys.ts';
+import { createMemoryCoordination, MemoryHub } from '../coordination/memory/index.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import { ApiKeys } from './api-keys.ts';
+import { Authenticator } from './authenticator.ts';
+import { Challenges } from './challenge.ts';
+import type { Face, Presented } from './identity.ts';
+import { KnownOwners } from './owners.ts';
+import type { Owner, Principal } from './principal.ts';
+import { ProxyIdentities } from './proxy.ts';
+
+const MINUTE = 60_000;
+const owner: Owner = { tenantId: 'acme', userId: 'ann' };
+
+function start(t: TestContext, options: { face?: Face; addOwner?: (owner: Owner) => Promise<void> } = {}) {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 });
+  const hub = new MemoryHub();
+  const added: Owner[] = [];
+  const addOwner = options.addOwner ?? (async (one: Owner) => void added.push(one));
+  const repository = new MemoryApiKeys();
+  const node = (nodeId: string) => {
+    const { bus } = createMemoryCoordination({ nodeId, hub });
+    const keys = new ApiKeys(repository, bus, () => undefined);
+    const authenticator = new Authenticator({
+      face: options.face ?? 'mcp',
+      schemes: [keys],
+      proxy: undefined,
+      challenges: new Challenges({ metadataUrl: undefined, scopes: [] }),
+      owners: new KnownOwners(addOwner),
+    });
+    keys.onRevoked((id) => authenticator.forget(id));
+    return { bus, keys, authenticate: authenticator.authenticate };
+  };
+  return { repository, added, node, ...node('one') };
+}
+
+const showing = (key: string): Presented => ({
+  headers: { authorization: `Bearer ${key}` },
+  remoteAddress: '127.0.0.1',
+});
+
+const is = (code: Code, challenge?: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof GatewayError, String(error));
+  assert.equal(error.code, code, error.message);
+  if (challenge !== undefined) assert.match(error.challenge ?? '', challenge);
+  return true;
+};
+
+/** Of an answer that is not here at once; whatever it is. */
+function isAskedAnew(answer: Principal | Promise<Principal>): boolean {
+  if (!(answer instanceof Promise)) return false;
+  answer.catch(() => undefined);
+  return true;
+}
+
+const away = new GatewayError(Code.Unavailable, 'The database cannot be reached');
+
+test('a credential is looked at once, and then known at once', async (t) => {
+  const { keys, authenticate, repository, added } = start(t);
+  const { key, record } = await keys.create(owner, { name: 'x', scopes: ['mcp', 'admin'] });
+  const first = authenticate(showing(key));
+  assert.equal(authenticate(showing(key)), first, 'those that come together share one look');
+  const principal = await first;
+  assert.deepEqual(principal, { ...owner, roles: ['admin', 'user'] });
+  assert.equal(authenticate(showing(key)), principal);
+  assert.deepEqual([repository.finds, repository.used, added.length], [1, [record.id], 1]);
+});
+
+test('it is looked at again after a minute', async (t) => {
+  const { keys, authenticate, repository } = start(t);
+  const { key, record } = await keys.create(owner, { name: 'x', scopes: ['mcp'] });
+  await authenticate(showing(key));
+  await repository.revoke(owner.tenantId, undefined, record.id);
+  t.mock.timers.tick(MINUTE - 1);
+  assert.ok(!(authenticate(showing(key)) instanceof Promise));
+  t.mock.timers.tick(1);
+  await assert.rejects(async () => authenticate(showing(key)), is(Code.Unauthenticated, /revoked/));
+});
+
+test('it ends with its own time, to the millisecond', async (t) => {
+  const { keys, authenticate } = start(t);
+  const expiresAt = new Date(Date.now() + 5000);
+  const { key } = await keys.create(owner, { name: 'x', scopes: ['mcp'], expiresAt });
+  await authenticate(showing(key));
+  t.mock.timers.tick(4999);
+  assert.ok(!(authenticate(showing(key)) instanceof Promise));
+  t.mock.timers.tick(1);
+  await assert.rejects(async () => authenticate(showing(key)), is(Code.Unauthenticated, /expired/));
+});
+
+test('what is revoked on one node is refused on all, at once', async (t) => {
+  const { keys, authenticate, node } = start(t);
+  const other = node('other');
+  const { key, record } = await keys.create(owner, { name: 'x', scopes: ['mcp'] });
+  const { key: kept } = await keys.create(owner, { name: 'y', scopes: ['mcp'] });
+  const show = () =>
+    Promise.all(
+      [key, kept].flatMap((each) => [authenticate(showing(each)), other.authenticate(showing(each))]),
+    );
+  await show();
+  await other.keys.revoke(owner.tenantId, owner.userId, record.id);
+  await turnsUntil(() => isAskedAnew(authenticate(showing(key))), 'news of it');
+  for (const each of [authenticate, other.authenticate]) {
+    await assert.rejects(async () => each(showing(key)), is(Code.Unauthenticated, /revoked/));
+    assert.ok(!(each(showing(kept)) instanceof Promise), 'the other key is known as before');
+  }
+});
+
+test('what is revoked while it is looked up is not remembered as good', async (t) => {
+  const { keys, authenticate, repository } = start(t);
+  const { key, record } = await keys.create(owner, { name: 'x', scopes: ['mcp'] });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  repository.gate = promise;
+  const before = authenticate(showing(key));
+  await keys.revoke(owner.tenantId, undefined, record.id);
+  resolve();
+  await before;
+  await assert.rejects(async () => authenticate(showing(key)), is(Code.Unauthenticated, /revoked/));
+});
+
+test('known keys do without the database, unknown ones are not called wrong', async (t) => {
+  const { keys, authenticate, repository } = start(t);
+  const { key } = await keys.create(owner, { name: 'x', scopes: ['mcp'] });
+  const { key: unseen } = await keys.create(owner, { name: 'y', scopes: ['mcp'] });
+  await authenticate(showing(key));
+  repository.failure = away;
+  t.mock.timers.tick(MINUTE);
+  assert.deepEqual(await authenticate(showing(key)), { ...owner, roles: ['user'] });
+  await assert.rejects(async () => authenticate(showing(unseen)), is(Code.Unavailable));
+});
+
+test('ids that are made up do not flood the database', async (t) => {
+  const { authenticate, repository } = start(t);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  repository.gate = promise;
+  const madeUp = (index: number) => `drg_${String(index).padStart(20, '0')}_${'x'.repeat(43)}`;
+  const refused = Array.from({ length: 100 }, (_, index) =>
+    Promise.resolve(authenticate(showing(madeUp(index)))).catch((error: GatewayError) => error.code),
+  );
+  await new Promise(setImmediate);
+  assert.equal(repository.finds, 64);
+  resolve();
+  const codes = await Promise.all(refused);
+  assert.equal(codes.filter((code) => code === Code.Unavailable).length, 36);
+  assert.equal(codes.filter((code) => code === Code.Unauthenticated).length, 64);
+  await assert.rejects(async () => authenticate(showing(madeUp(1))), is(Code.Unauthenticated));
+  assert.equal(repository.finds, 64, 'what nobody has is remembered for a moment');
+});
+
+test('what is no credential of these is refused with a challenge', async (t) => {
+  const { authenticate } = start(t);
+  const nothing = { headers: {}, remoteAddress: '127.0.0.1' };
+  assert.throws(() => authenticate(nothing), is(Code.Unauthenticated, /^Bearer realm="dragon"$/));
+  for (const authorization of [
+    '',
+    'Bearer',
+    'Bearer ',
+    'Basic eDp5',
+    'Bearer a b',
+    'Bearer "x"',
+    'Bearer\tx',
+  ])
+    await assert.rejects(
+      async () => authenticate({ ...nothing, headers: { authorization } }),
+      is(Code.Unauthenticated, /^Bearer realm="dragon"$/),
+    );
+  await assert.rejects(
+    async () => authenticate(showing('something')),
+    is(Code.Unauthenticated, /error="invalid_token"/),
+  );
+});
+
+test('calls do without the database where an owner cannot be added, management does not', async (t) => {
+  const addOwner = async () => {
+    throw away;
+  };
+  const { keys, authenticate, node } = start(t, { addOwner });
+  const { key } = await keys.create(owner, { name: 'x', scopes: ['mcp', 'manage'] });
+  assert.ok(await authenticate(showing(key)));
+  t.mock.timers.reset();
+  const management = start(t, { addOwner, face: 'management' });
+  const made = await management.keys.create(owner, { name: 'x', scopes: ['manage'] });
+  await assert.rejects(async () => management.authenticate(showing(made.key)), is(Code.Unavailable));
+  assert.ok(node);
+});
+
+test('a refused scope is a refusal, and is not remembered as a permission', async (t) => {
+  const { keys, authenticate } = start(t);
+  const { key } = await keys.create(owner, { name: 'x', scopes: ['manage'] });
+  for (let again = 0; again < 2; again++)
+    await assert.rejects(
+      async () => authenticate(showing(key)),
+      is(Code.Forbidden, /error="insufficient_scope"/),
+    );
+});
+
+test('a proxy names whom it speaks for, whole', async () => {
+  const addresses = new BlockList();
+  addresses.addSubnet('10.0.0.0', 8, 'ipv4');
+  const proxy = new ProxyIdentities({
+    addresses,
+    userHeader: 'x-user',
+    tenantHeader: 'x-tenant',
+    rolesHeader: 'x-roles',
+    adminRoles: ['ops'],
+    secret: undefined,
+  });
+  const identify = (headers: Record<string, string>, remoteAddress: string | undefined = '10.0.0.1') =>
+    proxy.identify({ headers, remoteAddress })?.principal;
+  const ann: Principal = { tenantId: 'default', userId: 'ann.lee@example.com', roles: ['user'] };
+  assert.deepEqual(identify({ 'x-user': ann.userId }), ann);
+  assert.deepEqual(identify({ 'x-user': ann.userId }, '::ffff:10.0.0.1'), ann);
+  assert.deepEqual(identify({ 'x-user': ann.userId, 'x-tenant': 'a.b', 'x-roles': 'dev, ops' }), {
+    ...ann,
+    tenantId: 'a.b',
+    roles: ['admin', 'user'],
+  });
+  assert.equal(identify({ 'x-user': Buffer.from('ünal').toString('latin1') })?.userId, 'ünal');
+  assert.deepEqual(identify({ 'x-user': ann.userId, 'x-roles': 'dev,opsx' })?.roles, ['user']);
+  assert.equal(identify({ 'x-user': ann.userId }, '11.0.0.1'), undefined);
+  assert.equal(proxy.identify({ headers: { 'x-user': ann.userId }, remoteAddress: undefined }), undefined);
+  assert.equal(identify({ 'x-tenant': 'a' }), undefined);
+  for (const bad of ['', 'a,b', ' a', '\xff', 'x'.repeat(257)])
+    assert.throws(() => identify({ 'x-user': bad }), is(Code.Unauthenticated), JSON.stringify(bad));
+});
