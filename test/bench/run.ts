@@ -7,6 +7,7 @@ import { parsePlan, SECTIONS, UsageError } from './options.ts';
 const BENCHES = {
   cluster: () => import('./cluster/run.ts'),
   overload: () => import('./overload/run.ts'),
+  workers: () => import('./workers.ts'),
 };
 
 // A run starts many processes, each of which ends with it.
