@@ -90,7 +90,8 @@ module.exports = {
     },
     {
       name: 'edge-is-the-top',
-      comment: 'Only the composition root builds the edge: a node, what it stands on, and the primary of workers.',
+      comment:
+        'Only the composition root builds the edge: a node, what it stands on, and the primary of workers.',
       severity: 'error',
       from: { path: CODE, pathNot: '^src/(edge/|(compose|foundation|primary)[.]ts$)' },
       to: { path: '^src/edge/' },
