@@ -174,6 +174,17 @@ test('what is no credential of these is refused with a challenge', async (t) => 
   );
 });
 
+test('nothing in a challenge ends its quotes or its line', () => {
+  const metadataUrl = 'https://dragon.example.com/.well-known/oauth-protected-resource/mcp';
+  const challenges = new Challenges({ metadataUrl, scopes: ['a', 'b'] });
+  const message = 'bad "x"\\\r\nset-cookie: a=b \u2028';
+  const { challenge } = challenges.invalid(new GatewayError(Code.Unauthenticated, message));
+  assert.equal(
+    challenge,
+    `Bearer error="invalid_token", error_description="bad 'x''''set-cookie: a=b '", scope="a b", resource_metadata="${metadataUrl}"`,
+  );
+});
+
 test('calls do without the database where an owner cannot be added, management does not', async (t) => {
   const addOwner = async () => {
     throw away;

@@ -85,6 +85,15 @@ test('its type is checked where one is named', async (t) => {
   await assert.rejects(tokens.identify(await token()), is(Code.Unauthenticated));
 });
 
+test('its algorithm is one that is accepted, whatever its key could do', async (t) => {
+  const { tokens, token } = await start(t, { algorithms: ['RS512', 'PS256', 'ES256'] });
+  await assert.rejects(tokens.identify(await token()), (error) => {
+    is(Code.Unauthenticated)(error);
+    assert.match(String(error), /algorithm/);
+    return true;
+  });
+});
+
 test('keys that are known go on while the issuer is away; without any nobody is called a liar', async (t) => {
   const { issuer, tokens, token, logger } = await start(t);
   issuer.isDown = true;
