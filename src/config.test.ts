@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { availableParallelism, homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { inspect } from 'node:util';
@@ -165,6 +165,12 @@ describe('values', () => {
     assert.equal(load({ DRAGON_DRAIN_DELAY_MS: '300' }).drainDelayMs, 300);
   });
 
+  it('take a number of workers, or as many as there are processors', () => {
+    assert.equal(load({}).workers, 1);
+    assert.equal(load({ DRAGON_WORKERS: '64' }).workers, 64);
+    assert.equal(load({ DRAGON_WORKERS: 'auto' }).workers, Math.min(availableParallelism(), 64));
+  });
+
   it('are frozen, lists included', () => {
     const config = load({ DRAGON_ALLOWED_HOSTS: 'a' });
     assert.ok(Object.isFrozen(config));
@@ -200,6 +206,9 @@ describe('values', () => {
     ['DRAGON_CALL_TIMEOUT_MS', '10s', 'a whole number of milliseconds'],
     ['DRAGON_SESSION_IDLE_MS', '2147483648', 'a whole number of milliseconds'],
     ['DRAGON_PAGE_SIZE', '0', 'a whole number from 1 to 10000'],
+    ['DRAGON_WORKERS', '65', 'auto, or a whole number from 1 to 64'],
+    ['DRAGON_WORKERS', '0', 'auto, or a whole number from 1 to 64'],
+    ['DRAGON_WORKERS', '1.5', 'auto, or a whole number from 1 to 64'],
     ['DRAGON_MAX_BODY_BYTES', '1e6', 'a whole number of bytes'],
     ['DRAGON_MAX_JSON_DEPTH', '100000', 'a whole number from 8 to 1024'],
     ['DRAGON_ADVERTISE_ADDRESS', 'host:', 'a port'],
