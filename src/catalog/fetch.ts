@@ -1,8 +1,16 @@
-import { call, DownstreamAnswerError, ownRequest } from '../downstream/call.ts';
+import {
+  answerError,
+  callForText,
+  DownstreamAnswerError,
+  noResponse,
+  ownRequest,
+} from '../downstream/call.ts';
 import type { DownstreamLink } from '../downstream/port.ts';
-import { isObject, own, type ResponseMessage } from '../protocol/envelope.ts';
+import { isObject, own } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { arrayElements, locate, objectMembers } from '../protocol/json-text.ts';
+import { locate, objectMembers } from '../protocol/json-text.ts';
+import { type ListAnswer, readListAnswer } from './list-answer.ts';
+import { Pace } from './pace.ts';
 import { entryProblem } from './readable.ts';
 import type { ListedEntry, ServerCatalog } from './types.ts';
 
@@ -30,7 +38,8 @@ export interface FetchOptions {
 
 /** All that a server lists, by what its handshake says it has. Throws what the downstream port throws. */
 export async function fetchCatalog(link: DownstreamLink, options: FetchOptions): Promise<ServerCatalog> {
-  const fetch = (list: CatalogList) => fetchList(link, list, options);
+  const pace = new Pace();
+  const fetch = (list: CatalogList) => fetchList(link, list, options, pace);
   const [tools, resources, resourceTemplates, prompts] = await Promise.all([
     fetch('tools'),
     fetch('resources'),
@@ -55,6 +64,7 @@ async function fetchList(
   link: DownstreamLink,
   list: CatalogList,
   options: FetchOptions,
+  pace: Pace,
 ): Promise<readonly ListedEntry[]> {
   const { method, capability } = LISTS[list];
   if (!Object.hasOwn(link.handshake.capabilities, capability)) return [];
@@ -65,15 +75,17 @@ async function fetchList(
   for (let page = 0; page < MAX_PAGES; page++) {
     const left = Math.max(1, until - Date.now());
     const request = ownRequest(method, cursor === undefined ? undefined : { cursor });
-    let answer: ResponseMessage;
+    let answer: ListAnswer;
     try {
-      answer = await call(link, request, { idleMs: left, totalMs: left }, options.signal);
+      const text = await callForText(link, request, { idleMs: left, totalMs: left }, options.signal);
+      answer = await readAnswer(link, list, text, pace);
     } catch (error) {
       if (isUnsupported(error)) return [];
       throw explain(link, method, error);
     }
-    readPage(link, list, answer, found);
-    const next = isObject(answer.result) ? own(answer.result, 'nextCursor') : undefined;
+    await readPage(link, list, answer, found, pace);
+    const { result } = answer.frame;
+    const next = isObject(result) ? own(result, 'nextCursor') : undefined;
     // The same cursor again would be the same page again.
     if (typeof next !== 'string' || next === cursor) {
       if (found.leftOut > 0) options.onLeftOut?.(list, found.leftOut, found.example);
@@ -92,23 +104,44 @@ interface Found {
   example: string;
 }
 
+/** Throws {@link DownstreamAnswerError} where the server answers with an error. */
+async function readAnswer(
+  link: DownstreamLink,
+  list: CatalogList,
+  text: string,
+  pace: Pace,
+): Promise<ListAnswer> {
+  let answer: ListAnswer;
+  try {
+    answer = await readListAnswer(text, list, pace);
+  } catch (cause) {
+    throw noResponse(link.server.name, cause);
+  }
+  if (answer.frame.error !== undefined) throw answerError(answer.frame.error);
+  return answer;
+}
+
 /** Entries without a usable key can't be addressed and are left out; of two with the same key the first counts. */
-function readPage(link: DownstreamLink, list: CatalogList, answer: ResponseMessage, found: Found): void {
+async function readPage(
+  link: DownstreamLink,
+  list: CatalogList,
+  { frame, elements }: ListAnswer,
+  found: Found,
+  pace: Pace,
+): Promise<void> {
   const { entries } = found;
   const { method, key } = LISTS[list];
-  const values = isObject(answer.result) ? own(answer.result, list) : undefined;
-  const span = locate(answer.text, ['result', list]);
-  if (!Array.isArray(values) || span === undefined) {
+  // Where the list stands twice, it is in no one place.
+  if (elements === undefined || locate(frame.text, ['result', list]) === undefined) {
     throw new GatewayError(
       Code.DownstreamProtocol,
       `Server "${link.server.name}": ${method} answered without "${list}"`,
     );
   }
-  for (const [index, element] of arrayElements(answer.text, span.start).entries()) {
-    const entry: unknown = values[index];
+  for (const { value: entry, text } of elements) {
+    if (pace.isDue) await pace.rest();
     if (!isObject(entry)) continue;
     const name = own(entry, key);
-    const text = answer.text.slice(element.start, element.end);
     const keySpan = objectMembers(text)?.get(key);
     if (typeof name !== 'string' || name === '' || keySpan === undefined || entries.has(name)) continue;
     const problem = entryProblem(list, entry);

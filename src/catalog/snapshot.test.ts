@@ -51,10 +51,10 @@ function namesOf(snapshot: Snapshot, list: 'tools' | 'prompts' | 'resources' | '
   );
 }
 
-test('any servers with any tools: names are legal and unique, and each leads to its own tool', () => {
-  fc.assert(
-    fc.property(servers, (all) => {
-      const { tools, prompts } = buildSnapshot(sourcesOf(all), 1000);
+test('any servers with any tools: names are legal and unique, and each leads to its own tool', async () => {
+  await fc.assert(
+    fc.asyncProperty(servers, async (all) => {
+      const { tools, prompts } = await buildSnapshot(sourcesOf(all), 1000);
       for (const routes of [tools, prompts]) {
         for (const publicName of routes.keys()) assert.match(publicName, LEGAL);
         const targets = [...routes.values()].map(({ server, key }) => `${server.id} ${key}`);
@@ -66,12 +66,12 @@ test('any servers with any tools: names are legal and unique, and each leads to 
   );
 });
 
-test('names are stable: the same servers give the same names, and one that is registered later changes none', () => {
-  fc.assert(
-    fc.property(servers, server, (all, later) => {
-      const before = buildSnapshot(sourcesOf(all), 1000);
-      const again = buildSnapshot(sourcesOf(all), 7);
-      const after = buildSnapshot(sourcesOf([...all, later]), 1000);
+test('names are stable: the same servers give the same names, and one that is registered later changes none', async () => {
+  await fc.assert(
+    fc.asyncProperty(servers, server, async (all, later) => {
+      const before = await buildSnapshot(sourcesOf(all), 1000);
+      const again = await buildSnapshot(sourcesOf(all), 7);
+      const after = await buildSnapshot(sourcesOf([...all, later]), 1000);
       for (const list of ['tools', 'prompts', 'resources', 'templates'] as const) {
         const names = namesOf(before, list);
         assert.deepEqual(namesOf(again, list), names);
@@ -83,16 +83,16 @@ test('names are stable: the same servers give the same names, and one that is re
   );
 });
 
-test('a server that is down changes no name of those registered before it, and has no entries itself', () => {
-  fc.assert(
-    fc.property(fc.array(server, { minLength: 1, maxLength: 5 }), fc.nat(), (all, which) => {
+test('a server that is down changes no name of those registered before it, and has no entries itself', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(server, { minLength: 1, maxLength: 5 }), fc.nat(), async (all, which) => {
       const sources = sourcesOf(all);
       const at = which % all.length;
       const down = sources.map((source, index) =>
         index === at ? { ...source, catalog: undefined } : source,
       );
-      const names = namesOf(buildSnapshot(down, 1000), 'tools');
-      for (const [publicName, target] of namesOf(buildSnapshot(sources.slice(0, at), 1000), 'tools')) {
+      const names = namesOf(await buildSnapshot(down, 1000), 'tools');
+      for (const [publicName, target] of namesOf(await buildSnapshot(sources.slice(0, at), 1000), 'tools')) {
         assert.equal(names.get(publicName), target);
       }
       assert.ok([...names.values()].every((target) => !target.startsWith(`s${at} `)));
@@ -100,38 +100,38 @@ test('a server that is down changes no name of those registered before it, and h
   );
 });
 
-test('an entry is listed as the server wrote it, but for its name', () => {
-  fc.assert(
-    fc.property(holeAt(['name']), ({ before, after }) => {
+test('an entry is listed as the server wrote it, but for its name', async () => {
+  await fc.assert(
+    fc.asyncProperty(holeAt(['name']), async ({ before, after }) => {
       const source: Source = {
         server: fakeServer('s', { prefix: 'p' }),
         catalog: fakeCatalog({}, { tools: [listed('name', `${before}"na\\u006de"${after}`)] }),
       };
-      const { pages } = buildSnapshot([source], 1000);
+      const { pages } = await buildSnapshot([source], 1000);
       assert.equal(pages.tools.page(undefined), `{"tools":[${before}"p__name"${after}]}`);
       const plain = { ...source, server: fakeServer('s', { prefix: '' }) };
       assert.equal(
-        buildSnapshot([plain], 1000).pages.tools.page(undefined),
+        (await buildSnapshot([plain], 1000)).pages.tools.page(undefined),
         `{"tools":[${before}"na\\u006de"${after}]}`,
       );
     }),
   );
 });
 
-test('entries come in the order of servers, and within a server in its own', () => {
+test('entries come in the order of servers, and within a server in its own', async () => {
   const sources = sourcesOf([
     { prefix: 'z', names: ['b', 'a'], uris: [] },
     { prefix: 'y', names: ['c'], uris: [] },
   ]);
-  assert.deepEqual([...buildSnapshot(sources, 1000).tools.keys()], ['z__b', 'z__a', 'y__c']);
+  assert.deepEqual([...(await buildSnapshot(sources, 1000)).tools.keys()], ['z__b', 'z__a', 'y__c']);
 });
 
-test('of two servers that claim one name the earlier keeps it; of two with one URI the later gets an alias', () => {
+test('of two servers that claim one name the earlier keeps it; of two with one URI the later gets an alias', async () => {
   const sources = sourcesOf([
     { prefix: 'a', names: ['b__c'], uris: ['u:1'] },
     { prefix: 'a__b', names: ['c'], uris: ['u:1'] },
   ]);
-  const snapshot = buildSnapshot(sources, 1000);
+  const snapshot = await buildSnapshot(sources, 1000);
   assert.equal(snapshot.tools.get('a__b__c')?.server.id, 's0');
   assert.equal(snapshot.tools.get(collisionName(publicName('a__b', 'c'), 's1', 'c'))?.server.id, 's1');
   assert.equal(snapshot.resources.get('u:1')?.server.id, 's0');
@@ -139,13 +139,13 @@ test('of two servers that claim one name the earlier keeps it; of two with one U
   assert.match(snapshot.pages.resources.page(undefined).toString(), /\{"uri":"dragon:\/\/s1\/u:1"\}/);
 });
 
-test('nobody can take a name or a URI away by listing it first', () => {
+test('nobody can take a name or a URI away by listing it first', async () => {
   const squatted = collisionName('b', 's1', 'b');
   const sources = sourcesOf([
     { prefix: '', names: ['b', squatted], uris: ['u:1', aliasUri('s1', 'u:1')] },
     { prefix: '', names: ['b'], uris: ['u:1'] },
   ]);
-  const { tools, resources } = buildSnapshot(sources, 1000);
+  const { tools, resources } = await buildSnapshot(sources, 1000);
   assert.deepEqual(
     [...tools.values()].map(({ server, key }) => [server.id, key]),
     [
@@ -164,10 +164,10 @@ test('nobody can take a name or a URI away by listing it first', () => {
   );
 });
 
-test('every URI that is listed leads to the server that lists it, under its own URI', () => {
-  fc.assert(
-    fc.property(servers, (all) => {
-      const snapshot = buildSnapshot(sourcesOf(all), 1000);
+test('every URI that is listed leads to the server that lists it, under its own URI', async () => {
+  await fc.assert(
+    fc.asyncProperty(servers, async (all) => {
+      const snapshot = await buildSnapshot(sourcesOf(all), 1000);
       for (const [uri, route] of snapshot.resources) {
         assert.deepEqual(resourceCandidates(snapshot, uri), [{ server: route.server, uri: route.key }]);
       }
@@ -175,9 +175,9 @@ test('every URI that is listed leads to the server that lists it, under its own 
   );
 });
 
-test('a URI that no list has goes by alias, by template, by scheme, and else to all that have resources', () => {
+test('a URI that no list has goes by alias, by template, by scheme, and else to all that have resources', async () => {
   const source = (id: string, catalog: Source['catalog']): Source => ({ server: fakeServer(id), catalog });
-  const snapshot = buildSnapshot(
+  const snapshot = await buildSnapshot(
     [
       source('tools', fakeCatalog({ tools: ['a'] }, { capabilities: { tools: {} } })),
       source('down', undefined),
@@ -204,5 +204,5 @@ test('a URI that no list has goes by alias, by template, by scheme, and else to 
     ['files', 'no scheme'],
     ['more', 'no scheme'],
   ]);
-  assert.deepEqual(resourceCandidates(buildSnapshot([], 10), 'file:///a'), []);
+  assert.deepEqual(resourceCandidates(await buildSnapshot([], 10), 'file:///a'), []);
 });

@@ -1,8 +1,10 @@
 import type { DownstreamServer } from '../downstream/port.ts';
+import type { ListKind } from '../protocol/cursor.ts';
 import { splice } from '../protocol/json-text.ts';
 import { toolForLegacy } from '../protocol/modern/legacy-view.ts';
 import { collisionName, publicName } from '../protocol/names.ts';
 import { templateMatches } from '../protocol/uri-template.ts';
+import { Pace } from './pace.ts';
 import { ListPages } from './pages.ts';
 import type { ListedEntry, ServerCatalog } from './types.ts';
 
@@ -40,13 +42,16 @@ export interface Snapshot {
 
 /**
  * Merges what servers list. `sources` in order of registration: of two that claim one name, the earlier keeps it.
- * The order of entries is that of the servers, and within a server its own.
+ * The order of entries is that of the servers, and within a server its own. Takes as many turns as there is work.
  */
-export function buildSnapshot(sources: readonly Source[], pageSize: number): Snapshot {
-  const tools = named(sources, 'tools');
-  const prompts = named(sources, 'prompts');
-  const resources = addressed(sources, 'resources');
-  const templates = addressed(sources, 'resourceTemplates');
+export async function buildSnapshot(sources: readonly Source[], pageSize: number): Promise<Snapshot> {
+  const pace = new Pace();
+  const tools = await routesOf(sources, 'tools', named, pace);
+  const prompts = await routesOf(sources, 'prompts', named, pace);
+  const resources = await routesOf(sources, 'resources', addressed, pace);
+  const templates = await routesOf(sources, 'resourceTemplates', addressed, pace);
+  const pages = async (kind: ListKind, routes: ReadonlyMap<string, Route>) =>
+    ListPages.of(kind, await texts(routes, pace), pageSize, pace);
   return {
     sources,
     tools,
@@ -54,54 +59,74 @@ export function buildSnapshot(sources: readonly Source[], pageSize: number): Sna
     resources,
     templates,
     pages: {
-      tools: toolPages(tools, pageSize),
-      prompts: new ListPages('prompts', texts(prompts), pageSize),
-      resources: new ListPages('resources', texts(resources), pageSize),
-      resourceTemplates: new ListPages('resourceTemplates', texts(templates), pageSize),
+      tools: await toolPages(tools, pageSize, pace),
+      prompts: await pages('prompts', prompts),
+      resources: await pages('resources', resources),
+      resourceTemplates: await pages('resourceTemplates', templates),
     },
   };
 }
 
-function named(sources: readonly Source[], list: 'tools' | 'prompts'): Map<string, Route> {
+/** Under which name an entry is to be had that `routes` does not hold yet. */
+type Naming = (routes: ReadonlyMap<string, Route>, server: DownstreamServer, key: string) => string;
+
+async function routesOf(
+  sources: readonly Source[],
+  list: 'tools' | 'prompts' | 'resources' | 'resourceTemplates',
+  nameIn: Naming,
+  pace: Pace,
+): Promise<Map<string, Route>> {
   const routes = new Map<string, Route>();
   for (const { server, catalog } of sources) {
     for (const listed of catalog?.[list] ?? []) {
-      const plain = publicName(server.prefix, listed.key);
-      let name = plain;
-      // Once, in practice: unless an earlier server has a tool of the very name that a collision gives.
-      while (routes.has(name))
-        name = collisionName(plain, server.id, name === plain ? listed.key : `${listed.key}\0${name}`);
-      routes.set(name, { server, key: listed.key, listed });
+      routes.set(nameIn(routes, server, listed.key), { server, key: listed.key, listed });
+      if (pace.isDue) await pace.rest();
     }
   }
   return routes;
 }
 
-function addressed(sources: readonly Source[], list: 'resources' | 'resourceTemplates'): Map<string, Route> {
-  const routes = new Map<string, Route>();
-  for (const { server, catalog } of sources) {
-    for (const listed of catalog?.[list] ?? []) {
-      let uri = listed.key;
-      while (routes.has(uri)) uri = aliasUri(server.id, uri);
-      routes.set(uri, { server, key: listed.key, listed });
-    }
-  }
-  return routes;
-}
+const named: Naming = (routes, server, key) => {
+  const plain = publicName(server.prefix, key);
+  let name = plain;
+  // Once, in practice: unless an earlier server has a tool of the very name that a collision gives.
+  while (routes.has(name)) name = collisionName(plain, server.id, name === plain ? key : `${key}\0${name}`);
+  return name;
+};
+
+const addressed: Naming = (routes, server, key) => {
+  let uri = key;
+  while (routes.has(uri)) uri = aliasUri(server.id, uri);
+  return uri;
+};
 
 /** What servers of the modern era may say of tools, and clients of the other one refuse, these do not get. */
-function toolPages(routes: ReadonlyMap<string, Route>, pageSize: number): ListPages {
-  const own = texts(routes);
-  const listed = [...routes.values()];
-  const legacy = own.map((text, at) => toolForLegacy(text, listed[at]?.listed.entry ?? {}));
-  const differs = legacy.some((text, at) => text !== own[at]);
-  return new ListPages('tools', own, pageSize, differs ? legacy : own);
+async function toolPages(
+  routes: ReadonlyMap<string, Route>,
+  pageSize: number,
+  pace: Pace,
+): Promise<ListPages> {
+  const own = await texts(routes, pace);
+  const legacy: string[] = [];
+  let differs = false;
+  for (const { listed } of routes.values()) {
+    const text = own[legacy.length] ?? '';
+    const forLegacy = toolForLegacy(text, listed.entry);
+    differs ||= forLegacy !== text;
+    legacy.push(forLegacy);
+    if (pace.isDue) await pace.rest();
+  }
+  return ListPages.of('tools', own, pageSize, pace, differs ? legacy : own);
 }
 
-function texts(routes: ReadonlyMap<string, Route>): string[] {
-  return [...routes].map(([name, { key, listed }]) =>
-    name === key ? listed.text : splice(listed.text, listed.keySpan, JSON.stringify(name)),
-  );
+/** What clients are told of each entry: its own text under the name that it has here. */
+async function texts(routes: ReadonlyMap<string, Route>, pace: Pace): Promise<string[]> {
+  const all: string[] = [];
+  for (const [name, { key, listed }] of routes) {
+    all.push(name === key ? listed.text : splice(listed.text, listed.keySpan, JSON.stringify(name)));
+    if (pace.isDue) await pace.rest();
+  }
+  return all;
 }
 
 const ALIAS = 'dragon://';
@@ -140,4 +165,9 @@ function unlisted(snapshot: Snapshot, uri: string): DownstreamServer[] {
     ),
   );
   return (akin.length > 0 ? akin : having).map(({ server }) => server);
+}
+
+/** Whether two sources give the same entries, and say the same of how their servers are. */
+export function isSameSource(a: Source, b: Source | undefined): boolean {
+  return a.server === b?.server && a.error === b.error && a.catalog === b.catalog;
 }

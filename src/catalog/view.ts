@@ -3,7 +3,7 @@ import type { Owner } from '../auth/principal.ts';
 import type { ServerRecord } from '../db/server-record.ts';
 import { type DownstreamServer, downstreamServer } from '../downstream/port.ts';
 import { CatalogEntry, type EntryOptions } from './entry.ts';
-import { buildSnapshot, type Snapshot, type Source } from './snapshot.ts';
+import { buildSnapshot, isSameSource, type Snapshot, type Source } from './snapshot.ts';
 import type { ServerCatalog } from './types.ts';
 
 export type ChangedLists = {
@@ -40,7 +40,11 @@ export class CatalogView {
   /** Rises with every change of the servers, so that a reading that a change has overtaken is known for one. */
   #generation = 0;
   #orderOf = -1;
+  /** A build will begin in a turn of its own. */
   #rebuilding = false;
+  /** The build under way, and the one after it. */
+  #building: Promise<Snapshot> | undefined;
+  #next: Promise<Snapshot> | undefined;
   /** What each listener has not been told yet; one that came after a change has the new lists. */
   readonly #untold = new Map<(changed: ChangedLists) => void, ChangedLists>();
   #telling: NodeJS.Timeout | undefined;
@@ -81,7 +85,7 @@ export class CatalogView {
         throw error;
       }
       await this.#patience([...this.#entries.values()]);
-      const snapshot = this.#rebuild();
+      const snapshot = await this.#rebuild();
       if (!this.#stale || this.#closed) return snapshot;
     }
   }
@@ -92,7 +96,7 @@ export class CatalogView {
     const entry = this.#entries.get(serverId);
     await (fresh ? entry?.refresh() : entry?.ready());
     // The snapshot follows in a turn of its own; who has just asked must not be answered from the one before.
-    if (fresh && this.current !== undefined) this.#rebuild();
+    if (fresh && this.current !== undefined) await this.#rebuild();
     return entry;
   }
 
@@ -108,14 +112,18 @@ export class CatalogView {
     this.#syncing = undefined;
     if (this.#snapshot === undefined) return;
     await this.#sync();
-    // At once without what went, and again when what came has answered.
-    this.#rebuild();
-    const settling = this.#patience([...this.#entries.values()]).then(() => {
+    const settling = this.#settle().finally(() => {
       if (this.#settling === settling) this.#settling = undefined;
-      this.#rebuild();
     });
     this.#settling = settling;
     await settling;
+  }
+
+  /** At once without what went, and again when what came has answered. */
+  async #settle(): Promise<void> {
+    await this.#rebuild();
+    await this.#patience([...this.#entries.values()]);
+    await this.#rebuild();
   }
 
   onChange(listener: (changed: ChangedLists) => void): () => void {
@@ -183,20 +191,40 @@ export class CatalogView {
     this.#rebuilding = true;
     setImmediate(() => {
       this.#rebuilding = false;
-      this.#rebuild();
+      void this.#rebuild();
     });
   }
 
-  #rebuild(): Snapshot {
+  /** Resolves with a snapshot of what is known now. One that is being built may be of what was known before. */
+  #rebuild(): Promise<Snapshot> {
+    if (this.#building === undefined) return this.#build();
+    const build = () => {
+      this.#next = undefined;
+      return this.#build();
+    };
+    this.#next ??= this.#building.then(build, build);
+    return this.#next;
+  }
+
+  #build(): Promise<Snapshot> {
+    this.#building = this.#buildNow().finally(() => {
+      this.#building = undefined;
+    });
+    return this.#building;
+  }
+
+  async #buildNow(): Promise<Snapshot> {
+    const orderOf = this.#orderOf;
     const sources = this.#order.map((server): Source => {
       const entry = this.#entries.get(server.id);
       const error = entry?.error?.message;
       return { server, catalog: entry?.catalog, ...(error === undefined ? {} : { error }) };
     });
     const before = this.#snapshot;
-    const after = buildSnapshot(sources, this.#options.pageSize);
+    const isSame = before !== undefined && areSame(before.sources, sources);
+    const after = isSame ? before : await buildSnapshot(sources, this.#options.pageSize);
     this.#snapshot = after;
-    this.#stale = this.#orderOf !== this.#generation;
+    this.#stale = orderOf !== this.#generation;
     if (before !== undefined) this.#tell(before, after);
     return after;
   }
@@ -232,4 +260,8 @@ function either(a: ChangedLists, b: ChangedLists): ChangedLists {
     prompts: a.prompts || b.prompts,
     resources: a.resources || b.resources,
   };
+}
+
+function areSame(a: readonly Source[], b: readonly Source[]): boolean {
+  return a.length === b.length && a.every((source, at) => isSameSource(source, b[at]));
 }

@@ -5,6 +5,7 @@ import type { Message } from '../protocol/envelope.ts';
 import { GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { fetchCatalog } from './fetch.ts';
+import { isSameCatalog } from './pack.ts';
 import type { ServerCatalog } from './types.ts';
 
 /** Between two refreshes that a server asks for: a flood of notifications costs one refresh each so often. */
@@ -132,7 +133,7 @@ export class ServerWatcher implements CatalogSource {
     try {
       this.#link ??= await this.#open();
       const link = this.#link;
-      const catalog = await fetchCatalog(link, {
+      const fetched = await fetchCatalog(link, {
         listTimeoutMs: this.#options.listTimeoutMs,
         signal: this.#abort.signal,
         onLeftOut: (list, count, example) =>
@@ -143,6 +144,9 @@ export class ServerWatcher implements CatalogSource {
             example,
           }),
       });
+      // One and the same where nothing changed: then nothing that was made of it has to be made anew.
+      const known = this.#state.catalog;
+      const catalog = known !== undefined && isSameCatalog(known, fetched) ? known : fetched;
       this.#state = { catalog, error: undefined, failingSince: undefined, checkedAt: new Date() };
       this.#backoff.reset();
     } catch (thrown) {

@@ -44,25 +44,48 @@ export class DownstreamAnswerError extends Error {
   }
 }
 
+type Callable = Pick<DownstreamLink, 'request' | 'send'> & { readonly server: { readonly name: string } };
+
 /**
  * A request of the gateway's own and its answer, with the answer's text. Throws {@link DownstreamAnswerError} when the server
  * answers with an error, GatewayError when it does not answer.
  */
 export function call(
-  link: Pick<DownstreamLink, 'request' | 'send'> & { readonly server: { readonly name: string } },
+  link: Callable,
   request: RequestMessage,
   deadlines: Deadlines,
   signal: AbortSignal,
 ): Promise<ResponseMessage> {
+  return ask(link, request, deadlines, signal, readResponse);
+}
+
+/** The same with the answer as text, whatever it says. */
+export function callForText(
+  link: Callable,
+  request: RequestMessage,
+  deadlines: Deadlines,
+  signal: AbortSignal,
+): Promise<string> {
+  return ask(link, request, deadlines, signal, (body) => body);
+}
+
+function ask<T>(
+  link: Callable,
+  request: RequestMessage,
+  deadlines: Deadlines,
+  signal: AbortSignal,
+  read: (body: string, serverName: string) => T,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     let over = false;
     const sink = new CollectingSink(
       link.server.name,
+      read,
       (outcome) => {
         over = true;
         signal.removeEventListener('abort', abort);
         if (outcome instanceof Error) reject(outcome);
-        else resolve(outcome);
+        else resolve(outcome.value);
       },
       (asked) => link.send(ownRefusal(asked.id, 'No client is connected that could answer')),
     );
@@ -75,21 +98,44 @@ export function call(
   });
 }
 
+/** What an answer says. Throws {@link DownstreamAnswerError} where that is an error, GatewayError for what is no answer. */
+export function readResponse(body: string, serverName: string): ResponseMessage {
+  let message: Message;
+  try {
+    message = parseMessage(body, MAX_DEPTH);
+    if (message.kind !== 'response') throw new TypeError('not a response');
+  } catch (cause) {
+    throw noResponse(serverName, cause);
+  }
+  if (message.error !== undefined) throw answerError(message.error);
+  return message;
+}
+
+export function noResponse(serverName: string, cause: unknown): GatewayError {
+  return protocolError(serverName, 'what is not a JSON-RPC response', cause);
+}
+
+type Outcome<T> = Error | { readonly value: T };
+
 /** Reads an answer whole. Of the messages before it only requests matter: the server waits for their answer. */
-export class CollectingSink implements AnswerSink {
+export class CollectingSink<T> implements AnswerSink {
   drained: (() => void) | undefined;
   readonly #serverName: string;
-  readonly #settle: (outcome: Error | ResponseMessage) => void;
+  readonly #read: (body: string, serverName: string) => T;
+  readonly #settle: (outcome: Outcome<T>) => void;
   readonly #refuse: (request: RequestMessage) => void;
   #chunks: Buffer[] = [];
   #done = false;
 
+  /** `read`: makes of the answer's text what is wanted of it, or throws. */
   constructor(
     serverName: string,
-    settle: (outcome: Error | ResponseMessage) => void,
+    read: (body: string, serverName: string) => T,
+    settle: (outcome: Outcome<T>) => void,
     refuse: (request: RequestMessage) => void,
   ) {
     this.#serverName = serverName;
+    this.#read = read;
     this.#settle = settle;
     this.#refuse = refuse;
   }
@@ -114,11 +160,9 @@ export class CollectingSink implements AnswerSink {
 
   answer(body: string | Buffer): void {
     try {
-      const message = parseMessage(body.toString(), MAX_DEPTH);
-      if (message.kind !== 'response') throw new TypeError('not a response');
-      this.#finish(message.error === undefined ? message : answerError(message.error));
-    } catch (cause) {
-      this.#finish(protocolError(this.#serverName, 'what is not a JSON-RPC response', cause));
+      this.#finish({ value: this.#read(body.toString(), this.#serverName) });
+    } catch (error) {
+      this.#finish(error instanceof Error ? error : noResponse(this.#serverName, error));
     }
   }
 
@@ -126,7 +170,7 @@ export class CollectingSink implements AnswerSink {
     this.#finish(error);
   }
 
-  #finish(outcome: Error | ResponseMessage): void {
+  #finish(outcome: Outcome<T>): void {
     if (this.#done) return;
     this.#done = true;
     this.#chunks = [];
@@ -134,7 +178,7 @@ export class CollectingSink implements AnswerSink {
   }
 }
 
-function answerError(error: unknown): DownstreamAnswerError {
+export function answerError(error: unknown): DownstreamAnswerError {
   const fields = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};
   const code = own(fields, 'code');
   const message = own(fields, 'message');

@@ -4,7 +4,7 @@ import type { HttpTarget } from '../db/server-record.ts';
 import { type Id, type Message, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { LATEST_LEGACY } from '../protocol/versions.ts';
-import { CollectingSink, DownstreamAnswerError, ownNotification, ownRefusal } from './call.ts';
+import { CollectingSink, DownstreamAnswerError, ownNotification, ownRefusal, readResponse } from './call.ts';
 import { ConnectionLost } from './connection-lost.ts';
 import { Deadline } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
@@ -269,7 +269,8 @@ export class HttpLink implements DownstreamLink {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const sink = new CollectingSink(
       this.server.name,
-      (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome.result)),
+      readResponse,
+      (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome.value.result)),
       (asked) => this.send(ownRefusal(asked.id, 'Not before the handshake is complete')),
     );
     const abort = (reason: GatewayError) => {

@@ -117,6 +117,45 @@ export function arrayElements(text: string, from = 0): Span[] {
   return elements;
 }
 
+/**
+ * Where the value of a key begins in the object whose text starts at or after `from`, without a look at what comes behind;
+ * undefined where there is none. Takes any text, and of two members of one name the first.
+ */
+export function memberAt(text: string, from: number, key: string): number | undefined {
+  let at = skipSpace(text, from);
+  if (text.charCodeAt(at) !== OPEN_BRACE) return undefined;
+  at = skipSpace(text, at + 1);
+  while (text.charCodeAt(at) === QUOTE) {
+    const keyEnd = stringEnd(text, at);
+    const isIt = decodeKey(text, at, keyEnd) === key;
+    at = skipSpace(text, keyEnd);
+    if (text.charCodeAt(at) !== COLON) return undefined;
+    at = skipSpace(text, at + 1);
+    if (isIt) return at;
+    at = skipSpace(text, valueEnd(text, at));
+    if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
+  }
+  return undefined;
+}
+
+/**
+ * The elements of the array that begins at `start`, each found when it is asked for. Takes any text: an element may be no
+ * JSON. Returns where the array ends, or undefined where what stands between its elements is not what stands there in JSON.
+ */
+export function* streamElements(text: string, start: number): Generator<Span, number | undefined> {
+  let at = skipSpace(text, start + 1);
+  if (text.charCodeAt(at) === CLOSE_BRACKET) return at + 1;
+  while (at < text.length) {
+    const end = valueEnd(text, at);
+    yield { start: at, end };
+    at = skipSpace(text, end);
+    if (text.charCodeAt(at) === CLOSE_BRACKET) return at + 1;
+    if (text.charCodeAt(at) !== COMMA) return undefined;
+    at = skipSpace(text, at + 1);
+  }
+  return undefined;
+}
+
 /** Text with the value at `span` replaced by other JSON text. */
 export function splice(text: string, span: Span, replacement: string): string {
   return text.slice(0, span.start) + replacement + text.slice(span.end);

@@ -18,7 +18,7 @@ import { BUILTIN_TOOLS } from './builtin-tools.ts';
 
 const GATEWAY = { name: 'gateway', version: '1.2.3', nodeId: 'n1' };
 
-function start(sources: readonly Source[] = [], snapshot = async () => buildSnapshot(sources, 10)) {
+function start(sources: readonly Source[] = [], snapshot = async () => await buildSnapshot(sources, 10)) {
   const link = new BuiltinLink(builtinServer(OWNER), { gateway: GATEWAY, snapshot });
   async function call(name: unknown, args?: unknown, meta?: unknown) {
     const sink = new RecordingSink();
@@ -78,7 +78,9 @@ test('the built-in tools are a server like any other: handshake, list, names wit
     assert.ok(tool.description.length > 20 && tool.annotations);
   }
   assert.equal(
-    buildSnapshot([{ server: link.server, catalog: fakeCatalog({ tools: ['echo'] }) }], 10).tools.has('echo'),
+    (await buildSnapshot([{ server: link.server, catalog: fakeCatalog({ tools: ['echo'] }) }], 10)).tools.has(
+      'echo',
+    ),
     true,
   );
 });

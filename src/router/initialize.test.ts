@@ -12,11 +12,11 @@ const source = (id: string, more: Partial<ServerCatalog> | undefined): Source =>
   catalog: more === undefined ? undefined : fakeCatalog({}, { capabilities: {}, ...more }),
 });
 
-const offered = (...sources: Source[]) =>
-  JSON.parse(offer(buildSnapshot(sources, 10), '2025-06-18', IDENTITY));
+const offered = async (...sources: Source[]) =>
+  JSON.parse(offer(await buildSnapshot(sources, 10), '2025-06-18', IDENTITY));
 
-test('what a server may bring later is always offered, with news of it', () => {
-  const { protocolVersion, capabilities, serverInfo, instructions } = offered();
+test('what a server may bring later is always offered, with news of it', async () => {
+  const { protocolVersion, capabilities, serverInfo, instructions } = await offered();
   assert.deepEqual([protocolVersion, serverInfo, instructions], ['2025-06-18', IDENTITY, undefined]);
   assert.deepEqual(capabilities, {
     tools: { listChanged: true },
@@ -25,8 +25,8 @@ test('what a server may bring later is always offered, with news of it', () => {
   });
 });
 
-test('the rest is what the servers add up to', () => {
-  const { capabilities } = offered(
+test('the rest is what the servers add up to', async () => {
+  const { capabilities } = await offered(
     source('a', { capabilities: { logging: {}, resources: { subscribe: false } } }),
     source('b', { capabilities: { completions: {}, resources: { subscribe: true } } }),
   );
@@ -38,18 +38,18 @@ test('the rest is what the servers add up to', () => {
     'tools',
   ]);
   assert.equal(capabilities.resources.subscribe, true);
-  const inherited = offered(source('a', { capabilities: JSON.parse('{"__proto__":{"logging":{}}}') }));
+  const inherited = await offered(source('a', { capabilities: JSON.parse('{"__proto__":{"logging":{}}}') }));
   assert.equal(inherited.capabilities.logging, undefined);
 });
 
-test('a server that has not answered yet may have anything but tasks', () => {
-  const { capabilities } = offered(source('a', undefined));
+test('a server that has not answered yet may have anything but tasks', async () => {
+  const { capabilities } = await offered(source('a', undefined));
   assert.ok(capabilities.logging && capabilities.completions && capabilities.resources.subscribe);
   assert.equal(capabilities.tasks, undefined);
 });
 
-test('what servers can do with tasks adds up', () => {
-  const { capabilities } = offered(
+test('what servers can do with tasks adds up', async () => {
+  const { capabilities } = await offered(
     source('a', { capabilities: { tasks: { list: {}, requests: { tools: { call: {} } } } } }),
     source('b', { capabilities: { tasks: { cancel: {} } } }),
     source('c', { capabilities: { tasks: true } }),
@@ -57,8 +57,8 @@ test('what servers can do with tasks adds up', () => {
   assert.deepEqual(capabilities.tasks, { list: {}, cancel: {}, requests: { tools: { call: {} } } });
 });
 
-test('instructions say whose they are', () => {
-  const { instructions } = offered(
+test('instructions say whose they are', async () => {
+  const { instructions } = await offered(
     source('a', { instructions: '  Read me.\n' }),
     source('b', {}),
     source('c', { instructions: ' ' }),
@@ -67,9 +67,9 @@ test('instructions say whose they are', () => {
   assert.equal(instructions, '# a\nRead me.\n\n# d\nMe too.');
 });
 
-test('endless instructions are cut, and never within a character', () => {
+test('endless instructions are cut, and never within a character', async () => {
   for (let pad = 0; pad < 2; pad++) {
-    const { instructions } = offered(
+    const { instructions } = await offered(
       source('a', { instructions: `${'x'.repeat(pad)}${'😀'.repeat(20_000)}` }),
     );
     assert.ok(instructions.length <= 16_384 && instructions.length > 16_000);
