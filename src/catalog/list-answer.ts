@@ -6,7 +6,7 @@ import type { Pace } from './pace.ts';
 const MAX_DEPTH = 512;
 
 /** One element of a list, as a value and as its text. */
-export interface ListElement {
+interface ListElement {
   readonly value: unknown;
   readonly text: string;
 }

@@ -4,7 +4,7 @@ import { AbstractConnector, Redis } from 'ioredis';
 import { z } from 'zod';
 import { backoffMs } from './backoff.ts';
 import { type ConnectionSettings, SILENCE_MS } from './settings.ts';
-import { openStream } from './stream.ts';
+import { type Connector, openStream } from './stream.ts';
 import type { RedisTarget } from './url.ts';
 
 type Address = RedisTarget['addresses'][number];
@@ -20,7 +20,7 @@ const Ranges = z.array(
  * Makes connections that go to whichever server of a Redis Cluster has one key now. For a client all of whose keys are in
  * one slot: to it the cluster is one server, which may be another after each reconnect.
  */
-export function slotConnector(target: RedisTarget, settings: ConnectionSettings, key: string) {
+export function slotConnector(target: RedisTarget, settings: ConnectionSettings, key: string): Connector {
   let known: readonly Address[] = target.addresses;
 
   /** Asks the servers in turn, those first that were the masters lately. Undefined: nobody could say. */

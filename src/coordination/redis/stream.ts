@@ -6,6 +6,9 @@ import type { RedisTarget } from './url.ts';
 
 type Address = RedisTarget['addresses'][number];
 
+/** As ioredis takes it. */
+export type Connector = new () => AbstractConnector;
+
 /**
  * A connection for ioredis, which hears of its first error alone: a TLS connection may have a second one, when it was
  * given up during its handshake, and an error that nobody hears ends the process.
@@ -21,7 +24,7 @@ export function openStream(
 }
 
 /** Makes connections to the one server of a target that has one. */
-export function singleConnector({ addresses: [address], tls }: RedisTarget) {
+export function singleConnector({ addresses: [address], tls }: RedisTarget): Connector {
   return class SingleConnector extends AbstractConnector {
     constructor() {
       super(SILENCE_MS);
