@@ -187,7 +187,9 @@ export class CatalogView {
   }
 
   #changed(): void {
-    if (this.#rebuilding || this.#snapshot === undefined || this.#closed) return;
+    if (this.#rebuilding || this.#closed) return;
+    // Whoever asks first builds the first one; what comes while that is being done is not in it.
+    if (this.#snapshot === undefined && this.#building === undefined) return;
     this.#rebuilding = true;
     setImmediate(() => {
       this.#rebuilding = false;
@@ -198,11 +200,11 @@ export class CatalogView {
   /** Resolves with a snapshot of what is known now. One that is being built may be of what was known before. */
   #rebuild(): Promise<Snapshot> {
     if (this.#building === undefined) return this.#build();
-    const build = () => {
+    const again = () => {
       this.#next = undefined;
-      return this.#build();
+      return this.#rebuild();
     };
-    this.#next ??= this.#building.then(build, build);
+    this.#next ??= this.#building.then(again, again);
     return this.#next;
   }
 
