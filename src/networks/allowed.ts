@@ -52,7 +52,7 @@ function rangeOf(entry: string) {
 }
 
 /** A host name as it is compared. */
-export function hostKey(host: string): string {
+function hostKey(host: string): string {
   return host.toLowerCase().replace(/\.$/, '');
 }
 
