@@ -30,6 +30,7 @@ import { type Foundation, ownFoundation } from './foundation.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { Runner } from './jobs/runner.ts';
 import { schedules, type Work } from './jobs/schedules.ts';
+import { NetworkGuard } from './networks/guard.ts';
 import { once } from './once.ts';
 import { createRequestStates } from './protocol/modern/request-state.ts';
 import { NodeReadiness } from './readiness.ts';
@@ -246,7 +247,9 @@ function createCore(
 ): Core {
   const registry = new ServerRegistry(database.servers, coordination.bus);
   const gateway = { name: NAME, version, nodeId: config.nodeId };
+  const networks = new NetworkGuard(config.allowedNetworks);
   const transports = new TransportConnector({
+    networks,
     identity: { name: NAME, version },
     bus: coordination.bus,
     logger,
@@ -399,6 +402,7 @@ function createCore(
     catalogs,
     connector,
     breakers,
+    networks,
     listTimeoutMs: config.listTimeoutMs,
     stdioOff: config.stdioAllowed ? undefined : STDIO_OFF,
   });

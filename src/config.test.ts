@@ -4,6 +4,7 @@ import { availableParallelism, homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { inspect } from 'node:util';
+import { allowing } from '../test/support/networks.ts';
 import { ConfigError, isLoopback, loadConfig, maskedConfig } from './config.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'dragon-config-'));
@@ -65,6 +66,7 @@ describe('defaults', () => {
       allowedOrigins: [],
       allowedHosts: [],
       encryptionKeys: [],
+      allowedNetworks: allowing('any'),
       stdio: 'auto',
       stdioAllowed: true,
       sseEndpoint: false,

@@ -4,11 +4,15 @@ import { authenticationProblems } from './config/authentication.ts';
 import { ConfigError } from './config/error.ts';
 import { settings, settingsTable } from './config/settings.ts';
 import { type Environment, readSources, type Sources } from './config/sources.ts';
+import { type AllowedNetworks, readAllowedNetworks } from './networks/allowed.ts';
 
 export { ConfigError } from './config/error.ts';
 
 /** Every setting with its value, read once at the start. Frozen, lists included. */
-export type Config = Readonly<Omit<z.output<typeof settings>, 'drainDelayMs' | 'host'>> & {
+export type Config = Readonly<
+  Omit<z.output<typeof settings>, 'allowedNetworks' | 'drainDelayMs' | 'host'>
+> & {
+  readonly allowedNetworks: AllowedNetworks;
   readonly host: string;
   readonly drainDelayMs: number;
   /** `stdio` resolved: whether the gateway may start processes. */
@@ -40,8 +44,14 @@ export function loadConfig(env: Environment, options: LoadOptions = {}): Config 
   const { stdio, redisUrl, drainDelayMs = redisUrl === undefined ? 0 : CLUSTER_DRAIN_MS } = parsed.data;
   const host = hostOf(parsed.data);
   const stdioAllowed = stdio === 'on' || (stdio === 'auto' && isLoopback(host));
-  return Object.freeze({ ...parsed.data, host, drainDelayMs, stdioAllowed });
+  const allowedNetworks =
+    parsed.data.allowedNetworks ?? (parsed.data.auth.length > 0 ? NO_NETWORKS : ANY_NETWORK);
+  return Object.freeze({ ...parsed.data, allowedNetworks, host, drainDelayMs, stdioAllowed });
 }
+
+/** Whoever is the only user reaches these addresses without the gateway, too. */
+const ANY_NETWORK = readAllowedNetworks('any') as AllowedNetworks;
+const NO_NETWORKS = readAllowedNetworks('') as AllowedNetworks;
 
 /** Whoever turns authentication on means to be reached by others. */
 function hostOf({ host, auth }: z.output<typeof settings>): string {

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyCharacter } from '../../test/support/json-text.ts';
+import { anyNetwork } from '../../test/support/networks.ts';
 import type { HttpTarget, ServerTarget, StdioTarget } from '../db/server-record.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { checkTarget } from './check-target.ts';
+
+const networks = anyNetwork();
 
 const http = (more: Partial<HttpTarget>): HttpTarget => ({
   kind: 'http',
@@ -22,7 +25,7 @@ const stdio = (more: Partial<StdioTarget>): StdioTarget => ({
 
 function faults(target: ServerTarget): GatewayError | undefined {
   try {
-    checkTarget(target);
+    checkTarget(target, networks);
     return undefined;
   } catch (error) {
     assert.ok(error instanceof GatewayError);

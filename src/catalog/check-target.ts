@@ -1,4 +1,5 @@
 import type { ServerTarget, StdioTarget } from '../db/server-record.ts';
+import type { NetworkGuard } from '../networks/guard.ts';
 import { Code, type FieldViolation, GatewayError } from '../protocol/errors.ts';
 
 /** Headers that the transport writes itself, where a second value would make two messages of one; and `expect`, which it cannot send. */
@@ -26,15 +27,23 @@ const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Refuses what could never be called. Throws InvalidArgument with every wrong field named, never with a secret's value. */
-export function checkTarget(target: ServerTarget): void {
-  const fields = target.kind === 'http' ? httpFaults(target.url, target.headers) : stdioFaults(target);
+/**
+ * Refuses what could never be called, such as the URL of an address where no connection may go; where names lead is seen
+ * when they are connected to. Throws InvalidArgument with every wrong field named, never with a secret's value.
+ */
+export function checkTarget(target: ServerTarget, networks: NetworkGuard): void {
+  const fields =
+    target.kind === 'http' ? httpFaults(target.url, target.headers, networks) : stdioFaults(target);
   if (fields.length === 0) return;
   const [first] = fields;
   throw new GatewayError(Code.InvalidArgument, `${first?.field}: ${first?.description}`, { fields });
 }
 
-function httpFaults(url: string, headers: Readonly<Record<string, string>>): FieldViolation[] {
+function httpFaults(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  networks: NetworkGuard,
+): FieldViolation[] {
   const faults: FieldViolation[] = [];
   const parsed = URL.parse(url);
   if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
@@ -43,6 +52,9 @@ function httpFaults(url: string, headers: Readonly<Record<string, string>>): Fie
     faults.push({ field: 'url', description: 'must not hold a user name or password; use a header' });
   } else if (parsed.hash !== '') {
     faults.push({ field: 'url', description: 'must not have a fragment' });
+  } else {
+    const description = networks.refusal(parsed.hostname);
+    if (description !== undefined) faults.push({ field: 'url', description });
   }
   for (const [name, value] of Object.entries(headers)) {
     if (!HEADER_NAME.test(name))

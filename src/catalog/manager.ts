@@ -10,6 +10,7 @@ import type {
 } from '../db/server-record.ts';
 import type { Breakers } from '../downstream/breaker.ts';
 import { type Connector, downstreamServer } from '../downstream/port.ts';
+import type { NetworkGuard } from '../networks/guard.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { namesModern } from '../protocol/modern/versions.ts';
 import type { Catalogs } from './catalogs.ts';
@@ -25,6 +26,7 @@ export interface ManagerOptions {
   readonly catalogs: Catalogs;
   readonly connector: Connector;
   readonly breakers: Breakers;
+  readonly networks: NetworkGuard;
   readonly listTimeoutMs: number;
   /** Why stdio servers can't be registered; undefined where they can. */
   readonly stdioOff: string | undefined;
@@ -137,7 +139,7 @@ export class CatalogServerManager implements ServerManager {
     if (target.kind === 'stdio' && this.#options.stdioOff !== undefined) {
       throw new GatewayError(Code.FailedPrecondition, this.#options.stdioOff);
     }
-    checkTarget(target);
+    checkTarget(target, this.#options.networks);
   }
 }
 

@@ -3,6 +3,7 @@ import { BlockList, isIP } from 'node:net';
 import { availableParallelism, homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { type AllowedNetworks, readAllowedNetworks } from '../networks/allowed.ts';
 import { type IssuerSettings, readIssuers } from './issuers.ts';
 
 /** A kind of value: how its text is read, and what people are told it accepts. */
@@ -223,6 +224,11 @@ export const addresses: Kind<AddressList> = kind(
     }
     return { texts, list };
   },
+);
+
+export const networks: Kind<AllowedNetworks> = kind(
+  'a comma-separated list of IP addresses, ranges such as 10.0.0.0/8, host names, and the words `loopback`, `private`, `any`',
+  readAllowedNetworks,
 );
 
 /** The name of a header, in lower case. */

@@ -156,6 +156,12 @@ export const settings = z.object({
     description:
       'Names in the `Host` header that are answered, beside the loopback names and `DRAGON_HOST` itself. Other names are refused, which stops DNS rebinding.',
   }),
+  allowedNetworks: optionalSetting('DRAGON_ALLOWED_NETWORKS', kinds.networks, {
+    group: 'Security',
+    defaultNote: '`any` while `DRAGON_AUTH` is `none`; else none',
+    description:
+      'Where servers with a URL may be, beside the public Internet. It is looked at each connection, at the address that it goes to. See [networks.md](networks.md).',
+  }),
   encryptionKeys: setting('DRAGON_ENCRYPTION_KEY', kinds.keyList, {
     group: 'Security',
     secret: true,

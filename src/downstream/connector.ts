@@ -1,5 +1,6 @@
 import type { Bus } from '../coordination/bus.ts';
 import type { HttpTarget, ServerEra } from '../db/server-record.ts';
+import type { NetworkGuard } from '../networks/guard.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { namesModern } from '../protocol/modern/versions.ts';
 import type { Logger } from '../telemetry/types.ts';
@@ -21,6 +22,8 @@ export interface ConnectorOptions {
   readonly identity: ClientIdentity;
   readonly logger: Logger;
   readonly stdioAllowed: boolean;
+  /** Where servers with a URL may be. */
+  readonly networks: NetworkGuard;
   /** A link to the gateway's own tools for the owner of this server. */
   readonly builtin: (server: DownstreamServer) => DownstreamLink;
   readonly connectTimeoutMs: number;
@@ -63,6 +66,7 @@ export class TransportConnector implements Connector, ModernConnector {
   constructor(options: ConnectorOptions) {
     this.#options = options;
     this.#client = new HttpClient({
+      networks: options.networks,
       connectTimeoutMs: options.connectTimeoutMs,
       maxMessageBytes: options.maxMessageBytes,
     });

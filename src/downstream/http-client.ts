@@ -1,8 +1,10 @@
-import { Agent, type Dispatcher } from 'undici';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
+import type { NetworkGuard } from '../networks/guard.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { Http1Pool } from './http1/pool.ts';
 
 export interface HttpClientOptions {
+  readonly networks: NetworkGuard;
   /** Milliseconds for TCP and TLS together. */
   readonly connectTimeoutMs: number;
   /** Largest single message that is read from a server, in bytes. */
@@ -27,11 +29,12 @@ type Method = 'GET' | 'POST' | 'DELETE';
 /**
  * The pools towards all HTTP downstreams: own connections where they are plain, which cost a call far less; undici's where
  * there is TLS. Response deadlines are ours, per call, so undici's own are off. Redirects are not followed: a server's
- * address is what its owner registered.
+ * address is what its owner registered. Where connections may go is checked when one is made.
  */
 export class HttpClient {
   readonly maxMessageBytes: number;
   readonly #connectTimeoutMs: number;
+  readonly #networks: NetworkGuard;
   #isClosed = false;
   readonly #agent: Agent;
   /** By origin. */
@@ -42,8 +45,9 @@ export class HttpClient {
   constructor(options: HttpClientOptions) {
     this.maxMessageBytes = options.maxMessageBytes;
     this.#connectTimeoutMs = options.connectTimeoutMs;
+    this.#networks = options.networks;
     this.#agent = new Agent({
-      connect: { timeout: options.connectTimeoutMs },
+      connect: guarded(options),
       headersTimeout: 0,
       bodyTimeout: 0,
       pipelining: 1,
@@ -65,9 +69,11 @@ export class HttpClient {
       return;
     }
     let head: Head;
+    let pool: Http1Pool;
     try {
       if (this.#isClosed) throw new GatewayError(Code.Unavailable, 'The gateway is shutting down');
       head = this.#head(endpoint, method, headers);
+      pool = this.#pool(endpoint);
     } catch (error) {
       handler.onResponseError?.(NO_CONTROLLER, GatewayError.from(error));
       return;
@@ -77,10 +83,10 @@ export class HttpClient {
     if (head.isAscii) {
       // What is ASCII alone needs no encoding.
       const encoding = length === (body?.length ?? 0) ? 'latin1' : 'utf8';
-      return this.#pool(endpoint).send({ data: head.text + rest, encoding, handler });
+      return pool.send({ data: head.text + rest, encoding, handler });
     }
     const data = Buffer.concat([Buffer.from(head.text, 'latin1'), Buffer.from(rest)]);
-    this.#pool(endpoint).send({ data, encoding: 'utf8', handler });
+    pool.send({ data, encoding: 'utf8', handler });
   }
 
   async close(): Promise<void> {
@@ -93,9 +99,11 @@ export class HttpClient {
     const known = this.#pools.get(origin);
     if (known !== undefined) return known;
     const { hostname, port } = new URL(origin);
+    this.#networks.check(hostname);
     const pool = new Http1Pool({
       host: hostname.replace(/^\[|\]$/g, ''),
       port: port === '' ? 80 : Number(port),
+      lookup: this.#networks.lookup,
       connectTimeoutMs: this.#connectTimeoutMs,
       onEmpty: () => this.#pools.delete(origin),
     });
@@ -111,6 +119,23 @@ export class HttpClient {
     this.#heads.set(headers, head);
     return head;
   }
+}
+
+/** Makes connections with TLS, where they may be made. */
+function guarded({ networks, connectTimeoutMs }: HttpClientOptions): buildConnector.connector {
+  const connect = buildConnector({
+    timeout: connectTimeoutMs,
+    lookup: networks.lookup,
+    allowH2: false,
+  });
+  return (options, callback) => {
+    try {
+      networks.check(options.hostname);
+    } catch (error) {
+      return callback(GatewayError.from(error), null);
+    }
+    connect(options, callback);
+  };
 }
 
 interface Head {

@@ -49,6 +49,7 @@ describe('authentication', { timeout: 170_000 }, () => {
         DRAGON_JWT_ISSUERS: JSON.stringify([described]),
         DRAGON_PROXY_ADDRESSES: PROXY_ADDRESS,
         DRAGON_PROXY_SECRET: PROXY_SECRET,
+        DRAGON_ALLOWED_NETWORKS: 'loopback',
         DRAGON_SSE_ENDPOINT: 'on',
         DRAGON_LOG_LEVEL: 'debug',
       },

@@ -10,6 +10,7 @@ import { OwnedConnector } from '../../src/downstream/owned-connector.ts';
 import type { DownstreamLink, DownstreamServer, OpenOptions } from '../../src/downstream/port.ts';
 import type { Message } from '../../src/protocol/envelope.ts';
 import { recordingLogger } from './fakes.ts';
+import { anyNetwork } from './networks.ts';
 
 /** A link, and what its listener was told. */
 export interface OpenedLink {
@@ -48,6 +49,7 @@ export class ProcessNode {
       bus: this.#bus(),
       logger: this.logger,
       stdioAllowed: true,
+      networks: anyNetwork(),
       builtin: () => {
         throw new TypeError('no built-in tools here');
       },

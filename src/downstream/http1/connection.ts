@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import { connect, type LookupFunction, type Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
 import type { ResponseHead } from './head.ts';
 import { ResponseReader } from './response-reader.ts';
@@ -17,6 +17,8 @@ export interface OutgoingRequest {
 export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
+  /** Resolves the host where it is a name. */
+  readonly lookup?: LookupFunction;
   /** Milliseconds until it has to be there. */
   readonly connectTimeoutMs: number;
   /** A response is complete and the connection can take another request. */
@@ -37,7 +39,7 @@ export class Connection {
   #usableUntil = 0;
 
   constructor(options: ConnectionOptions) {
-    const { host, port, connectTimeoutMs } = options;
+    const { host, port, lookup, connectTimeoutMs } = options;
     this.#options = options;
     this.#reader = new ResponseReader({
       head: (head) => this.#started(head),
@@ -48,6 +50,7 @@ export class Connection {
     this.#socket = connect({
       host,
       port,
+      ...(lookup === undefined ? {} : { lookup }),
       noDelay: true,
       keepAlive: true,
       onread: { buffer: READ_BUFFER, callback },

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import { Connection, type OutgoingRequest } from './connection.ts';
 
 /** How often idle connections are looked through, in milliseconds. */
@@ -6,6 +7,7 @@ const SWEEP_MS = 1000;
 export interface PoolOptions {
   readonly host: string;
   readonly port: number;
+  readonly lookup?: LookupFunction;
   readonly connectTimeoutMs: number;
   /** It has no connection any more. */
   readonly onEmpty: () => void;
