@@ -50,7 +50,7 @@ export class StdioProcess {
     if (this.#child.pid !== undefined) options.reaper.add(this.#child.pid);
     this.#read();
     this.#child.on('error', (error) => this.#end(startFailure(target, error)));
-    this.#child.on('exit', (code, signal) => this.#gone(this.#exitReason(code, signal)));
+    this.#child.on('exit', (code, signal) => this.#gone(() => this.#exitReason(code, signal)));
     this.#child.stdin.on('error', () => {});
   }
 
@@ -145,12 +145,14 @@ export class StdioProcess {
     return this.#stderrTail === '' ? how : `${how}; its last words: ${this.#stderrTail}`;
   }
 
-  /** The process is gone; its pipes may still hold what it wrote, and its group what it started. */
-  #gone(reason: string): void {
+  /**
+   * The process is gone; its pipes may still hold what it wrote, its last words among them, and its group what it started.
+   */
+  #gone(reasonOf: () => string): void {
     const group = this.#child.pid;
     if (group !== undefined) this.#clearGroup(group);
-    this.#child.once('close', () => this.#end(reason));
-    setTimeout(() => this.#end(reason), GRACE_MS).unref();
+    this.#child.once('close', () => this.#end(reasonOf()));
+    setTimeout(() => this.#end(reasonOf()), GRACE_MS).unref();
   }
 
   #clearGroup(group: number): void {
