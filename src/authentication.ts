@@ -4,7 +4,6 @@ import { Challenges } from './auth/challenge.ts';
 import { FixedKey } from './auth/fixed-key.ts';
 import type { Face, TokenScheme } from './auth/identity.ts';
 import type { JwtIssuer } from './auth/jwt/issuer.ts';
-import { JwtTokens } from './auth/jwt/tokens.ts';
 import { KnownOwners } from './auth/owners.ts';
 import { LOCAL_PRINCIPAL } from './auth/principal.ts';
 import { ProxyIdentities } from './auth/proxy.ts';
@@ -24,10 +23,10 @@ export interface Authentication {
   close(): void;
 }
 
-export function createAuthentication(
+export async function createAuthentication(
   config: Config,
   { database, bus, logger }: { readonly database: Database; readonly bus: Bus; readonly logger: Logger },
-): Authentication {
+): Promise<Authentication> {
   const owners = new KnownOwners((owner) => database.addOwner(owner));
   const apiKeys = new ApiKeys(database.apiKeys, bus, (owner) => owners.ensure(owner));
   const close = () => apiKeys.close();
@@ -40,7 +39,11 @@ export function createAuthentication(
   const schemes: TokenScheme[] = [];
   if (config.adminApiKey !== undefined) schemes.push(new FixedKey(config.adminApiKey));
   if (config.auth.includes('api-key')) schemes.push(apiKeys);
-  if (issuers.length > 0) schemes.push(new JwtTokens({ issuers, logger }));
+  if (issuers.length > 0) {
+    // Loaded only where it is used: the start without it is faster.
+    const { JwtTokens } = await import('./auth/jwt/tokens.ts');
+    schemes.push(new JwtTokens({ issuers, logger }));
+  }
   const proxy = proxyOf(config);
   const faced = (face: Face) => {
     const scopes = scopesOf(issuers[0], face);

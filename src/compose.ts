@@ -142,7 +142,7 @@ export async function startGateway(
     await heartbeat.beat();
     const opened = await foundation.openDatabase();
     database = opened;
-    const auth = createAuthentication(config, { database, bus: coordination.bus, logger });
+    const auth = await createAuthentication(config, { database, bus: coordination.bus, logger });
     authentication = auth;
     const parts = createCore(
       config,

@@ -1,10 +1,4 @@
-import {
-  answerError,
-  callForText,
-  DownstreamAnswerError,
-  noResponse,
-  ownRequest,
-} from '../downstream/call.ts';
+import { callForText, DownstreamAnswerError, ownRequest } from '../downstream/call.ts';
 import type { DownstreamLink } from '../downstream/port.ts';
 import { isObject, own } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
@@ -78,7 +72,7 @@ async function fetchList(
     let answer: ListAnswer;
     try {
       const text = await callForText(link, request, { idleMs: left, totalMs: left }, options.signal);
-      answer = await readAnswer(link, list, text, pace);
+      answer = await readListAnswer(text, list, link.server.name, pace);
     } catch (error) {
       if (isUnsupported(error)) return [];
       throw explain(link, method, error);
@@ -102,23 +96,6 @@ interface Found {
   readonly entries: Map<string, ListedEntry>;
   leftOut: number;
   example: string;
-}
-
-/** Throws {@link DownstreamAnswerError} where the server answers with an error. */
-async function readAnswer(
-  link: DownstreamLink,
-  list: CatalogList,
-  text: string,
-  pace: Pace,
-): Promise<ListAnswer> {
-  let answer: ListAnswer;
-  try {
-    answer = await readListAnswer(text, list, pace);
-  } catch (cause) {
-    throw noResponse(link.server.name, cause);
-  }
-  if (answer.frame.error !== undefined) throw answerError(answer.frame.error);
-  return answer;
 }
 
 /** Entries without a usable key can't be addressed and are left out; of two with the same key the first counts. */

@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { fakeCatalog, fakeServer } from '../../test/support/fakes.ts';
 import { jsonObject } from '../../test/support/json-text.ts';
+import { Code } from '../protocol/errors.ts';
 import { readListAnswer } from './list-answer.ts';
 import { Pace } from './pace.ts';
 import { buildSnapshot } from './snapshot.ts';
 
-const read = (text: string) => readListAnswer(text, 'tools', new Pace());
+const read = (text: string) => readListAnswer(text, 'tools', 'files', new Pace());
 
 const answer = (list: string, rest = '') => `{"jsonrpc":"2.0","id":1,"result":{${rest}"tools":${list}}}`;
 
@@ -54,9 +55,13 @@ test('an answer without the list is read whole, an error too', async () => {
     const { frame, elements } = await read(`{"jsonrpc":"2.0","id":1,"result":${result}}`);
     assert.deepEqual([elements, frame.result], [undefined, JSON.parse(result)]);
   }
-  const refused = await read('{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no tools"}}');
-  assert.deepEqual(refused.frame.error, { code: -32601, message: 'no tools' });
-  await assert.rejects(read(`{"jsonrpc":"2.0","id":1,"method":"x"}`));
+  await assert.rejects(read('{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no tools"}}'), {
+    name: 'DownstreamAnswerError',
+    code: -32601,
+    message: 'no tools',
+  });
+  for (const text of ['{"jsonrpc":"2.0","id":1,"method":"x"}', answer('[1,]'), answer('[{"a":1]')])
+    await assert.rejects(read(text), { code: Code.DownstreamProtocol, message: /^Server "files"/ });
 });
 
 test('a list of thousands leaves others their turns, when it is read and when it is merged', async () => {

@@ -14,24 +14,24 @@ import { protocolError } from './http-errors.ts';
 import type { AnswerSink, Deadlines, DownstreamLink } from './port.ts';
 
 /** Our own messages are flat; downstream answers that we read ourselves are bounded by this. */
-const MAX_DEPTH = 512;
+export const MAX_ANSWER_DEPTH = 512;
 
 let lastId = 0;
 
 /** A request of the gateway's own, in a form that can't be mistaken for a client's. */
 export function ownRequest(method: string, params?: unknown): RequestMessage {
-  const message = parseMessage(requestText(`dragon-${++lastId}`, method, params), MAX_DEPTH);
+  const message = parseMessage(requestText(`dragon-${++lastId}`, method, params), MAX_ANSWER_DEPTH);
   if (message.kind !== 'request') throw new TypeError('not a request');
   return message;
 }
 
 export function ownNotification(method: string, params?: unknown): Message {
-  return parseMessage(notificationText(method, params), MAX_DEPTH);
+  return parseMessage(notificationText(method, params), MAX_ANSWER_DEPTH);
 }
 
 /** The answer to a request of a server's that nobody here can answer. */
 export function ownRefusal(id: Id, reason: string): Message {
-  return parseMessage(errorText(id, -32601, reason), MAX_DEPTH);
+  return parseMessage(errorText(id, -32601, reason), MAX_ANSWER_DEPTH);
 }
 
 /** An error that a server answered with; `code` and `message` are the server's own. */
@@ -102,7 +102,7 @@ function ask<T>(
 export function readResponse(body: string, serverName: string): ResponseMessage {
   let message: Message;
   try {
-    message = parseMessage(body, MAX_DEPTH);
+    message = parseMessage(body, MAX_ANSWER_DEPTH);
     if (message.kind !== 'response') throw new TypeError('not a response');
   } catch (cause) {
     throw noResponse(serverName, cause);
@@ -111,7 +111,7 @@ export function readResponse(body: string, serverName: string): ResponseMessage 
   return message;
 }
 
-export function noResponse(serverName: string, cause: unknown): GatewayError {
+function noResponse(serverName: string, cause: unknown): GatewayError {
   return protocolError(serverName, 'what is not a JSON-RPC response', cause);
 }
 
@@ -178,7 +178,7 @@ export class CollectingSink<T> implements AnswerSink {
   }
 }
 
-export function answerError(error: unknown): DownstreamAnswerError {
+function answerError(error: unknown): DownstreamAnswerError {
   const fields = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};
   const code = own(fields, 'code');
   const message = own(fields, 'message');

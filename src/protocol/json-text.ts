@@ -1,7 +1,7 @@
 /**
  * Finding one's way in JSON text without building objects. A relay changes one name in a message and must leave
  * every other byte as it was: numbers beyond 2^53, key order, unknown fields. So it looks for the span of a value
- * and splices. All functions but {@link depthExceeds} take text that `JSON.parse` has accepted.
+ * and splices. All functions take text that `JSON.parse` has accepted, but for those that say that they take any.
  */
 
 /** A half-open range of UTF-16 code units: the text of one value. */
@@ -104,17 +104,8 @@ export function locate(text: string, path: readonly string[]): Span | undefined 
 
 /** The elements of the array whose text starts at or after `from`. */
 export function arrayElements(text: string, from = 0): Span[] {
-  const elements: Span[] = [];
-  let at = skipSpace(text, from);
-  if (text.charCodeAt(at) !== OPEN_BRACKET) return elements;
-  at = skipSpace(text, at + 1);
-  while (at < text.length && text.charCodeAt(at) !== CLOSE_BRACKET) {
-    const end = valueEnd(text, at);
-    elements.push({ start: at, end });
-    at = skipSpace(text, end);
-    if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
-  }
-  return elements;
+  const at = skipSpace(text, from);
+  return text.charCodeAt(at) === OPEN_BRACKET ? [...streamElements(text, at)] : [];
 }
 
 /**

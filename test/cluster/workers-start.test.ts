@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { placeDatabase } from '../support/database-template.ts';
+import { gatewayEnvironment } from '../support/gateway.ts';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
@@ -17,16 +18,7 @@ async function failToStart(t: TestContext, env: Readonly<Record<string, string>>
   await placeDatabase(folder);
   const child = spawn(process.execPath, [MAIN], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      DRAGON_MCP_PORT: '0',
-      DRAGON_GRPC_PORT: '0',
-      DRAGON_MANAGEMENT_PORT: '0',
-      DRAGON_LOG_FORMAT: 'json',
-      DRAGON_DATA_DIR: folder,
-      ...env,
-    },
+    env: gatewayEnvironment(folder, env),
   });
   t.after(async () => {
     child.kill('SIGKILL');

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { dragon } from '../support/cli.ts';
 import { placeDatabase } from '../support/database-template.ts';
+import { gatewayEnvironment } from '../support/gateway.ts';
 import { until } from '../support/wait.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,15 +29,7 @@ async function start(context: TestContext, command: string, args: readonly strin
     cwd: ROOT,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      DRAGON_MCP_PORT: '0',
-      DRAGON_GRPC_PORT: '0',
-      DRAGON_MANAGEMENT_PORT: '0',
-      DRAGON_DATA_DIR: folder,
-      DRAGON_LOG_FORMAT: 'json',
-    },
+    env: gatewayEnvironment(folder),
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

@@ -161,20 +161,25 @@ interface Child {
   readonly closed: Promise<unknown>;
 }
 
+/** That of a gateway on free ports with a folder of its own, and nothing of whoever runs the tests. */
+export function gatewayEnvironment(dataDir: string, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env['PATH'],
+    HOME: process.env['HOME'],
+    DRAGON_MCP_PORT: '0',
+    DRAGON_GRPC_PORT: '0',
+    DRAGON_MANAGEMENT_PORT: '0',
+    DRAGON_LOG_FORMAT: 'json',
+    DRAGON_DATA_DIR: dataDir,
+    ...more,
+  };
+}
+
 function spawnGateway(dataDir: string, { env, prefix = [] }: GatewayOptions): Child {
   const [command, ...args] = [...prefix, process.execPath, MAIN];
   const child = spawn(command!, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      DRAGON_MCP_PORT: '0',
-      DRAGON_GRPC_PORT: '0',
-      DRAGON_MANAGEMENT_PORT: '0',
-      DRAGON_LOG_FORMAT: 'json',
-      DRAGON_DATA_DIR: dataDir,
-      ...env,
-    },
+    env: gatewayEnvironment(dataDir, env),
   });
   // A test that dies must not leave a gateway behind.
   const kill = () => child.kill('SIGKILL');
