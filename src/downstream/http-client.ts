@@ -1,12 +1,9 @@
-import { Agent, buildConnector, type Dispatcher } from 'undici';
-import type { NetworkGuard } from '../networks/guard.ts';
+import type { Agent, Dispatcher } from 'undici';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { Http1Pool } from './http1/pool.ts';
+import type { TlsAgentOptions } from './tls-agent.ts';
 
-export interface HttpClientOptions {
-  readonly networks: NetworkGuard;
-  /** Milliseconds for TCP and TLS together. */
-  readonly connectTimeoutMs: number;
+export interface HttpClientOptions extends TlsAgentOptions {
   /** Largest single message that is read from a server, in bytes. */
   readonly maxMessageBytes: number;
 }
@@ -28,15 +25,15 @@ type Method = 'GET' | 'POST' | 'DELETE';
 
 /**
  * The pools towards all HTTP downstreams: own connections where they are plain, which cost a call far less; undici's where
- * there is TLS. Response deadlines are ours, per call, so undici's own are off. Redirects are not followed: a server's
+ * there is TLS, loaded when the first call needs them. Redirects are not followed: a server's
  * address is what its owner registered. Where connections may go is checked when one is made.
  */
 export class HttpClient {
   readonly maxMessageBytes: number;
-  readonly #connectTimeoutMs: number;
-  readonly #networks: NetworkGuard;
+  readonly #options: TlsAgentOptions;
   #isClosed = false;
-  readonly #agent: Agent;
+  #agent: Agent | undefined;
+  #loading: Promise<Agent> | undefined;
   /** By origin. */
   readonly #pools = new Map<string, Http1Pool>();
   /** Of header lists that many requests have. */
@@ -44,15 +41,7 @@ export class HttpClient {
 
   constructor(options: HttpClientOptions) {
     this.maxMessageBytes = options.maxMessageBytes;
-    this.#connectTimeoutMs = options.connectTimeoutMs;
-    this.#networks = options.networks;
-    this.#agent = new Agent({
-      connect: guarded(options),
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      pipelining: 1,
-      allowH2: false,
-    });
+    this.#options = options;
   }
 
   /** `headers`: names and values in turn; not to be changed afterwards. */
@@ -65,13 +54,13 @@ export class HttpClient {
   ): void {
     const { origin, path } = endpoint;
     if (!origin.startsWith('http:')) {
-      this.#agent.dispatch({ origin, path, method, headers, body }, handler);
+      this.#dispatchTls({ origin, path, method, headers, body }, handler);
       return;
     }
     let head: Head;
     let pool: Http1Pool;
     try {
-      if (this.#isClosed) throw new GatewayError(Code.Unavailable, 'The gateway is shutting down');
+      if (this.#isClosed) throw closed();
       head = this.#head(endpoint, method, headers);
       pool = this.#pool(endpoint);
     } catch (error) {
@@ -92,19 +81,36 @@ export class HttpClient {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const pool of this.#pools.values()) pool.destroy();
-    await this.#agent.destroy();
+    await (await this.#loading)?.destroy();
+  }
+
+  #dispatchTls(request: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    if (this.#agent !== undefined) {
+      this.#agent.dispatch(request, handler);
+      return;
+    }
+    this.#loadAgent()
+      .then((agent) => agent.dispatch(request, handler))
+      .catch((error) => handler.onResponseError?.(NO_CONTROLLER, GatewayError.from(error)));
+  }
+
+  async #loadAgent(): Promise<Agent> {
+    if (this.#isClosed) throw closed();
+    this.#loading ??= import('./tls-agent.ts').then(({ createTlsAgent }) => createTlsAgent(this.#options));
+    this.#agent = await this.#loading;
+    return this.#agent;
   }
 
   #pool({ origin }: HttpEndpoint): Http1Pool {
     const known = this.#pools.get(origin);
     if (known !== undefined) return known;
     const { hostname, port } = new URL(origin);
-    this.#networks.check(hostname);
+    this.#options.networks.check(hostname);
     const pool = new Http1Pool({
       host: hostname.replace(/^\[|\]$/g, ''),
       port: port === '' ? 80 : Number(port),
-      lookup: this.#networks.lookup,
-      connectTimeoutMs: this.#connectTimeoutMs,
+      lookup: this.#options.networks.lookup,
+      connectTimeoutMs: this.#options.connectTimeoutMs,
       onEmpty: () => this.#pools.delete(origin),
     });
     this.#pools.set(origin, pool);
@@ -121,21 +127,8 @@ export class HttpClient {
   }
 }
 
-/** Makes connections with TLS, where they may be made. */
-function guarded({ networks, connectTimeoutMs }: HttpClientOptions): buildConnector.connector {
-  const connect = buildConnector({
-    timeout: connectTimeoutMs,
-    lookup: networks.lookup,
-    allowH2: false,
-  });
-  return (options, callback) => {
-    try {
-      networks.check(options.hostname);
-    } catch (error) {
-      return callback(GatewayError.from(error), null);
-    }
-    connect(options, callback);
-  };
+function closed(): GatewayError {
+  return new GatewayError(Code.Unavailable, 'The gateway is shutting down');
 }
 
 interface Head {
