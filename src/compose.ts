@@ -32,6 +32,8 @@ import { Runner } from './jobs/runner.ts';
 import { schedules, type Work } from './jobs/schedules.ts';
 import { NetworkGuard } from './networks/guard.ts';
 import { once } from './once.ts';
+import { openPolicy } from './open-policy.ts';
+import type { Policy } from './policy/policy.ts';
 import { createRequestStates } from './protocol/modern/request-state.ts';
 import { NodeReadiness } from './readiness.ts';
 import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
@@ -80,6 +82,7 @@ export async function startGateway(
   logger: Logger,
   foundation: Foundation = ownFoundation(config, logger),
 ): Promise<RunningGateway> {
+  const policy = config.policy && (await openPolicy(config.policy.settings));
   const version = packageVersion();
   const started = new Date().toISOString();
   const readiness = new NodeReadiness();
@@ -154,6 +157,7 @@ export async function startGateway(
       readiness,
       metrics,
       auth,
+      policy,
     );
     core = parts;
     const { endpoint, sse } = parts;
@@ -244,6 +248,7 @@ function createCore(
   readiness: NodeReadiness,
   metrics: Metrics,
   auth: Authentication,
+  policy: Policy | undefined,
 ): Core {
   const registry = new ServerRegistry(database.servers, coordination.bus);
   const gateway = { name: NAME, version, nodeId: config.nodeId };
@@ -254,8 +259,7 @@ function createCore(
     bus: coordination.bus,
     logger,
     stdioAllowed: config.stdioAllowed,
-    builtin: (server) =>
-      new BuiltinLink(server, { gateway, snapshot: (owner) => catalogs.operatorView(owner).snapshot() }),
+    builtin: (server) => new BuiltinLink(server, { gateway }),
     connectTimeoutMs: config.connectTimeoutMs,
     handshakeTimeoutMs: config.listTimeoutMs,
     stdioStartTimeoutMs: config.stdioStartTimeoutMs,
@@ -288,6 +292,7 @@ function createCore(
     listTimeoutMs: config.listTimeoutMs,
     ttlMs: config.catalogTtlMs,
     pageSize: config.pageSize,
+    policy,
     sharing: foundation.hasPeers
       ? new CatalogSharing({ ...coordination, store: coordination.catalogs, logger })
       : undefined,

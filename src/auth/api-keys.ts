@@ -6,7 +6,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import { API_KEY_PREFIX, apiKeyId, matches, mintApiKey } from './api-key.ts';
 import { type Identity, type TokenScheme, unauthenticated } from './identity.ts';
 import type { Owner } from './principal.ts';
-import { barredBy, rolesOf } from './scopes.ts';
+import { barredBy, scopeRoles } from './scopes.ts';
 
 export interface NewKey {
   readonly name: string;
@@ -118,7 +118,7 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
     if (endsAt <= Date.now()) throw unauthenticated('This API key has expired');
     this.#noteUse(found);
     return {
-      principal: { ...stored.owner, roles: rolesOf(stored.scopes) },
+      principal: { ...stored.owner, roles: scopeRoles(stored.scopes) },
       until: Math.min(endsAt, freshUntil),
       barred: barredBy(stored.scopes),
       keyId: id,

@@ -2,7 +2,7 @@ import { createHash, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { type BlockList, isIP } from 'node:net';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type Identity, isIdentifier, type Presented } from './identity.ts';
-import type { Role } from './principal.ts';
+import { type Role, rolesOf } from './principal.ts';
 
 export interface ProxyOptions {
   /** Where the proxy's connections come from. */
@@ -11,7 +11,7 @@ export interface ProxyOptions {
   readonly userHeader: string;
   readonly tenantHeader: string;
   readonly rolesHeader: string;
-  /** Which of the comma-separated roles make an admin. */
+  /** Which of the comma-separated roles make an admin; the others are roles by their own names. */
   readonly adminRoles: readonly string[];
   /** What the proxy sends in {@link SECRET_HEADER} to show that it is the one; undefined: its address will do. */
   readonly secret: KeyObject | undefined;
@@ -23,6 +23,9 @@ const DEFAULT_TENANT = 'default';
 
 /** Addresses, and combinations of names, that are remembered. */
 const MAX_KNOWN = 10_000;
+
+/** Of one user; the rest means nothing. */
+const MAX_ROLES = 100;
 
 /** Who a proxy in front says that makes a request. From any other address its headers mean nothing. */
 export class ProxyIdentities {
@@ -79,9 +82,12 @@ export class ProxyIdentities {
     );
   }
 
+  /** `admin` is what the configuration says it is, whatever the proxy calls so. */
   #rolesIn(header: string): readonly Role[] {
-    const given = header.split(',');
-    return given.some((role) => this.#options.adminRoles.includes(role.trim())) ? ADMIN : USER;
+    const given = header.split(',').map((role) => role.trim());
+    const named = given.filter((role) => role !== 'admin' && isIdentifier(role)).slice(0, MAX_ROLES);
+    const isAdmin = given.some((role) => this.#options.adminRoles.includes(role));
+    return rolesOf(isAdmin ? ['admin', ...named] : named);
   }
 }
 
@@ -89,9 +95,6 @@ function keep<T>(known: Map<string, T>, key: string, value: T): void {
   if (known.size >= MAX_KNOWN) known.clear();
   known.set(key, value);
 }
-
-const USER: readonly Role[] = Object.freeze(['user'] as const);
-const ADMIN: readonly Role[] = Object.freeze(['admin', 'user'] as const);
 
 /** Of equal length, so that they can be compared in constant time. */
 function digest(bytes: Buffer): Buffer {

@@ -1,11 +1,11 @@
 import type { ApiKeyScope } from '../db/api-key-record.ts';
 import type { Barred, Face } from './identity.ts';
-import type { Role } from './principal.ts';
+import { type Role, rolesOf } from './principal.ts';
 
-const USER: readonly Role[] = Object.freeze(['user'] as const);
-const ADMIN: readonly Role[] = Object.freeze(['admin', 'user'] as const);
+const USER = rolesOf([]);
+const ADMIN = rolesOf(['admin']);
 
-export function rolesOf(scopes: readonly ApiKeyScope[]): readonly Role[] {
+export function scopeRoles(scopes: readonly ApiKeyScope[]): readonly Role[] {
   return scopes.includes('admin') ? ADMIN : USER;
 }
 

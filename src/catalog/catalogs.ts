@@ -1,12 +1,14 @@
-import { type Owner, ownerKey } from '../auth/principal.ts';
+import { type Owner, ownerKey, type Principal } from '../auth/principal.ts';
 import type { CatalogStore } from '../coordination/catalog-store.ts';
 import type { ServerRecord } from '../db/server-record.ts';
 import type { Connector, DownstreamServer } from '../downstream/port.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { kindOf } from './kind.ts';
 import type { ServerRegistry } from './registry.ts';
+import { RestrictedView } from './restricted-view.ts';
 import type { CatalogSharing } from './sharing.ts';
-import { CatalogView } from './view.ts';
+import { CatalogView, type View } from './view.ts';
 
 export interface CatalogsOptions {
   readonly registry: ServerRegistry;
@@ -16,6 +18,8 @@ export interface CatalogsOptions {
   readonly listTimeoutMs: number;
   readonly ttlMs: number;
   readonly pageSize: number;
+  /** Who may use what; undefined: everybody all that they have. */
+  readonly policy?: Policy | undefined;
   /** Where checks of servers are noted. */
   readonly checks: Pick<CatalogStore, 'lastCheck'>;
   /** Shares what servers list with other nodes; undefined where there are none. */
@@ -47,6 +51,8 @@ const EVERYTHING_KIND = kindOf(EVERYTHING);
 export class Catalogs {
   readonly #options: CatalogsOptions;
   readonly #views = new Map<string, Map<string, CatalogView>>();
+  /** By what they leave out. */
+  readonly #restricted = new WeakMap<CatalogView, Map<string, RestrictedView>>();
   readonly #sweeper: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
 
@@ -63,12 +69,23 @@ export class Catalogs {
     });
   }
 
+  /** What exists for a client of the legacy era. */
+  viewFor(principal: Principal, clientCapabilities: Readonly<Record<string, unknown>>): View {
+    return this.#for(principal, this.view(principal, clientCapabilities));
+  }
+
+  /** What exists for a client of the modern era. */
+  modernViewFor(principal: Principal): View {
+    return this.#for(principal, this.modernView(principal));
+  }
+
+  /** All that the owner has, whatever may be used of it. */
   view(owner: Owner, clientCapabilities: Readonly<Record<string, unknown>>): CatalogView {
     return this.#view(owner, clientCapabilities, kindOf(clientCapabilities));
   }
 
   /**
-   * What exists for all of an owner's clients of the modern era: there, lists must not differ from one client to another
+   * The same for all of an owner's clients of the modern era: there, lists must not differ from one client to another
    * (2026-07-28, tools), so servers are asked as by one that can do everything.
    */
   modernView(owner: Owner): CatalogView {
@@ -125,6 +142,18 @@ export class Catalogs {
       [...this.#views.values()].flatMap((views) => [...views.values()].map((view) => view.close())),
     );
     await this.#options.sharing?.close();
+  }
+
+  #for(principal: Principal, full: CatalogView): View {
+    const access = this.#options.policy?.accessOf(principal);
+    if (access === undefined) return full;
+    const views = this.#restricted.get(full) ?? new Map<string, RestrictedView>();
+    this.#restricted.set(full, views);
+    const known = views.get(access.key);
+    if (known !== undefined) return known;
+    const restricted = new RestrictedView(full, access, this.#options.pageSize);
+    views.set(access.key, restricted);
+    return restricted;
   }
 
   #view(owner: Owner, clientCapabilities: Readonly<Record<string, unknown>>, kind: string): CatalogView {

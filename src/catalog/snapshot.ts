@@ -14,6 +14,19 @@ export interface Route {
   /** The name or URI that the server knows. */
   readonly key: string;
   readonly listed: ListedEntry;
+  /** Absent: it may be called with any arguments. */
+  readonly condition?: ArgumentCondition;
+}
+
+/** Why a tool may not be called with these arguments, for people; undefined where it may. */
+export type ArgumentCondition = (args: unknown) => string | undefined;
+
+/** What of a snapshot is left out of the one of somebody who may not use all of it. */
+export interface Restriction {
+  /** Whether a resource may be read that no list has. */
+  mayRead(server: DownstreamServer, uri: string): boolean;
+  /** Whether there is such a thing, and it was left out. For the log, and never for the caller. */
+  hides(list: RoutedList, name: string): boolean;
 }
 
 /** A server and what it lists; absent where that is not known (yet). */
@@ -27,6 +40,8 @@ export interface Source {
 /** Everything that exists for one client, immutable: a change makes a new one. */
 export interface Snapshot {
   readonly sources: readonly Source[];
+  /** Absent: nothing is left out. */
+  readonly restriction?: Restriction;
   readonly tools: ReadonlyMap<string, Route>;
   readonly prompts: ReadonlyMap<string, Route>;
   /** By the URI that clients use. */
@@ -40,6 +55,10 @@ export interface Snapshot {
   };
 }
 
+/** The lists of a snapshot, by name or URI. */
+export type Routes = Pick<Snapshot, 'tools' | 'prompts' | 'resources' | 'templates'>;
+export type RoutedList = keyof Routes;
+
 /**
  * Merges what servers list. `sources` in order of registration: of two that claim one name, the earlier keeps it.
  * The order of entries is that of the servers, and within a server its own. Takes as many turns as there is work.
@@ -50,20 +69,20 @@ export async function buildSnapshot(sources: readonly Source[], pageSize: number
   const prompts = await routesOf(sources, 'prompts', named, pace);
   const resources = await routesOf(sources, 'resources', addressed, pace);
   const templates = await routesOf(sources, 'resourceTemplates', addressed, pace);
-  const pages = async (kind: ListKind, routes: ReadonlyMap<string, Route>) =>
-    ListPages.of(kind, await texts(routes, pace), pageSize, pace);
+  const routes = { tools, prompts, resources, templates };
+  return { sources, ...routes, pages: await pagesOf(routes, pageSize, pace) };
+}
+
+/** All lists of a snapshot as clients get them. */
+export async function pagesOf(routes: Routes, pageSize: number, pace: Pace): Promise<Snapshot['pages']> {
+  const { tools, prompts, resources, templates } = routes;
+  const pages = async (kind: ListKind, listed: ReadonlyMap<string, Route>) =>
+    ListPages.of(kind, await texts(listed, pace), pageSize, pace);
   return {
-    sources,
-    tools,
-    prompts,
-    resources,
-    templates,
-    pages: {
-      tools: await toolPages(tools, pageSize, pace),
-      prompts: await pages('prompts', prompts),
-      resources: await pages('resources', resources),
-      resourceTemplates: await pages('resourceTemplates', templates),
-    },
+    tools: await toolPages(tools, pageSize, pace),
+    prompts: await pages('prompts', prompts),
+    resources: await pages('resources', resources),
+    resourceTemplates: await pages('resourceTemplates', templates),
   };
 }
 
@@ -137,10 +156,19 @@ export function aliasUri(serverId: string, uri: string): string {
 }
 
 /** The servers that may know a URI, the likeliest first, each with the URI as it knows it. */
-export function resourceCandidates(
-  snapshot: Snapshot,
-  uri: string,
-): { server: DownstreamServer; uri: string }[] {
+export function resourceCandidates(snapshot: Snapshot, uri: string): Candidate[] {
+  const candidates = candidatesOf(snapshot, uri);
+  const { restriction } = snapshot;
+  if (restriction === undefined) return candidates;
+  return candidates.filter((candidate) => restriction.mayRead(candidate.server, candidate.uri));
+}
+
+interface Candidate {
+  readonly server: DownstreamServer;
+  readonly uri: string;
+}
+
+function candidatesOf(snapshot: Snapshot, uri: string): Candidate[] {
   const exact = snapshot.resources.get(uri);
   if (exact !== undefined) return [{ server: exact.server, uri: exact.key }];
   const aliased = snapshot.sources.find(({ server }) => uri.startsWith(aliasUri(server.id, '')));

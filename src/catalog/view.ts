@@ -26,6 +26,12 @@ export interface ViewOptions extends EntryOptions {
  */
 const TELL_AFTER_MS = 100;
 
+/** What requests of clients have of a view. */
+export type View = Pick<
+  CatalogView,
+  'owner' | 'current' | 'isSettling' | 'snapshot' | 'entry' | 'peek' | 'onChange' | 'users' | 'idleSince'
+>;
+
 /** What exists for one owner's clients of one kind: a snapshot that follows the servers, and the news when it changes. */
 export class CatalogView {
   readonly #options: ViewOptions;
@@ -232,14 +238,8 @@ export class CatalogView {
   }
 
   #tell(before: Snapshot, after: Snapshot): void {
-    const differs = (list: keyof Snapshot['pages']) =>
-      before.pages[list].version !== after.pages[list].version;
-    const changed = {
-      tools: differs('tools'),
-      prompts: differs('prompts'),
-      resources: differs('resources') || differs('resourceTemplates'),
-    };
-    if (!changed.tools && !changed.prompts && !changed.resources) return;
+    const changed = changesBetween(before, after);
+    if (changed === undefined) return;
     for (const listener of this.#listeners) {
       const untold = this.#untold.get(listener);
       this.#untold.set(listener, untold === undefined ? changed : either(untold, changed));
@@ -254,6 +254,17 @@ export class CatalogView {
     this.#untold.clear();
     for (const [listener, changed] of untold) if (this.#listeners.has(listener)) listener(changed);
   }
+}
+
+/** Which lists differ; undefined where none does. */
+export function changesBetween(before: Snapshot, after: Snapshot): ChangedLists | undefined {
+  const differs = (list: keyof Snapshot['pages']) => before.pages[list].version !== after.pages[list].version;
+  const changed = {
+    tools: differs('tools'),
+    prompts: differs('prompts'),
+    resources: differs('resources') || differs('resourceTemplates'),
+  };
+  return changed.tools || changed.prompts || changed.resources ? changed : undefined;
 }
 
 function either(a: ChangedLists, b: ChangedLists): ChangedLists {

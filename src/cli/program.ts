@@ -5,6 +5,7 @@ import { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import { addKeyCommands } from './key-program.ts';
 import { endWithNpx } from './parent.ts';
+import { addPolicyCommands } from './policy-program.ts';
 import { addServerCommands } from './server-program.ts';
 import { addToolCommands } from './tool-program.ts';
 
@@ -75,6 +76,7 @@ ${examples([
   addServerCommands(program, context);
   addToolCommands(program, context);
   addKeyCommands(program, context);
+  addPolicyCommands(program, context);
 
   program
     .command('config')

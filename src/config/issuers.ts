@@ -42,7 +42,7 @@ const issuerSchema = z
     tenantClaim: claim.optional(),
     userClaim: claim.default(['sub']),
     rolesClaim: claim.optional(),
-    roles: z.record(z.string().min(1), z.enum(['admin', 'user'])).default({}),
+    roles: z.record(z.string().min(1), z.string().min(1).max(64)).default({}),
     defaultRole: z.enum(['user', 'none']).default('user'),
     mcpScopes: texts.default([]),
     manageScopes: texts.default([]),

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { type AllowedNetworks, readAllowedNetworks } from '../networks/allowed.ts';
 import { type IssuerSettings, readIssuers } from './issuers.ts';
+import { type PolicySource, readPolicySource } from './policy.ts';
 
 /** A kind of value: how its text is read, and what people are told it accepts. */
 export interface Kind<T> {
@@ -22,6 +23,20 @@ function kind<T>(accepts: string, parse: (text: string) => T | undefined): Kind<
     const value = parse(text);
     if (value !== undefined) return value;
     context.addIssue({ code: 'custom', message: `expected ${accepts}` });
+    return z.NEVER;
+  });
+  return { accepts, schema };
+}
+
+/** A kind that says what is wrong with a text. */
+function explained<T extends object>(
+  accepts: string,
+  read: (text: string) => T | { readonly problem: string },
+): Kind<T> {
+  const schema = z.string().transform((text, context) => {
+    const value = read(text);
+    if (!('problem' in value)) return value;
+    context.addIssue({ code: 'custom', message: `expected ${accepts} (${value.problem})` });
     return z.NEVER;
   });
   return { accepts, schema };
@@ -192,15 +207,15 @@ export const bearerKey = kind(
   (text) => (/^[\w.~+/-]{32,512}=*$/.test(text) ? createSecretKey(Buffer.from(text, 'latin1')) : undefined),
 );
 
-export const issuers: Kind<readonly IssuerSettings[]> = {
-  accepts: 'URLs of issuers, separated by commas, or a JSON list of objects with at least an `issuer`',
-  schema: z.string().transform((text, context) => {
-    const read = readIssuers(text);
-    if (!('problem' in read)) return read;
-    context.addIssue({ code: 'custom', message: `expected ${issuers.accepts} (${read.problem})` });
-    return z.NEVER;
-  }),
-};
+export const issuers = explained<readonly IssuerSettings[]>(
+  'URLs of issuers, separated by commas, or a JSON list of objects with at least an `issuer`',
+  readIssuers,
+);
+
+export const policy = explained<PolicySource>(
+  'a JSON object with a list of `rules`, or the path of a file with one',
+  readPolicySource,
+);
 
 /** Addresses as they were written, and what looks others up among them. */
 export interface AddressList {

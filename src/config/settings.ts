@@ -131,7 +131,13 @@ export const settings = z.object({
   proxyAdminRoles: setting('DRAGON_PROXY_ADMIN_ROLES', kinds.plainList, {
     group: 'Authentication',
     default: 'admin',
-    description: 'The roles among these that make an admin. Everybody else is a user.',
+    description:
+      'The roles among these that make an admin. Everybody else is a user; the others can be named in `DRAGON_POLICY`.',
+  }),
+  policy: optionalSetting('DRAGON_POLICY', kinds.policy, {
+    group: 'Authentication',
+    defaultNote: 'everybody may use all that they have',
+    description: 'Who may use which tools, prompts and resources; see [policy.md](policy.md).',
   }),
   apiKey: optionalSetting('DRAGON_API_KEY', kinds.bearerKey, {
     group: 'Authentication',

@@ -168,7 +168,7 @@ export function depthExceeds(text: string, limit: number): boolean {
   return false;
 }
 
-function decodeKey(text: string, start: number, end: number): string {
+export function decodeKey(text: string, start: number, end: number): string {
   const raw = text.slice(start + 1, end - 1);
   if (!raw.includes('\\')) return raw;
   try {
@@ -189,7 +189,7 @@ function skipSpace(text: string, at: number): number {
 }
 
 /** Index after the closing quote of the string whose opening quote is at `at`. Jumps from quote to quote: a long string costs a memchr. */
-function stringEnd(text: string, at: number): number {
+export function stringEnd(text: string, at: number): number {
   let quote = text.indexOf('"', at + 1);
   while (quote !== -1) {
     let slashes = 0;

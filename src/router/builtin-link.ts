@@ -23,6 +23,7 @@ import {
   BUILTIN_TOOLS,
   type BuiltinContext,
   type BuiltinTool,
+  builtinTool,
   type ReportProgress,
 } from './builtin-tools.ts';
 
@@ -100,33 +101,45 @@ export class BuiltinLink implements DownstreamLink {
     if (request.method !== 'tools/call')
       return errorText(request.id, -32601, `Method not found: ${request.method}`);
     const name = request.params === undefined ? undefined : own(request.params, 'name');
-    const tool =
-      typeof name === 'string' && Object.hasOwn(BUILTIN_TOOLS, name) ? BUILTIN_TOOLS[name] : undefined;
-    if (tool === undefined) return errorText(request.id, -32602, `Unknown tool: ${name}`);
-    return resultText(request.id, JSON.stringify(await this.#run(tool, request, progress)));
-  }
-
-  /** Wrong arguments are a tool error, not a protocol error: a model reads the former and can mend its call (2025-11-25, tools: Error Handling). */
-  async #run(tool: BuiltinTool, request: RequestMessage, progress: ReportProgress): Promise<unknown> {
-    const input = tool.input.safeParse((request.params && own(request.params, 'arguments')) ?? {});
-    if (!input.success) return toolError(`Invalid arguments: ${z.prettifyError(input.error)}`);
-    try {
-      return toolResult(await tool.run(input.data as never, this.#context, this.server.owner, progress));
-    } catch (thrown) {
-      const error = GatewayError.from(thrown);
-      if (error.code === Code.Internal) throw error;
-      return toolError(error.message);
-    }
+    const tool = builtinTool(name);
+    // The router answers the others.
+    if (tool === undefined || !('run' in tool)) return errorText(request.id, -32602, `Unknown tool: ${name}`);
+    const result = await builtinResult(tool, request, (input) => tool.run(input, this.#context, progress));
+    return resultText(request.id, JSON.stringify(result));
   }
 }
 
-function toolResult(value: unknown) {
+/** As MCP has the result of a call. */
+interface ToolResult {
+  readonly content: readonly { readonly type: 'text'; readonly text: string }[];
+  readonly structuredContent?: unknown;
+  readonly isError?: boolean;
+}
+
+/** Wrong arguments are a tool error, not a protocol error: a model reads the former and can mend its call (2025-11-25, tools: Error Handling). */
+export async function builtinResult(
+  { input }: BuiltinTool,
+  { params }: RequestMessage,
+  run: (input: never) => unknown,
+): Promise<ToolResult> {
+  const read = input.safeParse((params && own(params, 'arguments')) ?? {});
+  if (!read.success) return toolError(`Invalid arguments: ${z.prettifyError(read.error)}`);
+  try {
+    return toolResult(await run(read.data as never));
+  } catch (thrown) {
+    const error = GatewayError.from(thrown);
+    if (error.code === Code.Internal) throw error;
+    return toolError(error.message);
+  }
+}
+
+function toolResult(value: unknown): ToolResult {
   if (typeof value === 'string') return { content: [{ type: 'text', text: value }] };
   return { content: [{ type: 'text', text: JSON.stringify(value, null, 2) }], structuredContent: value };
 }
 
 /** A result that says what is wrong, for a model to read. */
-export function toolError(text: string) {
+export function toolError(text: string): ToolResult {
   return { content: [{ type: 'text', text }], isError: true };
 }
 

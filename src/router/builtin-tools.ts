@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Owner } from '../auth/principal.ts';
 import type { Route, Snapshot, Source } from '../catalog/snapshot.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { globMatches } from '../protocol/glob.ts';
@@ -7,42 +6,38 @@ import { globMatches } from '../protocol/glob.ts';
 /** What the built-in tools may look at. */
 export interface BuiltinContext {
   readonly gateway: { readonly name: string; readonly version: string; readonly nodeId: string };
-  readonly snapshot: (owner: Owner) => Promise<Snapshot>;
 }
 
 /** Sends one progress notification; does nothing where the caller asked for none. */
 export type ReportProgress = (progress: number, total: number, message: string) => void;
 
-export interface BuiltinTool {
+interface Described<Input extends z.ZodObject> {
   readonly title: string;
   readonly description: string;
-  readonly input: z.ZodObject;
+  readonly input: Input;
   readonly readOnly: boolean;
-  readonly run: (
-    input: never,
-    context: BuiltinContext,
-    owner: Owner,
-    progress: ReportProgress,
-  ) => Promise<unknown>;
 }
 
+interface Runnable<Input> {
+  readonly run: (input: Input, context: BuiltinContext, progress: ReportProgress) => Promise<unknown>;
+}
+
+/** A tool that only looks at what exists for its caller, which the router knows. */
+interface Looking<Input> {
+  readonly look: (input: Input, snapshot: Snapshot) => unknown;
+}
+
+export type LookingTool = Looking<never>;
+export type BuiltinTool = Described<z.ZodObject> & (Runnable<never> | LookingTool | object);
+
 /** Ties the type of a tool's input to its schema. */
-function tool<Input extends z.ZodObject>(definition: {
-  title: string;
-  description: string;
-  input: Input;
-  readOnly: boolean;
-  run: (
-    input: z.infer<Input>,
-    context: BuiltinContext,
-    owner: Owner,
-    progress: ReportProgress,
-  ) => Promise<unknown>;
-}): BuiltinTool {
+function tool<Input extends z.ZodObject>(
+  definition: Described<Input> & (Runnable<z.infer<Input>> | Looking<z.infer<Input>>),
+): BuiltinTool {
   return definition;
 }
 
-/** Runs another server's tool; the router takes it apart, so it never comes to `run`. */
+/** Runs another server's tool; the router takes it apart. */
 export const EXEC_TOOL = 'exec_tool';
 
 export const execToolInput = z.object({
@@ -80,7 +75,7 @@ export const BUILTIN_TOOLS: Readonly<Record<string, BuiltinTool>> = {
       count: z.int().min(1).max(10).default(3).describe('How often, from 1 to 10'),
     }),
     readOnly: true,
-    run: async ({ message, count }, _context, _owner, progress) => {
+    run: async ({ message, count }, _context, progress) => {
       for (let done = 1; done <= count; done++) {
         progress(done, count, `${message} (${done} of ${count})`);
         // Each in a turn of its own, so that they leave one by one, as a tool that works would send them.
@@ -94,10 +89,7 @@ export const BUILTIN_TOOLS: Readonly<Record<string, BuiltinTool>> = {
     description: 'The MCP servers behind this gateway, how they do, and how many tools each has.',
     input: z.object({}),
     readOnly: true,
-    run: async (_input, context, owner) => {
-      const { sources } = await context.snapshot(owner);
-      return { servers: sources.filter(isUsers).map(describeServer) };
-    },
+    look: (_input, { sources }) => ({ servers: sources.filter(isUsers).map(describeServer) }),
   }),
   list_tools_for_mcp_server: tool({
     title: 'List tools of an MCP server',
@@ -112,8 +104,7 @@ export const BUILTIN_TOOLS: Readonly<Record<string, BuiltinTool>> = {
         .describe('Tool names; * stands for any characters, ? for one. Absent: all tools'),
     }),
     readOnly: true,
-    run: async ({ server, patterns }, context, owner) => {
-      const snapshot = await context.snapshot(owner);
+    look: ({ server, patterns }, snapshot) => {
       findSource(snapshot, server);
       const wanted = ([name, route]: readonly [string, Route]) =>
         patterns === undefined ||
@@ -128,17 +119,19 @@ export const BUILTIN_TOOLS: Readonly<Record<string, BuiltinTool>> = {
       };
     },
   }),
-  [EXEC_TOOL]: tool({
+  [EXEC_TOOL]: {
     title: 'Execute a tool',
     description:
       'Calls a tool of an MCP server and returns its result. Find tools with list_tools_for_mcp_server.',
     input: execToolInput,
     readOnly: false,
-    run: async () => {
-      throw new GatewayError(Code.InvalidParams, 'exec_tool can only be called by a client');
-    },
-  }),
+  },
 };
+
+/** The tool of that name, and of no name that every object has. */
+export function builtinTool(name: unknown): BuiltinTool | undefined {
+  return typeof name === 'string' && Object.hasOwn(BUILTIN_TOOLS, name) ? BUILTIN_TOOLS[name] : undefined;
+}
 
 /** The owner's source of that name. Throws InvalidParams naming what exists. */
 export function findSource(snapshot: Snapshot, name: string): Source {

@@ -1,4 +1,4 @@
-import type { CatalogView, ChangedLists } from '../catalog/view.ts';
+import type { ChangedLists, View } from '../catalog/view.ts';
 import type { SessionStore, StoredLink } from '../coordination/session-store.ts';
 import { call, ownNotification, ownRequest } from '../downstream/call.ts';
 import type { Connector, Deadlines, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
@@ -14,7 +14,7 @@ const LISTS = ['tools', 'prompts', 'resources'] as const;
 
 export interface ConversationOptions {
   readonly session: Session;
-  readonly view: CatalogView;
+  readonly view: View;
   readonly store: SessionStore;
   readonly connector: Connector;
   readonly logger: Logger;
@@ -28,7 +28,7 @@ export interface ConversationOptions {
 /** A client session at work on this node: its view of what exists, its links to servers, and what has to be told to whom. */
 export class Conversation {
   readonly session: Session;
-  readonly view: CatalogView;
+  readonly view: View;
   readonly links: SessionLinks;
   readonly #options: ConversationOptions;
   /** URIs the client has subscribed to, as each server knows them, to be told again to a server that began anew. */

@@ -3,7 +3,7 @@ import type { PrincipalLoad } from '../admission/load.ts';
 import type { Catalogs } from '../catalog/catalogs.ts';
 import type { Page } from '../catalog/pages.ts';
 import type { ListedEntry } from '../catalog/types.ts';
-import type { CatalogView } from '../catalog/view.ts';
+import type { View } from '../catalog/view.ts';
 import type { CallJournal } from '../coordination/call-journal.ts';
 import type { SessionStore } from '../coordination/session-store.ts';
 import type { Breakers } from '../downstream/breaker.ts';
@@ -12,6 +12,7 @@ import { type RequestMessage, resultFrame, resultText } from '../protocol/envelo
 import { Code, type GatewayError } from '../protocol/errors.ts';
 import type { Session } from '../session/session.ts';
 import type { Face, Logger, Metrics, Outcome } from '../telemetry/types.ts';
+import { Denied } from './denied.ts';
 import type { RunningCalls } from './running-calls.ts';
 
 /** What both eras' requests are served with. */
@@ -86,7 +87,7 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
   readonly message: RequestMessage;
   readonly options: Options;
   /** What exists for the client. */
-  abstract readonly view: CatalogView;
+  abstract readonly view: View;
   abstract readonly face: Face;
   /** Where the answer goes; whoever uses it directly reports with {@link ended}. */
   abstract readonly sink: AnswerSink;
@@ -152,5 +153,6 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
 }
 
 export function outcomeOf(error: GatewayError): Outcome {
+  if (error instanceof Denied) return 'denied';
   return error.code === Code.Cancelled ? 'cancelled' : 'error';
 }

@@ -50,7 +50,12 @@ export function getPrompt(exchange: Exchange, snapshot: Snapshot): void | Promis
   const { message } = exchange;
   const name = stringParam(message.params, 'name');
   const route = snapshot.prompts.get(name);
-  if (route === undefined) return orWhenSettled(exchange, getPrompt, unknown('prompt', name));
+  if (route === undefined)
+    return orWhenSettled(
+      exchange,
+      getPrompt,
+      unknown('prompt', name, snapshot.restriction?.hides('prompts', name)),
+    );
   relayRenamed(exchange, route, ['params', 'name'], name, { ...READ, name: route.key });
 }
 
@@ -71,7 +76,7 @@ export function complete(exchange: Exchange, snapshot: Snapshot): void {
     case 'ref/prompt': {
       const name = stringParam(ref, 'name');
       const route = snapshot.prompts.get(name);
-      if (route === undefined) throw unknown('prompt', name);
+      if (route === undefined) throw unknown('prompt', name, snapshot.restriction?.hides('prompts', name));
       return relayRenamed(exchange, route, ['params', 'ref', 'name'], name, READ);
     }
     case 'ref/resource':

@@ -1,4 +1,4 @@
-import type { CatalogView } from '../catalog/view.ts';
+import type { View } from '../catalog/view.ts';
 import { DownstreamAnswerError } from '../downstream/call.ts';
 import type { AnswerSink, Deadlines, DownstreamServer } from '../downstream/port.ts';
 import { TextSink } from '../downstream/text-sink.ts';
@@ -18,7 +18,7 @@ const GONE = new GatewayError(Code.Cancelled, 'Cancelled by the client');
 export class ModernExchange extends Exchange<ModernOptions> implements ModernRequest {
   readonly face = 'modern';
   readonly caller: ModernCaller;
-  readonly view: CatalogView;
+  readonly view: View;
   readonly sink: AnswerSink;
   /** What ends where its client goes away. */
   #underWay: UnderWay | undefined;
@@ -26,7 +26,7 @@ export class ModernExchange extends Exchange<ModernOptions> implements ModernReq
 
   constructor(
     caller: ModernCaller,
-    view: CatalogView,
+    view: View,
     message: RequestMessage,
     sink: AnswerSink,
     options: ModernOptions,

@@ -81,7 +81,7 @@ export class ModernRouter {
       admission.refusals.tell(sink, refusal);
       return NOTHING;
     }
-    const view = catalogs.modernView(caller.principal);
+    const view = catalogs.modernViewFor(caller.principal);
     const exchange = new ModernExchange(caller, view, message, sink, this.#options);
     exchange.load = load;
     runHandler(MODERN_METHODS.get(message.method), exchange);

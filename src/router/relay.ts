@@ -1,6 +1,7 @@
 import type { Route, Snapshot } from '../catalog/snapshot.ts';
 import { replaceAt } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import { Denied } from './denied.ts';
 import type { CallOptions, Exchange } from './exchange.ts';
 
 /** Relays with the public name at `path` replaced by the server's own. */
@@ -39,8 +40,10 @@ export function idInUse(key: string): GatewayError {
   return new GatewayError(Code.InvalidRequest, `Invalid Request: ${reason}`);
 }
 
-export function unknown(what: string, name: string): GatewayError {
-  return new GatewayError(Code.InvalidParams, `Unknown ${what}: ${name.slice(0, 128)}`);
+/** `isDenied`: it exists, and is not for this caller, who must not be able to tell. */
+export function unknown(what: string, name: string, isDenied = false): GatewayError {
+  const message = `Unknown ${what}: ${name.slice(0, 128)}`;
+  return isDenied ? new Denied(Code.InvalidParams, message) : new GatewayError(Code.InvalidParams, message);
 }
 
 export function resourceNotFound(uri: string): GatewayError {

@@ -56,7 +56,7 @@ export class Router {
   async initialize(session: Session): Promise<string> {
     // No conversation yet: many a session is opened and never used.
     const { hello, principal } = session;
-    const view = this.#options.catalogs.view(principal, hello.capabilities);
+    const view = this.#options.catalogs.viewFor(principal, hello.capabilities);
     return offer(await view.snapshot(), hello.protocolVersion, this.#options.identity);
   }
 
@@ -221,7 +221,7 @@ export class Router {
     const known = this.#conversations.get(session);
     if (known !== undefined) return known;
     const { catalogs, store, connector, logger, ownDeadlines, tellLinked, tellWants } = this.#options;
-    const view = catalogs.view(session.principal, session.hello.capabilities);
+    const view = catalogs.viewFor(session.principal, session.hello.capabilities);
     const conversation = new Conversation({
       session,
       view,

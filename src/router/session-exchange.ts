@@ -1,4 +1,4 @@
-import type { CatalogView } from '../catalog/view.ts';
+import type { View } from '../catalog/view.ts';
 import { call } from '../downstream/call.ts';
 import type { Deadlines, DownstreamServer } from '../downstream/port.ts';
 import { type RequestMessage, resultText } from '../protocol/envelope.ts';
@@ -38,7 +38,7 @@ export class SessionExchange extends Exchange<RouterOptions> implements SessionR
     this.again = again;
   }
 
-  get view(): CatalogView {
+  get view(): View {
     return this.conversation.view;
   }
 

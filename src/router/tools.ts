@@ -3,9 +3,17 @@ import type { Route, Snapshot } from '../catalog/snapshot.ts';
 import { isObject, own, type RequestMessage, replaceAt, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { locate, objectMembers } from '../protocol/json-text.ts';
+import { hasTwins } from '../protocol/json-twins.ts';
 import { asksForTask } from '../protocol/task-id.ts';
-import { toolError } from './builtin-link.ts';
-import { EXEC_TOOL, execToolInput, findSource } from './builtin-tools.ts';
+import { builtinResult, toolError } from './builtin-link.ts';
+import {
+  type BuiltinTool,
+  builtinTool,
+  EXEC_TOOL,
+  execToolInput,
+  findSource,
+  type LookingTool,
+} from './builtin-tools.ts';
 import type { Exchange, ToolCall } from './exchange.ts';
 import { orWhenSettled, relayRenamed, unknown } from './relay.ts';
 import { taskSink } from './tasks.ts';
@@ -15,8 +23,14 @@ export function callTool(exchange: Exchange, snapshot: Snapshot): void | Promise
   const name = stringParam(exchange.message.params, 'name');
   const route = snapshot.tools.get(name);
   if (route === undefined) return orWhenSettled(exchange, callTool, absent(snapshot, name));
-  if (route.server.target.kind === 'builtin' && route.key === EXEC_TOOL) return execTool(exchange, snapshot);
+  if (route.server.target.kind === 'builtin') {
+    if (route.key === EXEC_TOOL) return execTool(exchange, snapshot);
+    const tool = builtinTool(route.key);
+    if (tool !== undefined && 'look' in tool) return look(exchange, snapshot, tool);
+  }
   const { sink, message } = exchange;
+  const refusal = route.condition && refusedArguments(route, argumentsOf(message));
+  if (refusal !== undefined) return refuse(exchange, refusal);
   const isTask = isForTask(exchange);
   const client = isTask ? taskSink(sink, route.server, ['result', 'task', 'taskId']) : sink;
   // A task would be made twice.
@@ -44,6 +58,28 @@ function saysRepeatable({ listed }: Route): boolean {
   return own(annotations, 'readOnlyHint') === true || own(annotations, 'idempotentHint') === true;
 }
 
+/** A built-in tool that says what exists for its caller. */
+async function look(exchange: Exchange, snapshot: Snapshot, tool: BuiltinTool & LookingTool): Promise<void> {
+  const result = await builtinResult(tool, exchange.message, (input) => tool.look(input, snapshot));
+  exchange.result(JSON.stringify(result), result.isError === true ? 'tool_error' : 'ok');
+}
+
+/** Why a tool may not be called with these arguments. A key that stands twice in them is refused: the server may read the other one. */
+function refusedArguments({ condition }: Route, args: string): string | undefined {
+  if (condition === undefined) return undefined;
+  return hasTwins(args) ? 'A member of the arguments stands twice' : condition(JSON.parse(args));
+}
+
+function argumentsOf({ text }: RequestMessage): string {
+  const span = locate(text, ['params', 'arguments']);
+  return span === undefined ? '{}' : text.slice(span.start, span.end);
+}
+
+/** For the model to read: it may find arguments that are allowed. */
+function refuse(exchange: Exchange, reason: string): void {
+  exchange.result(JSON.stringify(toolError(reason)), 'denied');
+}
+
 /** `exec_tool` becomes the call it stands for, with its id, its progress and all that the tool may ask. */
 function execTool(exchange: Exchange, snapshot: Snapshot): void {
   const { message } = exchange;
@@ -60,6 +96,8 @@ function execTool(exchange: Exchange, snapshot: Snapshot): void {
       : replaceAt({ text: renamed }, ['params', 'arguments'], args);
   if (text === undefined || args === undefined)
     throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
+  const refusal = refusedArguments(found, args);
+  if (refusal !== undefined) return refuse(exchange, refusal);
   exchange.relay(target, text, {
     tool: { listed: found.listed, args: JSON.parse(args) },
     isRepeatable: !isForTask(exchange) && saysRepeatable(found),
@@ -105,7 +143,8 @@ function absent(snapshot: Snapshot, name: string): GatewayError {
     ({ server, catalog }) =>
       catalog === undefined && server.prefix !== '' && name.startsWith(`${server.prefix}__`),
   );
-  return down === undefined ? unknown('tool', name) : unavailable(down.server.name, down.error);
+  if (down !== undefined) return unavailable(down.server.name, down.error);
+  return unknown('tool', name, snapshot.restriction?.hides('tools', name));
 }
 
 function unavailable(serverName: string, reason: string | undefined): GatewayError {

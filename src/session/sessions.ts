@@ -1,4 +1,4 @@
-import type { Principal } from '../auth/principal.ts';
+import { isSamePrincipal, type Principal } from '../auth/principal.ts';
 import type { Bus, BusMessage } from '../coordination/bus.ts';
 import type { EndedSession, SessionStore, StoredLink } from '../coordination/session-store.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
@@ -153,7 +153,8 @@ export class Sessions {
   }
 
   #check(principal: Principal, session: Session | undefined): Session {
-    if (session === undefined || !isOwn(session, principal)) {
+    // What a session was offered is what its principal could use then: with other roles it is another's.
+    if (session === undefined || !isSamePrincipal(session.principal, principal)) {
       throw new GatewayError(Code.SessionNotFound, 'Session not found; initialize again');
     }
     session.lastUsed = Date.now();
@@ -265,10 +266,6 @@ export class Sessions {
     const gone = await this.#options.store.touch(ids, this.#ttlMs).catch(() => []);
     for (const id of gone) this.#forget({ kind: ENDED, session: id });
   }
-}
-
-function isOwn(session: Session, principal: Principal): boolean {
-  return session.principal.tenantId === principal.tenantId && session.principal.userId === principal.userId;
 }
 
 /** Tells nodes that a session which they may have in hand has ended. */

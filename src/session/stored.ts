@@ -1,4 +1,4 @@
-import type { Principal, Role } from '../auth/principal.ts';
+import type { Principal } from '../auth/principal.ts';
 import type { LoadedSession, StoredSession } from '../coordination/session-store.ts';
 import { isLegacyVersion, LATEST_LEGACY, type SessionVersion, SSE_VERSION } from '../protocol/versions.ts';
 import { randomToken } from './random-token.ts';
@@ -23,14 +23,10 @@ export function fromStored({ session, logLevel, links, subscriptions }: LoadedSe
 } {
   const { tenantId, userId, roles, clientInfo, capabilities, streamKey } = session;
   return {
-    principal: { tenantId, userId, roles: roles.filter(isRole) },
+    principal: { tenantId, userId, roles },
     hello: { protocolVersion: versionFrom(session.protocolVersion), clientInfo, capabilities },
     state: { streamKey, logLevel, links, subscriptions },
   };
-}
-
-function isRole(value: string): value is Role {
-  return value === 'admin' || value === 'user';
 }
 
 /** A node of a newer version may have negotiated one that this node doesn't know; our newest is the closest to it. */

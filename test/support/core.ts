@@ -7,6 +7,7 @@ import { createMemoryCoordination } from '../../src/coordination/memory/index.ts
 import type { ServerRecord, ServerRepository } from '../../src/db/server-record.ts';
 import { Breakers } from '../../src/downstream/breaker.ts';
 import type { ServerHandshake } from '../../src/downstream/port.ts';
+import type { Policy } from '../../src/policy/policy.ts';
 import type { RequestMessage } from '../../src/protocol/envelope.ts';
 import { BuiltinLink, builtinServer } from '../../src/router/builtin-link.ts';
 import { Router } from '../../src/router/router.ts';
@@ -47,7 +48,11 @@ const GATEWAY = { name: 'gateway', version: '1.2.3', nodeId: 'n1' };
 export async function startCore(
   t: TestContext,
   servers: Readonly<Record<string, CoreServer>> = {},
-  { isShared = false, limits = {} }: { isShared?: boolean; limits?: Partial<AdmissionOptions> } = {},
+  {
+    isShared = false,
+    limits = {},
+    policy,
+  }: { isShared?: boolean; limits?: Partial<AdmissionOptions>; policy?: Policy } = {},
 ) {
   const coordination = createMemoryCoordination({ nodeId: 'n1' });
   const logger = recordingLogger();
@@ -62,10 +67,7 @@ export async function startCore(
   const links = new Map<string, FakeLink[]>();
   const connector = new FakeConnector((server) => {
     if (server.target.kind === 'builtin') {
-      return new BuiltinLink(server, {
-        gateway: GATEWAY,
-        snapshot: (owner) => catalogs.operatorView(owner).snapshot(),
-      });
+      return new BuiltinLink(server, { gateway: GATEWAY });
     }
     const known = servers[server.id] ?? {};
     if (known.down !== undefined) throw known.down;
@@ -85,6 +87,7 @@ export async function startCore(
     listTimeoutMs: 5000,
     ttlMs: 60_000,
     pageSize: 1000,
+    policy,
   });
   const counted: { readonly method: string; readonly outcome: string }[] = [];
   const metrics: Metrics = {

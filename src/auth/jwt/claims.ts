@@ -1,6 +1,6 @@
 import { Code, GatewayError } from '../../protocol/errors.ts';
 import { type Barred, type Face, type Identity, isIdentifier, unauthenticated } from '../identity.ts';
-import type { Principal, Role } from '../principal.ts';
+import { type Principal, type Role, rolesOf } from '../principal.ts';
 import type { ClaimPath, JwtIssuer } from './issuer.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
@@ -32,9 +32,8 @@ function valueAt(claims: Claims, path: ClaimPath): unknown {
 
 function rolesIn({ rolesClaim, roles, defaultRole }: JwtIssuer, claims: Claims): readonly Role[] {
   const given = rolesClaim === undefined ? [] : textsOf(valueAt(claims, rolesClaim));
-  const known = given.flatMap((role) => (Object.hasOwn(roles, role) ? [roles[role]] : []));
-  if (known.includes('admin')) return ['admin', 'user'];
-  if (known.includes('user') || defaultRole === 'user') return ['user'];
+  const known = given.flatMap((role) => (Object.hasOwn(roles, role) ? [roles[role] ?? ''] : []));
+  if (known.length > 0 || defaultRole === 'user') return rolesOf(known);
   throw new GatewayError(Code.Forbidden, 'The token has no role that may use this gateway');
 }
 
