@@ -92,6 +92,7 @@ describe('defaults', () => {
       callTimeoutMs: 60_000,
       callMaxTimeoutMs: 600_000,
       parkTimeoutMs: 300_000,
+      policy: undefined,
       stdioStartTimeoutMs: 60_000,
       stdioIdleMs: 600_000,
       sessionIdleMs: 3_600_000,

@@ -239,10 +239,12 @@ test('a proxy names whom it speaks for, whole', async () => {
   assert.deepEqual(identify({ 'x-user': ann.userId, 'x-tenant': 'a.b', 'x-roles': 'dev, ops' }), {
     ...ann,
     tenantId: 'a.b',
-    roles: ['admin', 'user'],
+    roles: ['admin', 'dev', 'ops', 'user'],
   });
+  // Called so by the proxy, and not by the configuration.
+  assert.deepEqual(identify({ 'x-user': ann.userId, 'x-roles': 'admin, , user' })?.roles, ['user']);
   assert.equal(identify({ 'x-user': Buffer.from('ünal').toString('latin1') })?.userId, 'ünal');
-  assert.deepEqual(identify({ 'x-user': ann.userId, 'x-roles': 'dev,opsx' })?.roles, ['user']);
+  assert.deepEqual(identify({ 'x-user': ann.userId, 'x-roles': 'dev,opsx' })?.roles, ['dev', 'opsx', 'user']);
   assert.equal(identify({ 'x-user': ann.userId }, '11.0.0.1'), undefined);
   assert.equal(proxy.identify({ headers: { 'x-user': ann.userId }, remoteAddress: undefined }), undefined);
   assert.equal(identify({ 'x-tenant': 'a' }), undefined);

@@ -84,7 +84,9 @@ export class ProxyIdentities {
 
   /** `admin` is what the configuration says it is, whatever the proxy calls so. */
   #rolesIn(header: string): readonly Role[] {
-    const given = header.split(',').map((role) => role.trim());
+    const given = utf8(header)
+      .split(',')
+      .map((role) => role.trim());
     const named = given.filter((role) => role !== 'admin' && isIdentifier(role)).slice(0, MAX_ROLES);
     const isAdmin = given.some((role) => this.#options.adminRoles.includes(role));
     return rolesOf(isAdmin ? ['admin', ...named] : named);
@@ -101,9 +103,14 @@ function digest(bytes: Buffer): Buffer {
   return createHash('sha256').update(bytes).digest();
 }
 
-/** A name sent as UTF-8, which HTTP hands over byte by byte. A comma may be the seam of two headers: then nobody knows which was the proxy's. */
+/** What was sent as UTF-8, and HTTP hands over byte by byte. */
+function utf8(value: string): string {
+  return Buffer.from(value, 'latin1').toString('utf8');
+}
+
+/** A name of a header. A comma may be the seam of two headers: then nobody knows which was the proxy's. */
 function nameIn(header: string, value: string | string[]): string {
-  const name = typeof value === 'string' ? Buffer.from(value, 'latin1').toString('utf8') : '';
+  const name = typeof value === 'string' ? utf8(value) : '';
   if (isIdentifier(name) && !name.includes(',') && !name.includes('\uFFFD')) return name;
   throw new GatewayError(Code.Unauthenticated, `The header ${header} is not one name`);
 }

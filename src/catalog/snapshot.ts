@@ -19,10 +19,10 @@ export interface Route {
 }
 
 /** Why a tool may not be called with these arguments, for people; undefined where it may. */
-export type ArgumentCondition = (args: unknown) => string | undefined;
+type ArgumentCondition = (args: unknown) => string | undefined;
 
 /** What of a snapshot is left out of the one of somebody who may not use all of it. */
-export interface Restriction {
+interface Restriction {
   /** Whether a resource may be read that no list has. */
   mayRead(server: DownstreamServer, uri: string): boolean;
   /** Whether there is such a thing, and it was left out. For the log, and never for the caller. */
@@ -57,7 +57,7 @@ export interface Snapshot {
 
 /** The lists of a snapshot, by name or URI. */
 export type Routes = Pick<Snapshot, 'tools' | 'prompts' | 'resources' | 'templates'>;
-export type RoutedList = keyof Routes;
+type RoutedList = keyof Routes;
 
 /**
  * Merges what servers list. `sources` in order of registration: of two that claim one name, the earlier keeps it.

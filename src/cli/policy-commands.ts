@@ -5,7 +5,7 @@ import { type Asked, explain } from '../policy/explain.ts';
 import { Policy } from '../policy/policy.ts';
 import { CliError, ExitCode, usageError } from './exit.ts';
 import { type GlobalOptions, type Io, print } from './io.ts';
-import type { TestOptions } from './policy-program.ts';
+import type { TestOptions } from './policy-options.ts';
 
 const HINTS = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'];
 

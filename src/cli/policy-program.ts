@@ -1,19 +1,7 @@
 import type { Command } from 'commander';
 import { type Context, examples, globals } from './context.ts';
 import { usageError } from './exit.ts';
-
-export interface TestOptions {
-  readonly file?: string;
-  readonly user: string;
-  readonly tenant: string;
-  readonly role: readonly string[];
-  readonly server: string;
-  readonly tool?: string;
-  readonly prompt?: string;
-  readonly resource?: string;
-  readonly hint: readonly string[];
-  readonly args?: string;
-}
+import type { TestOptions } from './policy-options.ts';
 
 const FILE = ['--file <path>', 'the policy (default: what DRAGON_POLICY says)'] as const;
 

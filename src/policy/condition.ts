@@ -1,7 +1,7 @@
 import type { CelInput } from '@bufbuild/cel';
 
 /** What a condition may look at. */
-export interface Facts {
+interface Facts {
   readonly tenant: string;
   readonly user: string;
   readonly roles: readonly string[];

@@ -76,7 +76,7 @@ async function notFound(sessions: Sessions, principal: Principal, id: string): P
 test('a session is found again by its own principal, at once on the node that has it in hand', async (t) => {
   const { one } = start(t);
   const session = await one.sessions.open(ALICE, HELLO);
-  assert.equal(one.sessions.find({ ...ALICE, roles: [] }, session.id), session);
+  assert.equal(one.sessions.find({ ...ALICE, roles: [...ALICE.roles] }, session.id), session);
   assert.match(session.id, /^[\x21-\x7e]{32}$/);
   assert.equal(one.sessions.size, 1);
 });
@@ -88,6 +88,8 @@ test('an unknown session, an ended one and another principal’s look the same',
     { ...ALICE, userId: 'bob' },
     { ...ALICE, tenantId: 'u' },
     { ...ALICE, userId: 't', tenantId: 'alice' },
+    { ...ALICE, roles: [...ALICE.roles, 'z'] },
+    { ...ALICE, roles: ['other'] },
   ];
   for (const { sessions } of [one, two]) {
     for (const other of others) await notFound(sessions, other, session.id);
