@@ -9,6 +9,7 @@ import { valuesOfConnection } from '../admin/caller.ts';
 import type { Routes } from '../admin/routes.ts';
 import type { Logger } from '../telemetry/types.ts';
 import type { H2cRequest, H2cResponse } from './h2c-server.ts';
+import { blamingSender } from './unreadable-message.ts';
 
 export interface RpcOptions {
   readonly routes: Routes;
@@ -39,6 +40,7 @@ export function createRpcHandler(options: RpcOptions): ServeRpc {
     if (handler === undefined) return false;
     const values = valuesOfConnection(request.socket?.remoteAddress);
     handler(universalRequestFromNodeRequest(request, response, undefined, values))
+      .then(blamingSender)
       .then((answer) => universalResponseToNodeResponse(answer, response))
       .catch((reason: unknown) => {
         response.destroy();

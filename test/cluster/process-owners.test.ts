@@ -6,11 +6,11 @@ import { ownNotification } from '../../src/downstream/call.ts';
 import type { DownstreamServer } from '../../src/downstream/port.ts';
 import { type Message, parseMessage, resultText } from '../../src/protocol/envelope.ts';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
-import { Random } from '../load/random.ts';
 import { fakeServer, OWNER, RecordingSink, request } from '../support/fakes.ts';
 import { Journal } from '../support/journal.ts';
 import { type OpenedLink, ProcessNode } from '../support/process-node.ts';
 import { isRunning } from '../support/processes.ts';
+import { Random } from '../support/random.ts';
 import { until } from '../support/wait.ts';
 
 const DEADLINES = { idleMs: 60_000, totalMs: 60_000 };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Gateway } from '../support/gateway.ts';
 import { listNames } from '../support/lists.ts';
+import { Random } from '../support/random.ts';
 import { type RawAnswer, RawClient } from '../support/raw-client.ts';
 import { textOf } from '../support/rpc.ts';
 import { echoStdio } from '../support/stdio-commands.ts';
@@ -9,7 +10,6 @@ import { until } from '../support/wait.ts';
 import { assertNothingLeft, type Census, difference, startObserved, takeCensus } from './census.ts';
 import { HoldingServer } from './holding-server.ts';
 import { inLanes } from './lanes.ts';
-import { Random } from './random.ts';
 
 /** Calls that wait for the test all at once. */
 const HELD = 1000;
