@@ -87,10 +87,10 @@ export function workerFoundation(
 }
 
 async function openRedis(config: Config, url: string, logger: Logger): Promise<Coordination> {
-  const { nodeId, redisPrefix: keyPrefix } = config;
+  const { nodeId, redisPrefix: keyPrefix, encryptionKeys: signingKeys } = config;
   // Loaded only where it is used: the start without it is faster.
   const { createRedisCoordination } = await import('./coordination/redis/index.ts');
-  return createRedisCoordination({ url, nodeId, keyPrefix, logger });
+  return createRedisCoordination({ url, nodeId, keyPrefix, signingKeys, logger });
 }
 
 /** One queue for the cluster. */

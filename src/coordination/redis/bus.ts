@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { KeyObject } from 'node:crypto';
 import type { Logger } from '../../telemetry/types.ts';
 import type { Bus, BusListener, BusMessage } from '../bus.ts';
 import type { Keys } from '../keys.ts';
@@ -6,17 +6,18 @@ import { Listeners } from '../listeners.ts';
 import { unavailable } from '../unavailable.ts';
 import type { Commands } from './commands.ts';
 import type { Connection } from './connection.ts';
+import { Envelopes } from './envelope.ts';
 import { asNumber } from './replies.ts';
 import { Subscription } from './subscription.ts';
 import type { Watch } from './watch.ts';
-
-const Envelope = z.object({ from: z.string(), message: z.looseObject({ kind: z.string() }) });
 
 export interface RedisBusOptions {
   readonly nodeId: string;
   readonly connection: Connection;
   readonly commands: Commands;
   readonly keys: Keys;
+  /** See {@link Envelopes}. */
+  readonly signingKeys: readonly KeyObject[];
   readonly watch: Watch;
   readonly logger: Logger;
 }
@@ -27,6 +28,7 @@ export class RedisBus implements Bus {
   readonly #options: RedisBusOptions;
   readonly #publish: 'SPUBLISH' | 'PUBLISH';
   readonly #listeners: Listeners;
+  readonly #envelopes: Envelopes;
   readonly #subscriptions: readonly Subscription[];
   #closed = false;
 
@@ -37,6 +39,7 @@ export class RedisBus implements Bus {
     this.#options = options;
     this.#publish = sharded ? 'SPUBLISH' : 'PUBLISH';
     this.#listeners = new Listeners(logger);
+    this.#envelopes = new Envelopes(options.signingKeys);
     const subscribe = (...channels: [string, ...string[]]) => {
       const part = `subscription to ${channels[0]}`;
       return new Subscription({
@@ -91,15 +94,15 @@ export class RedisBus implements Bus {
 
   async #send(channel: string, message: BusMessage): Promise<number> {
     if (this.#closed) throw unavailable();
-    const text = JSON.stringify({ from: this.nodeId, message });
+    const text = this.#envelopes.seal(channel, { from: this.nodeId, message });
     return asNumber(await this.#options.commands.command(this.#publish, channel, text));
   }
 
   #receive(channel: string, text: string): void {
     const { nodeId, keys, logger } = this.#options;
-    let envelope: z.infer<typeof Envelope>;
+    let envelope: ReturnType<Envelopes['open']>;
     try {
-      envelope = Envelope.parse(JSON.parse(text));
+      envelope = this.#envelopes.open(channel, text);
     } catch (error) {
       return logger.warn('A message on the bus could not be read', { err: error });
     }

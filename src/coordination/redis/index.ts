@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { Code, GatewayError } from '../../protocol/errors.ts';
 import type { Logger } from '../../telemetry/types.ts';
 import type { Coordination } from '../coordination.ts';
@@ -23,6 +24,8 @@ export interface RedisCoordinationOptions {
   /** Another one for each node that runs. */
   readonly nodeId: string;
   readonly logger: Logger;
+  /** What nodes say to each other is signed with the first, and accepted with any. None: it is not signed. */
+  readonly signingKeys?: readonly KeyObject[];
   /** Gateways that share a Redis and are not one cluster differ in it. Default: `dragon:`. */
   readonly keyPrefix?: string;
   readonly streamLimits?: StreamLogLimits;
@@ -38,14 +41,14 @@ export interface RedisCoordinationOptions {
  */
 export async function createRedisCoordination(options: RedisCoordinationOptions): Promise<Coordination> {
   const { nodeId, logger, keyPrefix = DEFAULT_KEY_PREFIX, streamLimits = STREAM_LOG_LIMITS } = options;
-  const { commandTimeoutMs = 500, startTimeoutMs = 10_000 } = options;
+  const { commandTimeoutMs = 500, startTimeoutMs = 10_000, signingKeys = [] } = options;
   const target = parseRedisUrl(options.url);
   const keys = createKeys(keyPrefix);
   const scripts = loadScripts();
   const watch = new Watch(logger);
   const connection = open(target, nodeId);
   const commands = new Commands({ client: connection.client, scripts, watch, timeoutMs: commandTimeoutMs });
-  const bus = new RedisBus({ nodeId, connection, commands, keys, watch, logger });
+  const bus = new RedisBus({ nodeId, connection, commands, keys, signingKeys, watch, logger });
   const close = async () => {
     watch.close();
     commands.close();

@@ -1,0 +1,49 @@
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import type { BusMessage } from '../bus.ts';
+
+const envelopeSchema = z.object({ from: z.string(), message: z.looseObject({ kind: z.string() }) });
+
+interface Envelope {
+  readonly from: string;
+  readonly message: BusMessage;
+}
+
+/** Bytes of a signature that are sent: enough against guessing. */
+const MAC_BYTES = 16;
+const MAC_CHARS = 22;
+
+/**
+ * Messages as they go through Redis: signed with a key that the members of the cluster have, and whoever else gets into the Redis
+ * has not. The signature is of the channel, too, so that what was said to one node means nothing on the channel of another.
+ */
+export class Envelopes {
+  readonly #keys: readonly Buffer[];
+
+  /** The first key signs, all are accepted. Without any, nothing is signed, and nothing that is signed is accepted. */
+  constructor(keys: readonly KeyObject[]) {
+    this.#keys = keys.map((key) => createHmac('sha256', key).update('dragon bus').digest());
+  }
+
+  seal(channel: string, envelope: Envelope): string {
+    const text = JSON.stringify(envelope);
+    const [key] = this.#keys;
+    return key === undefined ? text : `${macOf(key, channel, text).toString('base64url')}${text}`;
+  }
+
+  /** Throws where it is not one of a member's. */
+  open(channel: string, sealed: string): Envelope {
+    const text = this.#keys.length === 0 ? sealed : sealed.slice(MAC_CHARS);
+    if (this.#keys.length > 0) {
+      const mac = Buffer.from(sealed.slice(0, MAC_CHARS), 'base64url');
+      const isSigned =
+        mac.length === MAC_BYTES && this.#keys.some((key) => timingSafeEqual(macOf(key, channel, text), mac));
+      if (!isSigned) throw new Error('It is not signed by a member of the cluster');
+    }
+    return envelopeSchema.parse(JSON.parse(text));
+  }
+}
+
+function macOf(key: Buffer, channel: string, text: string): Buffer {
+  return createHmac('sha256', key).update(`${channel}\n`).update(text).digest().subarray(0, MAC_BYTES);
+}
