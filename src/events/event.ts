@@ -1,32 +1,18 @@
 /** What an event is about. */
-export const EVENT_TYPES = [
-  'call',
-  'session',
-  'login',
-  'key',
-  'management',
-  'server',
-  'node',
-  'denial',
-] as const;
-
-export type EventType = (typeof EVENT_TYPES)[number];
+export type EventType = 'call' | 'session' | 'login' | 'key' | 'management' | 'server' | 'node' | 'denial';
 
 /**
  * How it ended. `tool_error`: an answer with `isError`; `protocol_error`: a JSON-RPC error, or no answer for another reason
  * than time; `denied`: the caller may not; `error`: of what is no call.
  */
-export const EVENT_OUTCOMES = [
-  'ok',
-  'tool_error',
-  'protocol_error',
-  'timeout',
-  'cancelled',
-  'denied',
-  'error',
-] as const;
-
-export type EventOutcome = (typeof EVENT_OUTCOMES)[number];
+export type EventOutcome =
+  | 'ok'
+  | 'tool_error'
+  | 'protocol_error'
+  | 'timeout'
+  | 'cancelled'
+  | 'denied'
+  | 'error';
 
 /** Details beside the columns: few, short, and never a secret. */
 export type EventDetail = Readonly<Record<string, string | number | boolean>>;
