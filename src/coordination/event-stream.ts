@@ -24,4 +24,4 @@ export interface EventStream {
 }
 
 /** Entries that are in it at most; beyond, the oldest are dropped, whether they are stored or not. */
-export const MAX_STREAMED = 1_000_000;
+export const MAX_STREAMED = 500_000;

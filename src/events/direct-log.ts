@@ -17,7 +17,7 @@ export interface DirectLogOptions {
   readonly batch: number;
   /** Events that may wait. */
   readonly maxHeld?: number;
-  /** A batch takes time of this process, and not only of another. */
+  /** A batch takes time of this process, and not only of another: where calls leave none, events are dropped rather than they. */
   readonly isInProcess: boolean;
 }
 
@@ -31,8 +31,9 @@ export const MAX_HELD = 50_000;
 export class DirectLog implements EventLog {
   readonly wantsArguments: boolean;
   readonly #options: DirectLogOptions;
+  readonly #max: number;
   readonly #held: HeldEvents;
-  readonly #pace = new Pace();
+  readonly #pace: Pace;
   readonly #closing = new AbortController();
   #fresh: EventFields[] = [];
   #times: number[] = [];
@@ -45,7 +46,9 @@ export class DirectLog implements EventLog {
   constructor(options: DirectLogOptions) {
     this.#options = options;
     this.wantsArguments = options.kept !== 'none';
-    this.#held = new HeldEvents(options.maxHeld ?? MAX_HELD);
+    this.#max = options.maxHeld ?? MAX_HELD;
+    this.#held = new HeldEvents(this.#max);
+    this.#pace = new Pace(options.isInProcess ? 0.1 : 1);
   }
 
   get waiting(): number {
@@ -115,7 +118,7 @@ export class DirectLog implements EventLog {
       const before = performance.now();
       if (await this.#writeBatch()) attempt = 0;
       else await rest(backoffMs(attempt++), signal);
-      const restMs = this.#options.isInProcess ? this.#pace.restMs(performance.now() - before) : 0;
+      const restMs = this.#pace.restMs(performance.now() - before, this.#held.size / this.#max);
       if (restMs > 1) await rest(restMs, signal);
     }
     this.#hasDropped = false;

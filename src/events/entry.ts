@@ -14,24 +14,24 @@ const MAX_ARGUMENTS = 8192;
 
 /** The event as it is kept, at the time when it happened. */
 export function toStored(event: EventFields, time: number, node: string, kept: ArgumentsKept): StoredEvent {
-  const { userId, server, tool, session, durationMs, requestBytes, answerBytes } = event;
-  const detail = detailOf(event, kept);
+  const { server, tool, durationMs } = event;
+  // Of one shape, always: this is done for each call. What is undefined is left out where it is written.
   return {
     id: uuidV7(time),
     time,
     tenantId: event.tenantId,
+    userId: event.userId,
     type: event.type,
     action: plain(event.action),
     outcome: event.outcome,
+    server: server === undefined ? undefined : plain(server),
+    tool: tool === undefined ? undefined : plain(tool),
+    session: event.session,
     node,
-    ...(userId === undefined ? {} : { userId }),
-    ...(server === undefined ? {} : { server: plain(server) }),
-    ...(tool === undefined ? {} : { tool: plain(tool) }),
-    ...(session === undefined ? {} : { session }),
-    ...(durationMs === undefined ? {} : { durationUs: Math.round(durationMs * 1000) }),
-    ...(requestBytes === undefined ? {} : { requestBytes }),
-    ...(answerBytes === undefined ? {} : { answerBytes }),
-    ...(detail === undefined ? {} : { detail }),
+    durationUs: durationMs === undefined ? undefined : Math.round(durationMs * 1000),
+    requestBytes: event.requestBytes,
+    answerBytes: event.answerBytes,
+    detail: detailOf(event, kept),
   };
 }
 

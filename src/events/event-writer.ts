@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { EventStream, StreamedEvents } from '../coordination/event-stream.ts';
+import { type EventStream, MAX_STREAMED, type StreamedEvents } from '../coordination/event-stream.ts';
 import type { Leases } from '../coordination/leases.ts';
 import type { EventStore } from '../db/event-record.ts';
 import type { Logger } from '../telemetry/types.ts';
@@ -38,7 +38,7 @@ const BATCH = 500;
 export class EventWriter {
   readonly #options: EventWriterOptions;
   readonly #closing = new AbortController();
-  readonly #pace = new Pace();
+  readonly #pace = new Pace(1);
   readonly #running: Promise<void>;
   #stored = 0;
   #leaseUntil = 0;
@@ -77,7 +77,7 @@ export class EventWriter {
         const before = performance.now();
         const isBusy = isOwner && (await this.#step());
         attempt = 0;
-        if (isBusy) await this.#rest(this.#pace.restMs(performance.now() - before));
+        if (isBusy) await this.#rest(await this.#restMs(performance.now() - before));
         else await this.#rest(isOwner ? idleMs : leaseMs * (0.3 + Math.random() * 0.2));
       } catch {
         // The stream is away, which the log tells elsewhere.
@@ -97,6 +97,13 @@ export class EventWriter {
     }
     await stream.done(entries.map(({ id }) => id));
     return true;
+  }
+
+  async #restMs(tookMs: number): Promise<number> {
+    const { stream } = this.#options;
+    const restMs = this.#pace.restMs(tookMs, (await stream.size()) / MAX_STREAMED);
+    // The lease is to be renewed meanwhile.
+    return Math.min(restMs, (this.#options.leaseMs ?? LEASE_MS) / 4);
   }
 
   /** False: it is for another node now, or for another time. */

@@ -47,21 +47,21 @@ export interface StoredEvent {
   /** Milliseconds since the epoch. */
   readonly time: number;
   readonly tenantId: string;
-  readonly userId?: string;
+  readonly userId?: string | undefined;
   readonly type: EventType;
   readonly action: string;
   readonly outcome: EventOutcome;
-  readonly server?: string;
-  readonly tool?: string;
-  readonly session?: string;
+  readonly server?: string | undefined;
+  readonly tool?: string | undefined;
+  readonly session?: string | undefined;
   /** The node where it happened. */
   readonly node: string;
   /** Microseconds. */
-  readonly durationUs?: number;
-  readonly requestBytes?: number;
-  readonly answerBytes?: number;
+  readonly durationUs?: number | undefined;
+  readonly requestBytes?: number | undefined;
+  readonly answerBytes?: number | undefined;
   /** A JSON object as text. */
-  readonly detail?: string;
+  readonly detail?: string | undefined;
 }
 
 /** Where whatever happens is told. What it costs the caller is an object in a list: nothing waits, and nothing fails. */

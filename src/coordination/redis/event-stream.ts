@@ -17,7 +17,7 @@ export class RedisEventStream implements EventStream {
   }
 
   async append(data: string): Promise<void> {
-    await this.#commands.command('XADD', this.#key, 'MAXLEN', '~', MAX_STREAMED, '*', 'events', data);
+    await this.#commands.post('XADD', this.#key, 'MAXLEN', '~', MAX_STREAMED, '*', 'events', data);
   }
 
   async read(reader: string, count: number, idleMs: number): Promise<readonly StreamedEvents[]> {
