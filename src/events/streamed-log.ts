@@ -133,9 +133,10 @@ export class StreamedLog implements EventLog {
 
   async #catchUp(): Promise<void> {
     const { signal } = this.#closing;
-    for (let attempt = 0; this.#held.size > 0 && !signal.aborted; ) {
-      if (await this.#putHeld()) attempt = 0;
-      else await delay(backoffMs(attempt++), undefined, { signal, ref: false }).catch(() => undefined);
+    for (let attempt = 0, isAway = true; this.#held.size > 0 && !signal.aborted; ) {
+      if (isAway) await delay(backoffMs(attempt++), undefined, { signal, ref: false }).catch(() => undefined);
+      isAway = !(await this.#putHeld());
+      if (!isAway) attempt = 0;
     }
     if (signal.aborted) return;
     this.#hasDropped = false;
