@@ -18,19 +18,20 @@ export async function pageOfEvents(
   pageSize: number,
   pageToken: string | undefined,
 ): Promise<EventPage> {
+  const rows = await rowsOf(orm, pageStatement(filter, pageSize, pageToken));
+  const items = rows.slice(0, pageSize).map(toEvent);
+  const last = items.at(-1);
+  return { items, ...(rows.length > pageSize && last ? { nextPageToken: encodeCursor(last) } : {}) };
+}
+
+/** One row more than asked for tells whether there is a next page. Throws InvalidArgument for a bad token. */
+export function pageStatement(filter: EventFilter, pageSize: number, pageToken: string | undefined): SQL {
   const cursor = pageToken === undefined ? undefined : decodeCursor(pageToken);
   const after =
     cursor &&
     // The first condition says nothing new, but to the planner: which parts of the table need not be looked at.
     sql`time <= ${moment(cursor.time)} and (time, id) < (${moment(cursor.time)}, ${cursor.id}::uuid)`;
-  const rows = await rowsOf(
-    orm,
-    // One row more than asked for tells whether there is a next page.
-    sql`select ${COLUMNS} from dragon.events where ${where(filter, after)} order by time desc, id desc limit ${pageSize + 1}`,
-  );
-  const items = rows.slice(0, pageSize).map(toEvent);
-  const last = items.at(-1);
-  return { items, ...(rows.length > pageSize && last ? { nextPageToken: encodeCursor(last) } : {}) };
+  return sql`select ${COLUMNS} from dragon.events e where ${where(filter, after)} order by e.time desc, e.id desc limit ${pageSize + 1}`;
 }
 
 export async function lastOrdinal(orm: Orm, tenantId: string): Promise<number> {
@@ -53,7 +54,7 @@ export async function eventsAfter(
   const range = sql`ordinal > ${ordinal} and ordinal <= ${last}`;
   const rows = await rowsOf(
     orm,
-    sql`select ${COLUMNS} from dragon.events where ${where(filter, range)} order by ordinal limit ${limit}`,
+    sql`select ${COLUMNS} from dragon.events e where ${where(filter, range)} order by e.ordinal limit ${limit}`,
   );
   const isCut = rows.length === limit;
   return { items: rows.map(toEvent), ordinal: isCut ? Number(rows.at(-1)?.['ordinal']) : last };

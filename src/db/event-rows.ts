@@ -13,7 +13,10 @@ export async function rowsOf(orm: Orm, statement: SQL): Promise<readonly Row[]> 
   return (result as { readonly rows: readonly Row[] }).rows;
 }
 
-/** Columns of an event with its place; numbers are told in a type that both drivers give as a number. */
+/**
+ * Columns of an event with its place. Some have the name of what they are made of: an order is to name the table, or it would
+ * be that of the results, which no index has. Numbers are told in a type that both drivers give as a number.
+ */
 export const COLUMNS = sql.raw(
   'id::text as id, (extract(epoch from time) * 1000)::float8 as time, tenant_id, user_id, type, action, outcome, server, ' +
     'tool, session, node, duration_us::float8 as duration_us, request_bytes::float8 as request_bytes, ' +

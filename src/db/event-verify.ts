@@ -70,7 +70,7 @@ async function check(
     const rows = await run(engine, (orm) =>
       rowsOf(
         orm,
-        sql`select ${COLUMNS} from dragon.events where tenant_id = ${tenantId} and ordinal > ${from} and ordinal <= ${head.ordinal} order by ordinal limit ${BATCH}`,
+        sql`select ${COLUMNS} from dragon.events e where tenant_id = ${tenantId} and ordinal > ${from} and ordinal <= ${head.ordinal} order by e.ordinal limit ${BATCH}`,
       ),
     );
     for (const row of rows) {
