@@ -4,7 +4,7 @@ import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 const BUSY = 0.6;
 
 /** Of the time of a busy process so much goes to events that wait; all of it where no more may wait. */
-const LEAST_SHARE = 0.03;
+const LEAST_SHARE = 0.02;
 
 /** How long to rest after a batch, so that storing events takes little from calls: what waits is stored when there is time. */
 export class Pace {
