@@ -258,3 +258,31 @@ it('keeps nothing where it is told so', { timeout: 120_000 }, async (t) => {
   assert.equal((await client.callTool('echo', { message: 'hi' })).status, 200);
   await assert.rejects(gateway.manage('GetEventLog'), /DRAGON_EVENTS is off/);
 });
+
+it('keeps the events of all workers, through the process that has the database', {
+  timeout: 120_000,
+}, async (t) => {
+  const gateway = await Gateway.start({ env: { DRAGON_WORKERS: '2' } });
+  t.after(() => gateway.stop());
+  const clients = await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      const client = new RawClient(gateway.mcpUrl);
+      t.after(() => client.close());
+      await client.initialize();
+      return client;
+    }),
+  );
+  await Promise.all(clients.map((client) => client.callTool('echo', { message: 'hi' })));
+  const nodes = await until(
+    async () => {
+      const { events = [] } = (await gateway.manage('GetEventLog', { filter: { tool: 'echo' } })) as {
+        events?: { node: string }[];
+      };
+      return events.length === 8 && new Set(events.map(({ node }) => node));
+    },
+    { what: 'the events of all calls', timeoutMs: 30_000 },
+  );
+  assert.ok([...nodes].every((node) => /-\d+$/.test(node)));
+  const verified = await gateway.manage('VerifyEventLog');
+  assert.equal(verified['fault'], undefined);
+});
