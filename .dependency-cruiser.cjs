@@ -4,7 +4,15 @@
  */
 
 /** Types that any layer may name, and that import nothing of ours but each other. */
-const SHARED = ['auth/principal', 'db/server-record', 'db/api-key-record', 'protocol/', 'telemetry/types'];
+const SHARED = [
+  'auth/principal',
+  'db/server-record',
+  'db/api-key-record',
+  'db/event-record',
+  'events/event',
+  'protocol/',
+  'telemetry/types',
+];
 
 /** Folder → what it may import of ours, besides itself. A path ending in `/` is a folder, else a file without `.ts`. */
 const LAYERS = {
@@ -15,6 +23,7 @@ const LAYERS = {
   telemetry: [],
   auth: [...SHARED, 'coordination/bus'],
   db: [...SHARED, 'ipc/'],
+  events: [...SHARED, 'coordination/', 'telemetry/redact'],
   session: [...SHARED, 'coordination/'],
   networks: ['protocol/errors'],
   policy: ['auth/principal', 'protocol/'],

@@ -5,12 +5,15 @@ import { FixedKey } from './auth/fixed-key.ts';
 import type { Face, TokenScheme } from './auth/identity.ts';
 import type { JwtIssuer } from './auth/jwt/issuer.ts';
 import { KnownOwners } from './auth/owners.ts';
-import { LOCAL_PRINCIPAL } from './auth/principal.ts';
+import { LOCAL_PRINCIPAL, type Principal } from './auth/principal.ts';
 import { ProxyIdentities } from './auth/proxy.ts';
 import { type PublishedMetadata, publishMetadata, resourceOf } from './auth/resource-metadata.ts';
 import type { Config } from './config.ts';
 import type { Bus } from './coordination/bus.ts';
 import type { Database } from './db/database.ts';
+import type { EventLog } from './events/event.ts';
+import { Sparingly } from './events/sparingly.ts';
+import type { GatewayError } from './protocol/errors.ts';
 import type { Logger } from './telemetry/types.ts';
 
 /** How callers of both ports are known, as it is configured. */
@@ -23,12 +26,19 @@ export interface Authentication {
   close(): void;
 }
 
+export interface AuthenticationParts {
+  readonly database: Database;
+  readonly bus: Bus;
+  readonly logger: Logger;
+  readonly events: EventLog;
+}
+
 export async function createAuthentication(
   config: Config,
-  { database, bus, logger }: { readonly database: Database; readonly bus: Bus; readonly logger: Logger },
+  { database, bus, logger, events }: AuthenticationParts,
 ): Promise<Authentication> {
   const owners = new KnownOwners((owner) => database.addOwner(owner));
-  const apiKeys = new ApiKeys(database.apiKeys, bus, (owner) => owners.ensure(owner));
+  const apiKeys = new ApiKeys(database.apiKeys, bus, (owner) => owners.ensure(owner), events);
   const close = () => apiKeys.close();
   if (config.auth.length === 0) {
     const everybody = () => LOCAL_PRINCIPAL;
@@ -48,7 +58,8 @@ export async function createAuthentication(
   const faced = (face: Face) => {
     const scopes = scopesOf(issuers[0], face);
     const challenges = new Challenges({ metadataUrl: metadata?.url, scopes });
-    const authenticator = new Authenticator({ face, schemes, proxy, challenges, owners });
+    const told = credentialEvents(events);
+    const authenticator = new Authenticator({ face, schemes, proxy, challenges, owners, ...told });
     apiKeys.onRevoked((id) => authenticator.forget(id));
     return authenticator.authenticate;
   };
@@ -93,4 +104,24 @@ function proxyOf(config: Config): ProxyIdentities | undefined {
     adminRoles: config.proxyAdminRoles,
     secret: config.proxySecret,
   });
+}
+
+/** Refused credentials that are told at once, and milliseconds for each further one: anybody can make them. */
+const REFUSALS = { burst: 20, everyMs: 10_000 };
+
+function credentialEvents(events: EventLog) {
+  const sparingly = new Sparingly(REFUSALS.burst, REFUSALS.everyMs);
+  return {
+    onRefused(face: Face, error: GatewayError) {
+      const skipped = sparingly.tell();
+      if (skipped === undefined) return;
+      const detail = { face, reason: error.message, ...(skipped === 0 ? {} : { skipped }) };
+      // Nobody knows whose it would be: the tenant of the operator is told.
+      const { tenantId } = LOCAL_PRINCIPAL;
+      events.append({ type: 'key', action: 'refused', tenantId, outcome: 'denied', detail });
+    },
+    onAccepted(face: Face, { tenantId, userId }: Principal) {
+      events.append({ type: 'login', action: 'token', tenantId, userId, outcome: 'ok', detail: { face } });
+    },
+  };
 }

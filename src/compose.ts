@@ -26,6 +26,7 @@ import { McpHandler } from './edge/mcp-handler.ts';
 import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
 import { ModernEndpoint } from './edge/modern-endpoint.ts';
 import { SseEndpoint } from './edge/sse-endpoint.ts';
+import { type EventRecording, nodeEvent, recordEvents, serverEvent } from './event-recording.ts';
 import { type Foundation, ownFoundation } from './foundation.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { Runner } from './jobs/runner.ts';
@@ -92,6 +93,7 @@ export async function startGateway(
   let core: Core | undefined;
   let database: Database | undefined;
   let authentication: Authentication | undefined;
+  let recording: EventRecording | undefined;
   let ops: RunningServer | undefined;
   let jobs: Jobs | undefined;
   let mcpAddress = '';
@@ -109,6 +111,7 @@ export async function startGateway(
   const stop = once(async (delayMs: number = 0) => {
     const { shutdownTimeoutMs: limitMs } = config;
     logger.info('stopping', { delayMs });
+    if (core !== undefined) recording?.log.append(nodeEvent('draining'));
     core?.connector.drain(delayMs + limitMs);
     const retired = core?.catalogs.retire();
     const worked = jobs?.close(delayMs + limitMs);
@@ -129,6 +132,8 @@ export async function startGateway(
     // Last of the ports: whoever watches the end is told that it is under way.
     await ops?.close(OPS_CLOSE_MS);
     authentication?.close();
+    if (core !== undefined) recording?.log.append(nodeEvent('left'));
+    await recording?.close();
     await heartbeat.stop();
     await coordination.close();
     await database?.close();
@@ -145,7 +150,15 @@ export async function startGateway(
     await heartbeat.beat();
     const opened = await foundation.openDatabase();
     database = opened;
-    const auth = await createAuthentication(config, { database, bus: coordination.bus, logger });
+    const events = recordEvents(config, { coordination, database, logger });
+    recording = events;
+    metrics.observe(events.gauges);
+    const auth = await createAuthentication(config, {
+      database,
+      bus: coordination.bus,
+      logger,
+      events: events.log,
+    });
     authentication = auth;
     const parts = createCore(
       config,
@@ -158,6 +171,7 @@ export async function startGateway(
       metrics,
       auth,
       policy,
+      events,
     );
     core = parts;
     const { endpoint, sse } = parts;
@@ -194,6 +208,8 @@ export async function startGateway(
       routes: createManagementRoutes({
         servers: parts.manager,
         apiKeys: auth.apiKeys,
+        eventStore: events.store,
+        events: events.log,
         principalOf: (headers, remoteAddress) =>
           auth.management({ headers: Object.fromEntries(headers), remoteAddress }),
         readiness: isReady,
@@ -211,6 +227,7 @@ export async function startGateway(
       'the coordination store does not answer': () => coordination.ping(),
     });
     await heartbeat.beat();
+    events.log.append(nodeEvent('joined', { version }));
     jobs = await foundation.openJobs(schedules(parts.work, config), new Runner({ logger, metrics }));
     const ports = { mcp: mcp.port, management: management.port };
     return { urls: urlsOf(host, { ...ports, ops: ops.port }), ports, stop };
@@ -249,6 +266,7 @@ function createCore(
   metrics: Metrics,
   auth: Authentication,
   policy: Policy | undefined,
+  recording: EventRecording,
 ): Core {
   const registry = new ServerRegistry(database.servers, coordination.bus);
   const gateway = { name: NAME, version, nodeId: config.nodeId };
@@ -304,6 +322,10 @@ function createCore(
     failures: config.breakerFailures,
     pauseMs: config.breakerPauseMs,
     maxInFlight: config.maxInFlightPerServer,
+    onChange: ({ name, owner }, reason) => {
+      const action = reason === undefined ? 'breaker_closed' : 'breaker_opened';
+      if (owner !== undefined) recording.log.append(serverEvent(owner, name, action, reason));
+    },
   });
   const admission = new Admission({
     maxInFlight: config.maxInFlight,
@@ -323,6 +345,7 @@ function createCore(
     maxJsonDepth: config.maxJsonDepth,
     breakers,
     metrics,
+    events: recording.log,
   };
   const modern = new ModernRouter({
     ...exchangeOptions,
@@ -378,6 +401,7 @@ function createCore(
     onGone: (session, links) => router.gone(session, links),
     onMoved: (session) => router.unlisten(session),
     onLinked: (session) => router.linked(session),
+    events: recording.log,
   });
   const streams = new EventStreams();
   const takeover = new Takeover({
@@ -421,12 +445,15 @@ function createCore(
     // Asked a little before the next run, a server counts as asked.
     freshMs: (probeIntervalMs * 3) / 4,
     keepMs: PROBES_KEPT * Math.max(probeIntervalMs, config.catalogTtlMs),
+    onChange: ({ owner, name }, error) =>
+      recording.log.append(serverEvent(owner, name, error === undefined ? 'up' : 'down', error?.message)),
   });
   const orphans = { servers: (owner: Owner) => registry.all(owner), connector, logger };
   const retirement: RetireOptions = {
     idleMs: sessionIdleMs,
     store: coordination.sessions,
     bus: coordination.bus,
+    events: recording.log,
     closeLinks: (owner, { capabilities }, links) => closeOrphanLinks(owner, capabilities, links, orphans),
   };
   const work: Work = {
@@ -436,6 +463,7 @@ function createCore(
       const count = await retireSessions(retirement, signal);
       if (count > 0) logger.info('sessions of nodes that have gone are ended', { count });
     },
+    ...(recording.store === undefined ? {} : { keepEvents: () => recording.maintain() }),
   };
   const inFlight = () => sessions.inFlight + modern.inFlight;
   metrics.observe({

@@ -98,6 +98,9 @@ describe('defaults', () => {
       sessionIdleMs: 3_600_000,
       drainDelayMs: 0,
       shutdownTimeoutMs: 10_000,
+      events: true,
+      eventRetentionDays: 90,
+      auditArguments: 'none',
       logLevel: 'info',
       logFormat: 'auto',
     });

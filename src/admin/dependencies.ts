@@ -1,8 +1,11 @@
 import type { ApiKeyManager } from '../auth/api-keys.ts';
 import type { ServerManager } from '../catalog/types.ts';
+import type { EventStore } from '../db/event-record.ts';
 
 /** What the management API is built over. */
 export interface TurnstileDependencies {
   readonly servers: ServerManager;
   readonly apiKeys: ApiKeyManager;
+  /** Undefined: events are not kept. */
+  readonly eventStore?: EventStore | undefined;
 }

@@ -1,4 +1,5 @@
 import type { ConnectRouter } from '@connectrpc/connect';
+import type { EventLog } from '../events/event.ts';
 import { TurnstileService } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
 import { Health } from '../gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.ts';
@@ -14,6 +15,8 @@ export interface ManagementDependencies extends TurnstileDependencies {
   readonly principalOf: PrincipalOf;
   readonly readiness: Readiness;
   readonly logger: Logger;
+  /** Told of what callers change. */
+  readonly events?: EventLog;
 }
 
 /** All services of the management port. `closing` is aborted when the server begins to close. */
@@ -21,11 +24,11 @@ export type Routes = (router: ConnectRouter, closing: AbortSignal) => void;
 
 export function createManagementRoutes(deps: ManagementDependencies): Routes {
   const services = [TurnstileService, Health];
-  const interceptors = [createInterceptor(deps.logger, deps.principalOf)];
+  const interceptors = [createInterceptor(deps.logger, deps.principalOf, deps.events)];
   return (router, closing) => {
     const reflection = createReflection(services, closing);
     router
-      .service(TurnstileService, createTurnstileService(deps), {
+      .service(TurnstileService, createTurnstileService(deps, closing), {
         interceptors,
         // A mistyped field is a mistake to be told, not a wish to be dropped.
         jsonOptions: { ignoreUnknownFields: false },

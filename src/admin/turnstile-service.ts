@@ -9,6 +9,7 @@ import { createApiKeyMethods } from './api-keys.ts';
 import { callerOf, requireAdmin } from './caller.ts';
 import type { TurnstileDependencies } from './dependencies.ts';
 import { listEntries } from './entries.ts';
+import { createEventMethods } from './event-log.ts';
 import { toPageRequest } from './pages.ts';
 import { toServerSpec } from './server-input.ts';
 import { toServerMessage } from './server-message.ts';
@@ -19,9 +20,12 @@ import { updateServer } from './update-server.ts';
 /** What is started runs as the gateway itself, on its machine. */
 const STARTING = 'have the gateway start a process';
 
-/** The management API over the functions that the rest of the gateway uses. Requests come validated. */
-export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl<typeof TurnstileService> {
-  const { servers, apiKeys } = deps;
+/** The management API over the functions that the rest of the gateway uses. Requests come validated. `closing`: streams end. */
+export function createTurnstileService(
+  deps: TurnstileDependencies,
+  closing: AbortSignal,
+): ServiceImpl<typeof TurnstileService> {
+  const { servers, apiKeys, eventStore } = deps;
 
   async function show(record: ServerRecord): Promise<McpServer> {
     return toServerMessage(record, await servers.health(record));
@@ -29,6 +33,7 @@ export function createTurnstileService(deps: TurnstileDependencies): ServiceImpl
 
   return {
     ...createApiKeyMethods(apiKeys),
+    ...createEventMethods({ store: eventStore, closing }),
 
     async createMcpServer(request, context) {
       const owner = callerOf(context);

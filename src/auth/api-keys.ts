@@ -2,9 +2,11 @@ import { LRUCache } from 'lru-cache';
 import type { Bus } from '../coordination/bus.ts';
 import type { ApiKeyRecord, ApiKeyRepository, ApiKeyScope, StoredApiKey } from '../db/api-key-record.ts';
 import type { Page, PageRequest } from '../db/server-record.ts';
+import { type EventLog, NO_EVENTS } from '../events/event.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { API_KEY_PREFIX, apiKeyId, matches, mintApiKey } from './api-key.ts';
 import { type Identity, type TokenScheme, unauthenticated } from './identity.ts';
+import { isUnusual, keyEvent } from './key-events.ts';
 import type { Owner } from './principal.ts';
 import { barredBy, scopeRoles } from './scopes.ts';
 
@@ -57,6 +59,7 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
   readonly #repository: ApiKeyRepository;
   readonly #bus: Bus;
   readonly #addOwner: (owner: Owner) => void | Promise<void>;
+  readonly #events: EventLog;
   readonly #keys = new LRUCache<string, Remembered>({ max: MAX_KEYS });
   readonly #unknown = new LRUCache<string, true>({ max: MAX_UNKNOWN, ttl: UNKNOWN_MS });
   readonly #lookups = new Map<string, Promise<Remembered | undefined>>();
@@ -64,10 +67,16 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
   readonly #unsubscribe: readonly (() => void)[];
   #generation = 0;
 
-  constructor(repository: ApiKeyRepository, bus: Bus, addOwner: (owner: Owner) => void | Promise<void>) {
+  constructor(
+    repository: ApiKeyRepository,
+    bus: Bus,
+    addOwner: (owner: Owner) => void | Promise<void>,
+    events: EventLog = NO_EVENTS,
+  ) {
     this.#repository = repository;
     this.#bus = bus;
     this.#addOwner = addOwner;
+    this.#events = events;
     this.#unsubscribe = [
       bus.on(REVOKED, ({ id }) => this.#forget(String(id))),
       bus.onGap(() => this.#forget(undefined)),
@@ -87,7 +96,9 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
     const { id, hash, key } = mintApiKey();
     await this.#addOwner(owner);
     const ending = expiresAt === undefined ? {} : { expiresAt };
-    return { record: await this.#repository.create(owner, { id, hash, name, scopes, ...ending }), key };
+    const record = await this.#repository.create(owner, { id, hash, name, scopes, ...ending });
+    this.#events.append(keyEvent(record, 'created'));
+    return { record, key };
   }
 
   page(owner: Owner, request: PageRequest): Promise<Page<ApiKeyRecord>> {
@@ -96,6 +107,7 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
 
   async revoke(tenantId: string, userId: string | undefined, id: string): Promise<ApiKeyRecord> {
     const revoked = await this.#repository.revoke(tenantId, userId, id);
+    this.#events.append(keyEvent(revoked, 'revoked'));
     this.#forget(id);
     this.#bus.broadcast({ kind: REVOKED, id }).catch(() => {
       // The bus is away. When it is back, every node forgets what it knows; until then its time runs out.
@@ -167,6 +179,7 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
   #noteUse(found: Remembered): void {
     if (found.isNoted) return;
     found.isNoted = true;
+    if (isUnusual(found.stored)) this.#events.append(keyEvent(found.stored, 'used'));
     this.#repository.noteUse(found.stored.id).catch(() => {
       // A minute later there is another chance.
     });

@@ -15,6 +15,10 @@ export interface AuthenticatorOptions {
   readonly proxy: ProxyIdentities | undefined;
   readonly challenges: Challenges;
   readonly owners: KnownOwners;
+  /** A credential was shown that is not accepted. */
+  readonly onRefused?: (face: Face, error: GatewayError) => void;
+  /** A credential that is no API key was accepted that was not known. */
+  readonly onAccepted?: (face: Face, principal: Principal) => void;
 }
 
 interface Known {
@@ -79,6 +83,7 @@ export class Authenticator {
     const generation = this.#generation;
     const identity = await this.#read(authorization);
     const principal = await this.#admit(identity);
+    if (identity.keyId === undefined) this.#options.onAccepted?.(this.#options.face, principal);
     if (generation === this.#generation) this.#remember(authorization, identity);
     return principal;
   }
@@ -98,7 +103,10 @@ export class Authenticator {
 
   #challenged(thrown: unknown): GatewayError {
     const error = GatewayError.from(thrown);
-    return error.code === Code.Unauthenticated ? this.#options.challenges.invalid(error) : error;
+    const { face, challenges, onRefused } = this.#options;
+    if (error.code !== Code.Unauthenticated) return error;
+    onRefused?.(face, error);
+    return challenges.invalid(error);
   }
 
   #admit(identity: Identity): Principal | Promise<Principal> {

@@ -37,6 +37,8 @@ export interface ProbesOptions {
   readonly freshMs: number;
   /** Milliseconds for which what came of a probe is known. */
   readonly keepMs: number;
+  /** A server does not answer any more, and why; or does again. */
+  readonly onChange?: (record: ServerRecord, error: GatewayError | undefined) => void;
 }
 
 /**
@@ -92,20 +94,23 @@ export class ServerProbes {
   }
 
   async #probe(record: ServerRecord, signal: AbortSignal): Promise<void> {
-    const { catalogs, logger, freshMs } = this.#options;
+    const { catalogs, logger, freshMs, onChange } = this.#options;
     const last = await catalogs.lastCheck(record);
     if (last?.checkedAt !== undefined && Date.now() - last.checkedAt.getTime() < freshMs) return;
     const error = await this.#connect(record, signal);
     if (signal.aborted) return;
     const wasFailing = last?.error !== undefined;
     if (error !== undefined) {
-      if (!wasFailing)
+      if (!wasFailing) {
         logger.warn('a server does not answer', { server: record.name, reason: error.message });
+        onChange?.(record, error);
+      }
       return this.#note(record, error);
     }
     if (!wasFailing) return this.#note(record, undefined);
     // It may have failed at what it lists: whether it is well again shows when it is asked for that.
-    await (await catalogs.operatorViewOf(record)).entry(record.id, true);
+    const entry = await (await catalogs.operatorViewOf(record)).entry(record.id, true);
+    if (entry !== undefined && entry.error === undefined) onChange?.(record, undefined);
   }
 
   /** Resolves with why the server can't be used, or undefined. */

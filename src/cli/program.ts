@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../version.ts';
 import { Context, examples, globals } from './context.ts';
+import { addEventCommands } from './event-program.ts';
 import { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import { addKeyCommands } from './key-program.ts';
@@ -77,6 +78,7 @@ ${examples([
   addToolCommands(program, context);
   addKeyCommands(program, context);
   addPolicyCommands(program, context);
+  addEventCommands(program, context);
 
   program
     .command('config')

@@ -11,6 +11,7 @@ export const GROUPS = [
   'Servers',
   'Limits',
   'Time limits',
+  'Events',
   'Logs',
 ] as const;
 

@@ -340,6 +340,24 @@ export const settings = z.object({
       'For calls in flight when the gateway is asked to stop, counted from the end of `DRAGON_DRAIN_DELAY_MS`; then they are cut.',
   }),
 
+  events: setting('DRAGON_EVENTS', kinds.flag, {
+    group: 'Events',
+    default: 'on',
+    description:
+      'Whether it is kept what happens: calls, sessions, keys, changes of the configuration, health of servers. See [events.md](events.md).',
+  }),
+  eventRetentionDays: setting('DRAGON_EVENT_RETENTION', kinds.integer(1, 3650, ' of days'), {
+    group: 'Events',
+    default: '90',
+    description: 'How long events are kept. They are dropped by whole weeks, so up to seven days later.',
+  }),
+  auditArguments: setting('DRAGON_AUDIT_ARGUMENTS', kinds.oneOf('none', 'hashed', 'full'), {
+    group: 'Events',
+    default: 'none',
+    description:
+      'What events of calls say of their arguments: nothing, a SHA-256 of them, or all but what looks like a secret, up to 8 KiB.',
+  }),
+
   logLevel: setting('DRAGON_LOG_LEVEL', kinds.oneOf('debug', 'info', 'warn', 'error', 'silent'), {
     group: 'Logs',
     default: 'info',

@@ -1,6 +1,7 @@
 import type { Bus } from './bus.ts';
 import type { CallJournal } from './call-journal.ts';
 import type { CatalogStore } from './catalog-store.ts';
+import type { EventStream } from './event-stream.ts';
 import type { Leases } from './leases.ts';
 import type { Members } from './members.ts';
 import type { SessionStore } from './session-store.ts';
@@ -16,6 +17,8 @@ export interface Coordination {
   readonly catalogs: CatalogStore;
   readonly leases: Leases;
   readonly members: Members;
+  /** Absent where whoever has events stores them. */
+  readonly events?: EventStream;
   /** Rejects with Unavailable unless the store answers and this node hears what others send it: for readiness. */
   ping(): Promise<void>;
   /** Closes the bus and lets go of the store: this node is to call nothing afterwards. */

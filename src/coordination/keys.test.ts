@@ -21,6 +21,7 @@ test('keys are what the documentation says', () => {
   assert.equal(keys.catalog({ serverId: 'a', revision: 3, scope: 'x' }), 'p:catalog:{a}:3:x');
   assert.equal(keys.check('a'), 'p:check:{a}');
   assert.equal(keys.jobs, 'p:{jobs}');
+  assert.equal(keys.eventLog, 'p:log:{events}');
   assert.equal(keys.node('n1'), 'p:node:{n1}');
   assert.equal(keys.everyone, 'p:everyone');
   assert.equal(keys.members, 'p:members:{nodes}');

@@ -39,6 +39,8 @@ export interface Keys {
   readonly beats: string;
   /** What the keys of the job queue begin with, which BullMQ names. No TTL; what is kept of jobs is bounded. */
   readonly jobs: string;
+  /** Stream: events of all nodes that are not in the database yet. No TTL; entries go when they are stored. */
+  readonly eventLog: string;
   /** Channel of one node. */
   node(nodeId: string): string;
   /** Channel of all nodes. */
@@ -59,6 +61,7 @@ export function createKeys(prefix: string): Keys {
     members: `${prefix}members:{nodes}`,
     beats: `${prefix}beats:{nodes}`,
     jobs: `${prefix}{jobs}`,
+    eventLog: `${prefix}log:{events}`,
     node: (nodeId) => `${prefix}node:${tag(nodeId)}`,
     everyone: `${prefix}everyone`,
   };

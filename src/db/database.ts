@@ -7,6 +7,8 @@ import { DatabaseApiKeyRepository } from './api-key-repository.ts';
 import { type DataLock, lockDataFolder } from './data-lock.ts';
 import { sql } from './drizzle.ts';
 import { driverError } from './errors.ts';
+import type { EventStore } from './event-record.ts';
+import { DatabaseEventStore } from './event-store.ts';
 import { loadKeys } from './keys.ts';
 import { addOwner } from './migrate.ts';
 import type { Engine } from './orm.ts';
@@ -30,6 +32,7 @@ export interface Database {
   readonly kind: 'embedded' | 'postgresql';
   readonly servers: ServerRepository & EveryServer;
   readonly apiKeys: ApiKeyRepository;
+  readonly events: EventStore;
   /** Makes sure that a tenant and a user exist. */
   addOwner(owner: Owner): Promise<void>;
   /** Unavailable when the database does not answer within two seconds. */
@@ -70,6 +73,7 @@ function database(
     kind,
     servers: new DatabaseServerRepository(engine, createSealer(keys)),
     apiKeys: new DatabaseApiKeyRepository(engine),
+    events: new DatabaseEventStore(engine),
     addOwner: (owner) => run(engine, (orm) => addOwner(orm, owner)),
     ping: () => probe(engine, async (orm) => await orm.execute(sql`select 1`)),
     close: () => {

@@ -17,6 +17,7 @@ export const {
   boolean,
   check,
   foreignKey,
+  index,
   integer,
   jsonb,
   pgSchema,

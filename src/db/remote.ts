@@ -24,6 +24,15 @@ const API_KEYS: Methods<Database['apiKeys']> = {
   noteUse: true,
 };
 
+const EVENTS: Methods<Database['events']> = {
+  store: true,
+  page: true,
+  last: true,
+  after: true,
+  verify: true,
+  maintain: true,
+};
+
 const DATABASE: Methods<Part> = { addOwner: true, ping: true };
 
 /**
@@ -35,6 +44,7 @@ export function remoteDatabase(channel: Channel): Database {
     kind: 'embedded',
     servers: remotePort(channel, 'servers', SERVERS),
     apiKeys: remotePort(channel, 'api-keys', API_KEYS),
+    events: remotePort(channel, 'events', EVENTS),
     ...remotePort(channel, 'database', DATABASE),
     close: async () => undefined,
   };
@@ -44,5 +54,6 @@ export function remoteDatabase(channel: Channel): Database {
 export function serveDatabase(channel: Channel, database: Database): void {
   servePort(channel, 'servers', SERVERS, database.servers);
   servePort(channel, 'api-keys', API_KEYS, database.apiKeys);
+  servePort(channel, 'events', EVENTS, database.events);
   servePort<Part>(channel, 'database', DATABASE, database);
 }

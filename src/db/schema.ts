@@ -4,6 +4,7 @@ import {
   boolean,
   check,
   foreignKey,
+  index,
   integer,
   jsonb,
   pgSchema,
@@ -111,4 +112,60 @@ export const apiKeys = dragon.table(
     }).onDelete('cascade'),
     unique('api_keys_owner_ordinal_key').on(table.tenantId, table.userId, table.ordinal),
   ],
+);
+
+/** Partitioned by `time`, which drizzle-kit does not know: its migration says so by hand, and `event-partitions.ts` makes the parts. */
+export const events = dragon.table(
+  'events',
+  {
+    id: uuid('id').notNull(),
+    time: timestamp('time', { withTimezone: true, mode: 'date', precision: 3 }).notNull(),
+    tenantId: text('tenant_id').notNull(),
+    userId: text('user_id'),
+    type: text('type').notNull(),
+    action: text('action').notNull(),
+    outcome: text('outcome').notNull(),
+    server: text('server'),
+    tool: text('tool'),
+    session: text('session'),
+    node: text('node').notNull(),
+    durationUs: bigint('duration_us', { mode: 'number' }),
+    requestBytes: bigint('request_bytes', { mode: 'number' }),
+    answerBytes: bigint('answer_bytes', { mode: 'number' }),
+    detail: text('detail'),
+    ordinal: bigint('ordinal', { mode: 'number' }).notNull(),
+    hash: text('hash').notNull(),
+  },
+  (table) => [
+    primaryKey({ name: 'events_pkey', columns: [table.tenantId, table.time, table.id] }),
+    index('events_ordinal_idx').on(table.tenantId, table.ordinal),
+    index('events_user_idx').on(table.tenantId, table.userId, table.time, table.id),
+    index('events_server_idx').on(table.tenantId, table.server, table.time, table.id),
+    index('events_tool_idx').on(table.tenantId, table.tool, table.time, table.id),
+    // Nearly all are calls, and nearly all of these end well: those are found soon without.
+    index('events_type_idx')
+      .on(table.tenantId, table.type, table.time, table.id)
+      .where(sql`${table.type} <> 'call'`),
+    index('events_outcome_idx')
+      .on(table.tenantId, table.outcome, table.time, table.id)
+      .where(sql`${table.outcome} <> 'ok'`),
+  ],
+);
+
+export const eventChains = dragon.table('event_chains', {
+  tenantId: text('tenant_id').primaryKey(),
+  ordinal: bigint('ordinal', { mode: 'number' }).notNull().default(0),
+  hash: text('hash').notNull().default(''),
+  anchorOrdinal: bigint('anchor_ordinal', { mode: 'number' }).notNull().default(0),
+  anchorHash: text('anchor_hash').notNull().default(''),
+});
+
+export const eventStubs = dragon.table(
+  'event_stubs',
+  {
+    tenantId: text('tenant_id').notNull(),
+    ordinal: bigint('ordinal', { mode: 'number' }).notNull(),
+    hash: text('hash').notNull(),
+  },
+  (table) => [primaryKey({ name: 'event_stubs_pkey', columns: [table.tenantId, table.ordinal] })],
 );

@@ -1,3 +1,4 @@
+import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { Backoff } from './backoff.ts';
 
@@ -11,6 +12,15 @@ export interface BreakerOptions {
   readonly pauseMs: number;
   /** Calls that one server may have under way. */
   readonly maxInFlight: number;
+  /** A server is left alone, and why; or is well again. */
+  readonly onChange?: (server: BreakerServer, reason: string | undefined) => void;
+}
+
+/** Of whose calls there is a breaker. */
+export interface BreakerServer {
+  readonly id: string;
+  readonly name: string;
+  readonly owner?: Owner;
 }
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
@@ -41,12 +51,15 @@ export class Breaker {
   readonly #maxInFlight: number;
   #inFlight = 0;
   #full = 0;
+  readonly #changed: (reason: string | undefined) => void;
 
   constructor(
     serverName: string,
     { failures, pauseMs, maxInFlight }: BreakerOptions,
     now: () => number = Date.now,
+    changed: (reason: string | undefined) => void = () => undefined,
   ) {
+    this.#changed = changed;
     this.serverName = serverName;
     this.#threshold = failures;
     this.#maxInFlight = maxInFlight;
@@ -103,6 +116,7 @@ export class Breaker {
     this.#trying = false;
     if (this.#failures === 0) return;
     this.#failures = 0;
+    if (this.#openUntil !== 0) this.#changed(undefined);
     this.#openUntil = 0;
     this.#backoff.reset();
   }
@@ -114,7 +128,9 @@ export class Breaker {
     if (!COUNTED.has(error.code)) return;
     this.#failures++;
     this.#lastReason = error.message;
-    if (this.#failures >= this.#threshold) this.#openUntil = this.#now() + this.#backoff.next();
+    if (this.#failures < this.#threshold) return;
+    if (this.#openUntil === 0) this.#changed(error.message);
+    this.#openUntil = this.#now() + this.#backoff.next();
   }
 }
 
@@ -137,10 +153,11 @@ export class Breakers {
     this.#options = options;
   }
 
-  of(server: { readonly id: string; readonly name: string }): Breaker {
+  of(server: BreakerServer): Breaker {
     const known = this.#breakers.get(server.id);
     if (known !== undefined) return known;
-    const breaker = new Breaker(server.name, this.#options);
+    const { onChange } = this.#options;
+    const breaker = new Breaker(server.name, this.#options, Date.now, (reason) => onChange?.(server, reason));
     this.#breakers.set(server.id, breaker);
     return breaker;
   }

@@ -8,6 +8,8 @@ export interface Work {
   probeServers(signal: AbortSignal): Promise<void>;
   /** Ends sessions whose nodes have all died. */
   retireSessions(signal: AbortSignal): Promise<void>;
+  /** Drops events that are too old, and makes room for those that come. Absent where none are kept. */
+  keepEvents?(): Promise<void>;
 }
 
 /** Milliseconds. */
@@ -21,6 +23,7 @@ export interface Intervals {
 const LONG_RUN_MS = 600_000;
 
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 
 /** No oftener than this, in milliseconds, however short the times are that a job looks after. */
 const LEAST_MS = 1000;
@@ -49,6 +52,12 @@ export function schedules(work: Work, intervals: Intervals): readonly Schedule[]
       everyMs: within(sessionIdleMs, MINUTE_MS / 2),
       maxMs: LONG_RUN_MS,
       run: (signal) => work.retireSessions(signal),
+    },
+    {
+      name: 'events.retain',
+      everyMs: work.keepEvents === undefined ? 0 : HOUR_MS,
+      maxMs: LONG_RUN_MS,
+      run: async () => work.keepEvents?.(),
     },
   ];
 }

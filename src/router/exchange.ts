@@ -1,5 +1,6 @@
 import type { Admission } from '../admission/admission.ts';
 import type { PrincipalLoad } from '../admission/load.ts';
+import type { Principal } from '../auth/principal.ts';
 import type { Catalogs } from '../catalog/catalogs.ts';
 import type { Page } from '../catalog/pages.ts';
 import type { ListedEntry } from '../catalog/types.ts';
@@ -8,10 +9,12 @@ import type { CallJournal } from '../coordination/call-journal.ts';
 import type { SessionStore } from '../coordination/session-store.ts';
 import type { Breakers } from '../downstream/breaker.ts';
 import type { AnswerSink, Connector, Deadlines, DownstreamServer } from '../downstream/port.ts';
+import type { EventLog } from '../events/event.ts';
 import { type RequestMessage, resultFrame, resultText } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
 import type { Session } from '../session/session.ts';
 import type { Face, Logger, Metrics, Outcome } from '../telemetry/types.ts';
+import { callEvent, isCall } from './call-event.ts';
 import { Denied } from './denied.ts';
 import type { RunningCalls } from './running-calls.ts';
 
@@ -23,6 +26,7 @@ export interface ExchangeOptions {
   readonly admission: Admission;
   readonly breakers: Breakers;
   readonly metrics: Metrics;
+  readonly events: EventLog;
   readonly identity: { readonly name: string; readonly title: string; readonly version: string };
   readonly deadlines: Deadlines;
   readonly ownDeadlines: Deadlines;
@@ -89,10 +93,13 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
   /** What exists for the client. */
   abstract readonly view: View;
   abstract readonly face: Face;
+  abstract readonly principal: Principal;
   /** Where the answer goes; whoever uses it directly reports with {@link ended}. */
   abstract readonly sink: AnswerSink;
   /** Where it counts as under way, until it is over. */
   load: PrincipalLoad | undefined;
+  /** The server's own name of what is asked for, where it is known. */
+  subject: string | undefined;
   readonly #startedAt = performance.now();
 
   constructor(message: RequestMessage, options: Options) {
@@ -115,10 +122,22 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
   /** The gateway's own result, as JSON text. */
   abstract result(json: string, outcome?: Outcome): void;
 
+  /** Tells sessions apart in the event log; of the modern era there are none. */
+  get sessionMark(): string | undefined {
+    return undefined;
+  }
+
+  /** Where the end of the request is told of before its client hears of it; undefined where it is not. */
+  get events(): EventLog | undefined {
+    return isCall(this.message.method) ? this.options.events : undefined;
+  }
+
   /** An answer that is complete. */
   answer(text: string, outcome: Outcome = 'ok'): void {
-    this.ended(outcome);
-    this.sink.answer(text);
+    this.ended(outcome, undefined, undefined, Buffer.byteLength(text));
+    const { events } = this;
+    if (events === undefined) this.sink.answer(text);
+    else events.answered(() => this.sink.answer(text));
   }
 
   /** A page of a list, stamped where it has to be. */
@@ -133,14 +152,27 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
 
   /** Before any server was asked. */
   fail(error: GatewayError): void {
-    this.ended(outcomeOf(error));
-    this.sink.fail(error);
+    this.ended(outcomeOf(error), undefined, error);
+    this.failed(error);
   }
 
-  /** Counts the request; `server` where one was asked. */
-  ended(outcome: Outcome, server?: string): void {
+  /** Tells the client, after {@link ended}. */
+  protected failed(error: GatewayError): void {
+    const { events } = this;
+    if (events === undefined) this.sink.fail(error);
+    else events.answered(() => this.sink.fail(error));
+  }
+
+  /** Counts the request, and tells the event log of a call; `server` where one was asked. */
+  ended(outcome: Outcome, server?: string, error?: GatewayError, answerBytes?: number): void {
     this.over();
-    const seconds = (performance.now() - this.#startedAt) / 1000;
+    const durationMs = performance.now() - this.#startedAt;
+    const seconds = durationMs / 1000;
+    const { events, message, principal, subject, sessionMark: session } = this;
+    if (events !== undefined) {
+      const call = { message, principal, session, subject, server, outcome, error, durationMs, answerBytes };
+      events.append(callEvent(call, events.wantsArguments));
+    }
     this.options.metrics.request(this.message.method, outcome, seconds, this.face);
     if (server !== undefined) this.options.metrics.downstream(server, outcome, seconds);
   }

@@ -70,7 +70,9 @@ export class ModernCall implements UnderWay {
     this.#deadlines =
       deadlines ?? callDeadlines(exchange.options.deadlines, server, options.tool?.listed.key);
     const client = options.client ?? exchange.sink;
-    this.#sink = new EndingSink(client, (end) => this.#ended(end), this.#repeats());
+    // A part of a request ends for itself, and the request later.
+    const events = this.#isPart ? undefined : exchange.events;
+    this.#sink = new EndingSink(client, (end) => this.#ended(end), this.#repeats(), events);
     this.#over = this.#isPart ? () => {} : exchange.track(this);
   }
 
@@ -194,13 +196,13 @@ export class ModernCall implements UnderWay {
     return entry?.catalog?.tools.find((listed) => listed.key === key);
   }
 
-  #ended({ body, error }: End): void {
+  #ended({ body, error, bytes }: End): void {
     this.#isOver = true;
     this.#over();
     if (this.#isPart) return;
     if (error === undefined) this.#breaker?.succeeded();
     else this.#breaker?.failed(error);
     const outcome = error !== undefined ? outcomeOf(error) : body === undefined ? 'ok' : answerOutcome(body);
-    this.#exchange.ended(outcome, this.#server.name);
+    this.#exchange.ended(outcome, this.#server.name, error, bytes);
   }
 }

@@ -1,12 +1,18 @@
 import { ForwardingSink } from '../downstream/forwarding-sink.ts';
 import type { AnswerSink } from '../downstream/port.ts';
+import type { EventLog } from '../events/event.ts';
 import type { Message } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 import type { RisingProgress } from './rising-progress.ts';
 import { outcomeUnknown } from './second-run.ts';
 
 /** What a request ended with: an answer, one that was passed on in pieces, or an error. */
-export type End = { readonly body?: string | Buffer; readonly error?: GatewayError };
+export type End = {
+  readonly body?: string | Buffer;
+  readonly error?: GatewayError;
+  /** Of the answer. */
+  readonly bytes?: number;
+};
 
 /** Of a call that may be run again. */
 export interface Repeats {
@@ -19,12 +25,16 @@ export interface Repeats {
 export class EndingSink extends ForwardingSink {
   readonly #onEnd: (end: End) => void;
   readonly #repeats: Repeats | undefined;
+  readonly #events: EventLog | undefined;
   #hasBegun = false;
+  #bytes = 0;
 
-  constructor(client: AnswerSink, onEnd: (end: End) => void, repeats?: Repeats) {
+  /** `events`: told of the end by `onEnd`, so that the client hears of it after that. */
+  constructor(client: AnswerSink, onEnd: (end: End) => void, repeats?: Repeats, events?: EventLog) {
     super(client);
     this.#onEnd = onEnd;
     this.#repeats = repeats;
+    this.#events = events;
   }
 
   override message(text: string, message: Message, position?: string): boolean {
@@ -33,8 +43,9 @@ export class EndingSink extends ForwardingSink {
   }
 
   override answer(body: string | Buffer): void {
-    this.#onEnd({ body });
-    this.client.answer(body);
+    this.#onEnd({ body, bytes: Buffer.byteLength(body) });
+    if (this.#events === undefined) this.client.answer(body);
+    else this.#events.answered(() => this.client.answer(body));
   }
 
   override begin(length: number | undefined): void {
@@ -42,14 +53,22 @@ export class EndingSink extends ForwardingSink {
     this.client.begin(length);
   }
 
+  override data(chunk: Buffer): boolean {
+    this.#bytes += chunk.length;
+    return this.client.data(chunk);
+  }
+
   override end(): void {
-    this.#onEnd({});
-    this.client.end();
+    this.#onEnd({ bytes: this.#bytes });
+    if (this.#events === undefined) this.client.end();
+    else this.#events.answered(() => this.client.end());
   }
 
   override fail(error: GatewayError): void {
     if (!this.#hasBegun && this.#repeats?.again(error)) return;
     this.#onEnd({ error });
-    this.client.fail(outcomeUnknown(error));
+    const told = outcomeUnknown(error);
+    if (this.#events === undefined) this.client.fail(told);
+    else this.#events.answered(() => this.client.fail(told));
   }
 }

@@ -1,3 +1,4 @@
+import type { Principal } from '../auth/principal.ts';
 import type { View } from '../catalog/view.ts';
 import { DownstreamAnswerError } from '../downstream/call.ts';
 import type { AnswerSink, Deadlines, DownstreamServer } from '../downstream/port.ts';
@@ -37,7 +38,12 @@ export class ModernExchange extends Exchange<ModernOptions> implements ModernReq
     this.sink = sink;
   }
 
+  get principal(): Principal {
+    return this.caller.principal;
+  }
+
   relay(server: DownstreamServer, text: string, options: CallOptions = {}): void {
+    this.subject = options.tool?.listed.key ?? options.name;
     // Whoever is let through has to report what came of it: there has to be something to come.
     if (this.#isGone) throw GONE;
     const breaker = this.options.breakers.of(server);

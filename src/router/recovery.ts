@@ -106,6 +106,7 @@ export class Recovery {
       progress: position?.progress,
       client: sink,
       options: router,
+      request: requestOf(call, router.maxJsonDepth),
       onRefused: (error) => this.#runAgain(left, error),
       onEnd: () => {
         if (call !== undefined) router.running?.over(conversation.session.id, stream.id);
@@ -131,6 +132,12 @@ export class Recovery {
       progress: position?.progress,
     });
   }
+}
+
+/** What was asked; undefined where nobody has noted it. */
+function requestOf(call: NotedCall | undefined, maxJsonDepth: number): RequestMessage | undefined {
+  const message = call && parseMessage(call.request, maxJsonDepth);
+  return message?.kind === 'request' ? message : undefined;
 }
 
 /** For a call that can only be run again. */

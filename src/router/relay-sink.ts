@@ -1,5 +1,6 @@
 import { ForwardingSink } from '../downstream/forwarding-sink.ts';
 import type { AnswerSink, DownstreamServer } from '../downstream/port.ts';
+import type { EventLog } from '../events/event.ts';
 import type { Message } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 import type { Outcome } from '../telemetry/types.ts';
@@ -12,7 +13,10 @@ import { encodeStreamPosition } from './stream-position.ts';
 export interface RelayOptions {
   readonly conversation: Conversation;
   readonly server: DownstreamServer;
-  readonly onEnd: (outcome: Outcome, error?: GatewayError) => void;
+  /** `bytes`: of the answer. */
+  readonly onEnd: (outcome: Outcome, error?: GatewayError, bytes?: number) => void;
+  /** Told of the end by `onEnd`: the client hears of it after that. */
+  readonly events?: EventLog | undefined;
   /** Other nodes can go on with the answer: messages say where it stands. */
   readonly isShared?: boolean;
   /**
@@ -28,6 +32,7 @@ export interface RelayOptions {
 export class RelaySink extends ForwardingSink {
   readonly #options: RelayOptions;
   #hasBegun = false;
+  #bytes = 0;
 
   constructor(client: AnswerSink, options: RelayOptions) {
     super(client);
@@ -47,8 +52,10 @@ export class RelaySink extends ForwardingSink {
   }
 
   override answer(body: string | Buffer): void {
-    this.#options.onEnd(answerOutcome(body));
-    this.client.answer(body);
+    const { onEnd, events } = this.#options;
+    onEnd(answerOutcome(body), undefined, Buffer.byteLength(body));
+    if (events === undefined) this.client.answer(body);
+    else events.answered(() => this.client.answer(body));
   }
 
   override begin(length: number | undefined): void {
@@ -56,15 +63,25 @@ export class RelaySink extends ForwardingSink {
     this.client.begin(length);
   }
 
+  override data(chunk: Buffer): boolean {
+    this.#bytes += chunk.length;
+    return this.client.data(chunk);
+  }
+
   override end(): void {
-    this.#options.onEnd('ok');
-    this.client.end();
+    const { onEnd, events } = this.#options;
+    onEnd('ok', undefined, this.#bytes);
+    if (events === undefined) this.client.end();
+    else events.answered(() => this.client.end());
   }
 
   override fail(error: GatewayError): void {
     if (!this.#hasBegun && this.#options.again?.(error)) return;
-    this.#options.onEnd(outcomeOf(error), error);
-    this.client.fail(outcomeUnknown(error));
+    const { onEnd, events } = this.#options;
+    onEnd(outcomeOf(error), error);
+    const told = outcomeUnknown(error);
+    if (events === undefined) this.client.fail(told);
+    else events.answered(() => this.client.fail(told));
   }
 
   #position(at: string | undefined): string | undefined {

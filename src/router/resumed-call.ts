@@ -1,8 +1,9 @@
 import { longestDeadlines } from '../downstream/call-deadlines.ts';
 import type { AnswerSink, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
-import type { Id } from '../protocol/envelope.ts';
+import { type Id, own, type RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Outcome } from '../telemetry/types.ts';
+import { eventOutcome } from './call-event.ts';
 import type { Conversation } from './conversation.ts';
 import type { RouterOptions } from './exchange.ts';
 import { RelaySink } from './relay-sink.ts';
@@ -23,6 +24,8 @@ export interface ResumedCallOptions {
   /** The server does not go on with it, and nothing of an answer has gone out. */
   readonly onRefused: (error: GatewayError) => void;
   readonly onEnd: () => void;
+  /** The request, where this node knows it. */
+  readonly request: RequestMessage | undefined;
 }
 
 /** The rest of an answer that a server gives to another node than the one that sent the request. */
@@ -49,8 +52,10 @@ export class ResumedCall {
       isShared: true,
       progress: new RisingProgress(progress),
       again: (error) => this.#refused(error),
-      onEnd: (outcome) => {
+      events: options.events,
+      onEnd: (outcome, error, bytes) => {
         this.#ended(outcome);
+        this.#tell(outcome, error, bytes);
         this.#options.onEnd();
       },
     });
@@ -66,6 +71,25 @@ export class ResumedCall {
     this.#ended('error');
     this.#options.onRefused(error);
     return true;
+  }
+
+  #tell(outcome: Outcome, error: GatewayError | undefined, answerBytes: number | undefined): void {
+    const { conversation, server, options, request } = this.#options;
+    const { principal, mark } = conversation.session;
+    const name = request?.params === undefined ? undefined : own(request.params, 'name');
+    options.events.append({
+      type: 'call',
+      action: request?.method ?? 'resumed',
+      tenantId: principal.tenantId,
+      userId: principal.userId,
+      outcome: eventOutcome(outcome, error),
+      server: server.name,
+      tool: typeof name === 'string' ? name : undefined,
+      session: mark,
+      durationMs: performance.now() - this.#startedAt,
+      answerBytes,
+      detail: { resumed: true },
+    });
   }
 
   #ended(outcome: Outcome): void {

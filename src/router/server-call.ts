@@ -78,7 +78,8 @@ export class ServerCall implements RunningCall {
     this.#sink = new RelaySink(client, {
       conversation: exchange.conversation,
       server,
-      onEnd: (outcome, error) => this.#ended(outcome, error),
+      onEnd: (outcome, error, bytes) => this.#ended(outcome, error, bytes),
+      events: exchange.events,
       isShared: options.running !== undefined,
       again: (error) => this.#goesOn(error),
       ...(this.#progress && { progress: this.#progress }),
@@ -203,7 +204,7 @@ export class ServerCall implements RunningCall {
     return { idleMs: Math.min(idleMs, left), totalMs: left };
   }
 
-  #ended(outcome: Outcome, error: GatewayError | undefined): void {
+  #ended(outcome: Outcome, error: GatewayError | undefined, bytes: number | undefined): void {
     const { conversation, options } = this.#exchange;
     this.#isOver = true;
     if (error === undefined) this.#breaker.succeeded();
@@ -211,7 +212,7 @@ export class ServerCall implements RunningCall {
     conversation.session.inFlight.delete(this.#key);
     conversation.session.lastUsed = Date.now();
     options.running?.end(this);
-    this.#exchange.ended(outcome, this.#server.name);
+    this.#exchange.ended(outcome, this.#server.name, error, bytes);
   }
 }
 

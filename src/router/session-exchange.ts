@@ -1,3 +1,4 @@
+import type { Principal } from '../auth/principal.ts';
 import type { View } from '../catalog/view.ts';
 import { call } from '../downstream/call.ts';
 import type { Deadlines, DownstreamServer } from '../downstream/port.ts';
@@ -38,12 +39,21 @@ export class SessionExchange extends Exchange<RouterOptions> implements SessionR
     this.again = again;
   }
 
+  get principal(): Principal {
+    return this.conversation.session.principal;
+  }
+
+  override get sessionMark(): string {
+    return this.conversation.session.mark;
+  }
+
   get view(): View {
     return this.conversation.view;
   }
 
   relay(server: DownstreamServer, text: string, options: CallOptions = {}): void {
     const { again, conversation, message } = this;
+    this.subject = options.tool?.listed.key ?? options.name;
     const key = JSON.stringify(message.id);
     if (conversation.session.inFlight.has(key)) return this.fail(idInUse(key));
     if (again !== undefined && (!options.isRepeatable || server.id !== again.serverId))
@@ -77,8 +87,8 @@ export class SessionExchange extends Exchange<RouterOptions> implements SessionR
   /** Of a request that has been sent before, that no server was asked now is not all there is to say. */
   override fail(error: GatewayError): void {
     if (this.again === undefined) return super.fail(error);
-    this.ended(outcomeOf(error));
+    this.ended(outcomeOf(error), undefined, error);
     this.options.running?.over(this.conversation.session.id, this.again.streamId);
-    this.sink.fail(NODE_GONE);
+    this.failed(NODE_GONE);
   }
 }

@@ -1,9 +1,10 @@
 import type { Principal } from '../auth/principal.ts';
 import type { Bus } from '../coordination/bus.ts';
 import type { EndedSession, SessionStore, StoredLink } from '../coordination/session-store.ts';
+import type { EventLog } from '../events/event.ts';
 import { overdueMs } from './lifetime.ts';
 import type { ClientHello } from './session.ts';
-import { tellEnded } from './sessions.ts';
+import { sessionEvent, tellEnded } from './sessions.ts';
 import { fromStored } from './stored.ts';
 
 /** Sessions whose end is put in order at the same time. */
@@ -14,6 +15,7 @@ export interface RetireOptions {
   readonly idleMs: number;
   readonly store: SessionStore;
   readonly bus: Bus;
+  readonly events?: EventLog;
   /** Closes the sessions with servers that a session leaves behind. Does not reject. */
   readonly closeLinks: (
     principal: Principal,
@@ -39,9 +41,13 @@ export async function retireSessions(options: RetireOptions, signal: AbortSignal
   return count;
 }
 
-async function retire({ bus, closeLinks }: RetireOptions, { nodes, loaded }: EndedSession): Promise<void> {
+async function retire(
+  { bus, closeLinks, events }: RetireOptions,
+  { nodes, loaded }: EndedSession,
+): Promise<void> {
   const { session, links } = loaded;
   const { principal, hello } = fromStored(loaded);
+  events?.append(sessionEvent(principal, hello, session.id, 'ended'));
   await Promise.all([
     // This node, too, may have it in hand, and be late.
     tellEnded(bus, session.id, nodes),

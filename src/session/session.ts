@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Principal } from '../auth/principal.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
 import type { Id } from '../protocol/envelope.ts';
@@ -55,6 +56,7 @@ export class Session {
   logLevel: string | undefined;
   readonly #parts: SessionParts;
   // Most sessions are idle most of the time, and of use for a call or two: what those have no need of is made when it is used.
+  #mark: string | undefined;
   #inFlight: Map<string, RequestUnderWay> | undefined;
   #stream: StandaloneStream | undefined;
   #log: EventLog | undefined;
@@ -75,6 +77,12 @@ export class Session {
     this.state = state;
     this.logLevel = state.logLevel;
     this.#parts = parts;
+  }
+
+  /** Tells it apart from other sessions wherever its id is nobody's to read. */
+  get mark(): string {
+    this.#mark ??= markOf(this.id);
+    return this.#mark;
   }
 
   /** Requests that are under way here, by their ids as JSON text. */
@@ -162,4 +170,9 @@ export class Session {
       onMoved: () => onMoved(this),
     });
   }
+}
+
+/** A digest of a session's id, from which the id cannot be found: that has 192 random bits. */
+export function markOf(sessionId: string): string {
+  return hash('sha256', sessionId, 'base64url').slice(0, 16);
 }

@@ -1,11 +1,12 @@
 import { isSamePrincipal, type Principal } from '../auth/principal.ts';
 import type { Bus, BusMessage } from '../coordination/bus.ts';
 import type { EndedSession, SessionStore, StoredLink } from '../coordination/session-store.ts';
+import { type EventFields, type EventLog, NO_EVENTS } from '../events/event.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { STREAM_LEFT, STREAM_MOVED } from './handover.ts';
 import { storeTtlMs, sweepMs } from './lifetime.ts';
 import { randomToken } from './random-token.ts';
-import { type ClientHello, Session, type SessionParts, type SessionState } from './session.ts';
+import { type ClientHello, markOf, Session, type SessionParts, type SessionState } from './session.ts';
 import { STREAM_EVENT } from './standalone-stream.ts';
 import { freshState, fromStored, toStored } from './stored.ts';
 
@@ -17,6 +18,7 @@ export interface SessionsOptions extends SessionParts {
   readonly onGone: (session: Session, links: readonly StoredLink[] | undefined) => void;
   /** Another node has opened a session with a server for this one. */
   readonly onLinked: (session: Session) => void;
+  readonly events?: EventLog;
 }
 
 const ENDED = 'session.ended';
@@ -84,7 +86,9 @@ export class Sessions {
     const { store, bus } = this.#options;
     const stored = toStored(id, principal, hello);
     await store.create(stored, bus.nodeId, this.#ttlMs);
-    return this.#add(id, principal, hello, freshState(stored));
+    const session = this.#add(id, principal, hello, freshState(stored));
+    (this.#options.events ?? NO_EVENTS).append(sessionEvent(principal, hello, id, 'opened'));
+    return session;
   }
 
   /**
@@ -113,6 +117,9 @@ export class Sessions {
     } finally {
       onGone(session, ended?.loaded.links ?? []);
     }
+    (this.#options.events ?? NO_EVENTS).append(
+      sessionEvent(session.principal, session.hello, session.id, 'ended'),
+    );
     const others = (ended?.nodes ?? []).filter((node) => node !== bus.nodeId);
     await tellEnded(bus, session.id, others);
   }
@@ -266,6 +273,18 @@ export class Sessions {
     const gone = await this.#options.store.touch(ids, this.#ttlMs).catch(() => []);
     for (const id of gone) this.#forget({ kind: ENDED, session: id });
   }
+}
+
+/** A session was opened, or has ended. What clients say of themselves is cut: it may be anything. */
+export function sessionEvent(
+  { tenantId, userId }: Principal,
+  { clientInfo, protocolVersion }: ClientHello,
+  id: string,
+  action: 'opened' | 'ended',
+): EventFields {
+  const said = (name: string) => String(clientInfo[name] ?? '').slice(0, 100);
+  const detail = { client: said('name'), clientVersion: said('version'), protocolVersion };
+  return { type: 'session', action, tenantId, userId, outcome: 'ok', session: markOf(id), detail };
 }
 
 /** Tells nodes that a session which they may have in hand has ended. */

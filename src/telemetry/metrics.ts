@@ -77,6 +77,7 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
     | 'refusalsWaiting'
     | 'overloaded'
     | 'parkedCalls'
+    | 'eventsWaiting'
     | 'stdioProcesses';
   const gauge = (name: string, key: Count, description: string) => {
     meter.createObservableGauge(name, { description }).addCallback((result) => {
@@ -97,6 +98,14 @@ export function createMetrics({ version, nodeId }: MetricsOptions): Metrics {
     .addCallback((result) => {
       for (const [reason, count] of gauges.refused?.() ?? []) result.observe(count, { reason });
     });
+  meter
+    .createObservableCounter('dragon.events', {
+      description: 'Events, by what became of them on this node: stored or dropped',
+    })
+    .addCallback((result) => {
+      for (const [outcome, count] of gauges.events?.() ?? []) result.observe(count, { result: outcome });
+    });
+  gauge('dragon.events.waiting', 'eventsWaiting', 'Events that wait to be stored');
   gauge('dragon.calls.parked', 'parkedCalls', 'Calls that wait for their clients to answer what was asked');
   gauge('dragon.stdio.processes', 'stdioProcesses', 'Downstream servers running as processes');
   observeBreakers(meter, serverLabels, () => gauges.breakers?.());

@@ -41,6 +41,10 @@ export interface Gauges {
   readonly parkedCalls: () => number;
   /** Downstream servers running as processes. */
   readonly stdioProcesses: () => number;
+  /** Events that are not stored yet, and not on their way to whoever stores them. */
+  readonly eventsWaiting: () => number;
+  /** How many events this node has stored, and how many were lost, by what became of them. */
+  readonly events: () => Iterable<readonly [result: string, count: number]>;
   /** The circuit breakers of the servers that were called. */
   readonly breakers: () => Iterable<{
     readonly server: string;

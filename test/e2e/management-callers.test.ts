@@ -20,7 +20,8 @@ const TRANSPORTS: Record<string, (baseUrl: string) => Transport> = {
   'gRPC-Web': (baseUrl) => createGrpcWebTransport({ baseUrl, httpVersion: '1.1' }),
 };
 
-type Methods = typeof TurnstileService.method;
+/** Streams are followed in a test of their own. */
+type Methods = Omit<typeof TurnstileService.method, 'followEventLog'>;
 
 /** What is somebody's: a server by its id, and a key. */
 interface Target {
@@ -59,6 +60,8 @@ const FOREIGN: {
   createApiKey: { request: () => ({ name: 'x', userId: 'owner' }), gets: Code.PermissionDenied },
   listApiKeys: { request: () => ({}), gets: 'nothing' },
   revokeApiKey: { request: ({ keyId }) => ({ id: keyId }), gets: Code.NotFound },
+  getEventLog: { request: () => ({ filter: { userId: 'owner' } }), gets: Code.PermissionDenied },
+  verifyEventLog: { request: () => ({}), gets: Code.PermissionDenied },
 };
 
 function byId({ serverId }: Target) {

@@ -4,12 +4,17 @@ import { ApiKeys } from '../../src/auth/api-keys.ts';
 import { createMemoryCoordination } from '../../src/coordination/memory/index.ts';
 import { type ManagementServerOptions, startManagementServer } from '../../src/edge/management-server.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import { RecordedEvents } from '../support/events.ts';
 import { MemoryApiKeys } from '../support/memory-api-keys.ts';
+import { MemoryEvents } from '../support/memory-events.ts';
 import { FakeServers, principalOfTestHeader } from './management-fake.ts';
 
 export interface StartedManagement {
   readonly servers: FakeServers;
   readonly apiKeys: ApiKeys;
+  /** What is kept, for who asks; and what the management port has told. */
+  readonly eventStore: MemoryEvents;
+  readonly events: RecordedEvents;
   readonly port: number;
   readonly url: string;
   readonly readiness: { ready: boolean; reasons: string[] };
@@ -24,6 +29,8 @@ export async function startManagement(
   options: Partial<ManagementServerOptions> = {},
 ): Promise<StartedManagement> {
   const servers = new FakeServers();
+  const eventStore = new MemoryEvents();
+  const events = new RecordedEvents();
   const readiness = { ready: true, reasons: [] as string[] };
   const logged: string[] = [];
   const logger = createLogger({
@@ -40,6 +47,8 @@ export async function startManagement(
     routes: createManagementRoutes({
       servers,
       apiKeys,
+      eventStore,
+      events,
       principalOf: principalOfTestHeader,
       readiness: () => readiness,
       logger,
@@ -58,6 +67,8 @@ export async function startManagement(
   return {
     servers,
     apiKeys,
+    eventStore,
+    events,
     readiness,
     logged,
     close,

@@ -14,6 +14,7 @@ import { Router } from '../../src/router/router.ts';
 import { RunningCalls } from '../../src/router/running-calls.ts';
 import { FRESH, Session } from '../../src/session/session.ts';
 import type { Metrics } from '../../src/telemetry/types.ts';
+import { RecordedEvents } from './events.ts';
 import {
   FakeConnector,
   FakeLink,
@@ -99,6 +100,7 @@ export async function startCore(
     scrape: async () => '',
     shutdown: async () => {},
   };
+  const events = new RecordedEvents();
   const elsewhere: string[] = [];
   const running = isShared ? new RunningCalls(coordination.calls) : undefined;
   const admission = new Admission({
@@ -116,6 +118,7 @@ export async function startCore(
     admission,
     breakers: new Breakers({ failures: 1000, pauseMs: 1000, maxInFlight: 1000 }),
     metrics,
+    events,
     identity: { name: 'gateway', title: 'Gateway', version: '1.2.3' },
     deadlines: { idleMs: 60_000, totalMs: 600_000 },
     ownDeadlines: { idleMs: 5000, totalMs: 5000 },

@@ -45,6 +45,15 @@ export class Commands {
     return this.#guard(key, () => this.#client.call(name, key, ...rest));
   }
 
+  /**
+   * As `command`, for what nobody waits for: rejects when its connection is given up, and not before. Sent when this
+   * returns, where there is a connection.
+   */
+  post(name: string, key: string, ...rest: readonly Argument[]): Promise<unknown> {
+    if (this.#closing.signal.aborted) return Promise.reject(unavailable());
+    return this.#client.call(name, key, ...rest).catch((error: unknown) => this.#failed(key, error));
+  }
+
   /** The script's file says how many keys it takes. Keys of one script have the same hash tag. */
   run(file: ScriptFile, keys: ScriptKeys, args: readonly Argument[]): Promise<unknown> {
     return this.#run((...call) => this.#client.call(...call), file, keys, args);
@@ -94,10 +103,14 @@ export class Commands {
     try {
       return await inTime(send(), this.#timeoutMs);
     } catch (error) {
-      if (error instanceof Error && BUGS.test(error.message)) throw GatewayError.from(error);
-      this.#lost(key, error);
-      throw unavailable(error);
+      return this.#failed(key, error);
     }
+  }
+
+  #failed(key: string, error: unknown): never {
+    if (error instanceof Error && BUGS.test(error.message)) throw GatewayError.from(error);
+    this.#lost(key, error);
+    throw unavailable(error);
   }
 
   /** Looks whether the part of Redis that failed answers again: commands may be rare, and the log is to tell. */

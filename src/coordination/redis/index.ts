@@ -10,6 +10,7 @@ import { RedisCallJournal } from './call-journal.ts';
 import { RedisCatalogStore } from './catalog-store.ts';
 import { Commands } from './commands.ts';
 import { type Connection, openConnection } from './connection.ts';
+import { RedisEventStream } from './event-stream.ts';
 import { RedisLeases } from './leases.ts';
 import { RedisMembers } from './members.ts';
 import { loadScripts } from './scripts.ts';
@@ -71,6 +72,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     catalogs: new RedisCatalogStore(commands, keys),
     leases: new RedisLeases(commands, keys),
     members: new RedisMembers(commands, keys),
+    events: new RedisEventStream(commands, keys),
     async ping() {
       await commands.command('EXISTS', keys.members);
       if (!bus.isUp) throw unavailable();
