@@ -145,7 +145,7 @@ function mutatedTarget(random: Random, line: string): string {
 }
 
 /** A text that was JSON, with a value replaced, a member gone, doubled or under another name. */
-export function mutatedJson(random: Random, text: string): string {
+function mutatedJson(random: Random, text: string): string {
   const places = [...text.matchAll(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[[\]{}:,]/g)];
   const place = places[random.below(Math.max(1, places.length))];
   if (place === undefined) return pick(random, NASTY_VALUES);
