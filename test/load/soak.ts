@@ -16,7 +16,7 @@ import { inLanes } from './lanes.ts';
 const CLIENTS_AT_ONCE = 16;
 
 /** A client that went away without a word is forgotten after so long. */
-const SESSION_IDLE_MS = 10_000;
+const SESSION_IDLE_MS = 30_000;
 
 const ROWS = 10;
 
