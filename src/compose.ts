@@ -209,6 +209,7 @@ export async function startGateway(
         servers: parts.manager,
         apiKeys: auth.apiKeys,
         eventStore: events.store,
+        reseal: () => opened.reseal(),
         events: events.log,
         principalOf: (headers, remoteAddress) =>
           auth.management({ headers: Object.fromEntries(headers), remoteAddress }),

@@ -33,6 +33,16 @@ export function callerOf({ values }: Pick<HandlerContext, 'values'>): Principal 
   return caller;
 }
 
+/** The tenant of those who run the gateway. */
+const OPERATORS = 'default';
+
+/** Throws Forbidden for whoever does not run the gateway: what it is about is all tenants'. */
+export function requireOperator(caller: Principal, what: string): void {
+  requireAdmin(caller, what);
+  if (caller.tenantId !== OPERATORS)
+    throw new GatewayError(Code.Forbidden, `Only an admin of the tenant ${OPERATORS} may ${what}`);
+}
+
 /** Throws Forbidden for whoever is no admin. `what`: what only admins may, to follow "Only an admin may". */
 export function requireAdmin({ roles }: Principal, what: string): void {
   if (!roles.includes('admin')) throw new GatewayError(Code.Forbidden, `Only an admin may ${what}`);

@@ -1,11 +1,13 @@
 import type { ApiKeyManager } from '../auth/api-keys.ts';
 import type { ServerManager } from '../catalog/types.ts';
 import type { EventStore } from '../db/event-record.ts';
+import type { ResealReport } from '../db/reseal.ts';
 
 /** What the management API is built over. */
 export interface TurnstileDependencies {
   readonly servers: ServerManager;
   readonly apiKeys: ApiKeyManager;
+  readonly reseal: () => Promise<ResealReport>;
   /** Undefined: events are not kept. */
   readonly eventStore?: EventStore | undefined;
 }

@@ -11,6 +11,7 @@ import type { TurnstileDependencies } from './dependencies.ts';
 import { listEntries } from './entries.ts';
 import { createEventMethods } from './event-log.ts';
 import { toPageRequest } from './pages.ts';
+import { createSecretMethods } from './secrets.ts';
 import { toServerSpec } from './server-input.ts';
 import { toServerMessage } from './server-message.ts';
 import { resolveServer } from './server-ref.ts';
@@ -25,7 +26,7 @@ export function createTurnstileService(
   deps: TurnstileDependencies,
   closing: AbortSignal,
 ): ServiceImpl<typeof TurnstileService> {
-  const { servers, apiKeys, eventStore } = deps;
+  const { servers, apiKeys, eventStore, reseal } = deps;
 
   async function show(record: ServerRecord): Promise<McpServer> {
     return toServerMessage(record, await servers.health(record));
@@ -33,6 +34,7 @@ export function createTurnstileService(
 
   return {
     ...createApiKeyMethods(apiKeys),
+    ...createSecretMethods(reseal),
     ...createEventMethods({ store: eventStore, closing }),
 
     async createMcpServer(request, context) {

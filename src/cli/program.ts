@@ -5,6 +5,7 @@ import { addEventCommands } from './event-program.ts';
 import { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import { addKeyCommands } from './key-program.ts';
+import { addKeyringCommands } from './keyring-program.ts';
 import { endWithNpx } from './parent.ts';
 import { addPolicyCommands } from './policy-program.ts';
 import { addServerCommands } from './server-program.ts';
@@ -77,6 +78,7 @@ ${examples([
   addServerCommands(program, context);
   addToolCommands(program, context);
   addKeyCommands(program, context);
+  addKeyringCommands(program, context);
   addPolicyCommands(program, context);
   addEventCommands(program, context);
 

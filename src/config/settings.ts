@@ -173,7 +173,7 @@ export const settings = z.object({
     secret: true,
     default: '',
     description:
-      "Keys that seal the servers' secrets in the database. The first seals, all open: to change keys, put the new one in front. Without one, the embedded database makes its own key in `DRAGON_DATA_DIR`; with `DATABASE_URL`, servers with headers or environment variables are refused.",
+      "Keys that seal the servers' secrets in the database. The first seals, all open: to change keys, put the new one in front on all nodes, run `dragon keys rotate`, and take the old one out. Without one, the embedded database makes its own key in `DRAGON_DATA_DIR`; with `DATABASE_URL`, servers with headers or environment variables are refused.",
   }),
 
   stdio: setting('DRAGON_STDIO', kinds.oneOf('auto', 'on', 'off'), {

@@ -14,6 +14,7 @@ import { addOwner } from './migrate.ts';
 import type { Engine } from './orm.ts';
 import { openPglite } from './pglite.ts';
 import { openPostgres } from './postgres.ts';
+import { type ResealReport, reseal } from './reseal.ts';
 import { probe, run } from './run.ts';
 import { createSealer } from './seal.ts';
 import type { EveryServer, ServerRepository } from './server-record.ts';
@@ -33,6 +34,8 @@ export interface Database {
   readonly servers: ServerRepository & EveryServer;
   readonly apiKeys: ApiKeyRepository;
   readonly events: EventStore;
+  /** See {@link reseal}. */
+  reseal(): Promise<ResealReport>;
   /** Makes sure that a tenant and a user exist. */
   addOwner(owner: Owner): Promise<void>;
   /** Unavailable when the database does not answer within two seconds. */
@@ -68,12 +71,14 @@ function database(
   keys: readonly KeyObject[],
   end: () => Promise<void>,
 ): Database {
+  const sealer = createSealer(keys);
   let ended: Promise<void> | undefined;
   return {
     kind,
-    servers: new DatabaseServerRepository(engine, createSealer(keys)),
+    servers: new DatabaseServerRepository(engine, sealer),
     apiKeys: new DatabaseApiKeyRepository(engine),
     events: new DatabaseEventStore(engine),
+    reseal: () => reseal(engine, sealer),
     addOwner: (owner) => run(engine, (orm) => addOwner(orm, owner)),
     ping: () => probe(engine, async (orm) => await orm.execute(sql`select 1`)),
     close: () => {

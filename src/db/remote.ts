@@ -2,7 +2,7 @@ import type { Channel } from '../ipc/channel.ts';
 import { type Methods, remotePort, servePort } from '../ipc/port.ts';
 import type { Database } from './database.ts';
 
-type Part = Pick<Database, 'addOwner' | 'ping'>;
+type Part = Pick<Database, 'addOwner' | 'ping' | 'reseal'>;
 
 const SERVERS: Methods<Database['servers']> = {
   create: true,
@@ -33,7 +33,7 @@ const EVENTS: Methods<Database['events']> = {
   maintain: true,
 };
 
-const DATABASE: Methods<Part> = { addOwner: true, ping: true };
+const DATABASE: Methods<Part> = { addOwner: true, ping: true, reseal: true };
 
 /**
  * The database of a worker, which the primary has open: an embedded one can be open once. Secrets go over the pipe between

@@ -16,6 +16,8 @@ export interface SealPlace {
 
 /** Seals secrets for storage and opens them again. */
 export interface Sealer {
+  /** How all begins that the sealing key has sealed; undefined without a key. */
+  readonly prefix: string | undefined;
   /** `v1.<key id>.<iv, ciphertext and tag in base64url>`. FailedPrecondition without a key. */
   seal(secret: string, place: SealPlace): string;
   /** FailedPrecondition where no key opens it, or where it was altered or moved. */
@@ -28,6 +30,8 @@ export function createSealer(keys: readonly KeyObject[]): Sealer {
   const [sealing] = keys;
 
   return {
+    prefix: sealing && `${VERSION}.${keyId(sealing)}.`,
+
     seal(secret, place) {
       if (sealing === undefined) {
         throw new GatewayError(

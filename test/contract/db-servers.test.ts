@@ -501,6 +501,31 @@ for (const [engineName, makeEngine] of Object.entries(ENGINES)) {
         await reopen([key]);
       });
 
+      it('are sealed anew with the first key, after which nothing needs the others', async () => {
+        const [first, second] = [await servers().create(me, http), await servers().create(me, stdio)];
+        const other = createSecretKey(randomBytes(32));
+
+        await reopen([other, key]);
+        const { resealed } = await database.reseal();
+        assert.ok(resealed >= 2, String(resealed));
+        assert.equal((await database.reseal()).resealed, 0);
+
+        await reopen([other]);
+        assert.deepEqual(await servers().get(me, first.id), first);
+        assert.deepEqual(await servers().get(me, second.id), second);
+
+        await reopen([createSecretKey(randomBytes(32))]);
+        const lost = await database.reseal();
+        assert.equal(lost.resealed, 0);
+        assert.ok(lost.unreadable >= 2, String(lost.unreadable));
+
+        await reopen([key, other]);
+        assert.deepEqual(await servers().get(me, first.id), first);
+        await database.reseal();
+        await reopen([key]);
+        assert.deepEqual(await servers().get(me, first.id), first);
+      });
+
       it('can be set again or removed while their key is missing', async () => {
         const first = await servers().create(me, http);
         const second = await servers().create(me, stdio);

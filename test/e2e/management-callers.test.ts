@@ -60,6 +60,7 @@ const FOREIGN: {
   createApiKey: { request: () => ({ name: 'x', userId: 'owner' }), gets: Code.PermissionDenied },
   listApiKeys: { request: () => ({}), gets: 'nothing' },
   revokeApiKey: { request: ({ keyId }) => ({ id: keyId }), gets: Code.NotFound },
+  resealSecrets: { request: () => ({}), gets: Code.PermissionDenied },
   getEventLog: { request: () => ({ filter: { userId: 'owner' } }), gets: Code.PermissionDenied },
   verifyEventLog: { request: () => ({}), gets: Code.PermissionDenied },
 };

@@ -48,6 +48,7 @@ export async function startManagement(
       servers,
       apiKeys,
       eventStore,
+      reseal: async () => ({ resealed: 0, unreadable: 0 }),
       events,
       principalOf: principalOfTestHeader,
       readiness: () => readiness,

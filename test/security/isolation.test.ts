@@ -65,6 +65,10 @@ const RPCS: Readonly<Record<string, Bodies | 'own'>> = {
   CreateApiKey: 'own',
   ListApiKeys: 'own',
   RevokeApiKey: ({ keyId }) => [{ id: keyId }],
+  ResealSecrets: () => [{}],
+  GetEventLog: 'own',
+  FollowEventLog: 'own',
+  VerifyEventLog: 'own',
 };
 
 type Params = (target: Target) => readonly Record<string, unknown>[];
@@ -205,6 +209,12 @@ describe('what is somebody’s is nobody else’s', { timeout: 170_000 }, () => 
       const place = `${who.user}@${who.tenant}`;
       for (const method of ['ListMcpServers', 'ListApiKeys'])
         assert.doesNotMatch((await ask(who, method, {})).text, /adas/, place);
+      const { events } = (await ask(who, 'GetEventLog', {})).json;
+      assert.deepEqual(
+        [...new Set(events.map(({ userId }: { userId: string }) => userId))],
+        [who.user],
+        place,
+      );
       const own = await ask(who, 'CreateMcpServer', { name: 'adas', url: server.url, enabled: false });
       assert.equal(own.status, 200, place);
       assert.notEqual(own.json.server.id, target.serverId);
