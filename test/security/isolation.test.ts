@@ -209,12 +209,8 @@ describe('what is somebody’s is nobody else’s', { timeout: 170_000 }, () => 
       const place = `${who.user}@${who.tenant}`;
       for (const method of ['ListMcpServers', 'ListApiKeys'])
         assert.doesNotMatch((await ask(who, method, {})).text, /adas/, place);
-      const { events } = (await ask(who, 'GetEventLog', {})).json;
-      assert.deepEqual(
-        [...new Set(events.map(({ userId }: { userId: string }) => userId))],
-        [who.user],
-        place,
-      );
+      const { events = [] } = (await ask(who, 'GetEventLog', {})).json;
+      for (const { userId } of events) assert.equal(userId, who.user, place);
       const own = await ask(who, 'CreateMcpServer', { name: 'adas', url: server.url, enabled: false });
       assert.equal(own.status, 200, place);
       assert.notEqual(own.json.server.id, target.serverId);
