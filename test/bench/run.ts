@@ -7,6 +7,7 @@ import { parsePlan, SECTIONS, UsageError } from './options.ts';
 const BENCHES = {
   cluster: () => import('./cluster/run.ts'),
   events: () => import('./events.ts'),
+  observability: () => import('./observability.ts'),
   overload: () => import('./overload/run.ts'),
   workers: () => import('./workers.ts'),
 };

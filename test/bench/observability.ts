@@ -1,0 +1,151 @@
+/**
+ * `npm run bench -- observability [--seconds 3 --rounds 5]`: what it costs to know who calls, to say what they may and to keep what they
+ * did. Gateways with more and more of it on are put under the same load in turn, each on a core of its own.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Gateway, startGateway } from '../support/gateway.ts';
+import { BACKINGS } from '../support/workers.ts';
+import { findPinning, findTools, freePort, output, startServer } from './tools.ts';
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '5' },
+    connections: { type: 'string', default: '64' },
+    payload: { type: 'string', default: '100' },
+  },
+});
+
+const KEY = randomBytes(32).toString('hex');
+const POLICY = {
+  rules: [
+    { effect: 'deny', roles: ['support'], annotations: { destructive: true } },
+    { effect: 'deny', tools: ['delete_*'] },
+  ],
+};
+
+const AUTHENTICATED = {
+  DRAGON_AUTH: 'api-key',
+  DRAGON_HOST: '127.0.0.1',
+  DRAGON_ADMIN_API_KEY: KEY,
+  DRAGON_ALLOWED_NETWORKS: 'loopback',
+};
+
+/** Each with what the one before has. Metrics are never off. */
+const STAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'all off': { DRAGON_EVENTS: 'off' },
+  'API key': { DRAGON_EVENTS: 'off', ...AUTHENTICATED },
+  'API key, policy': { DRAGON_EVENTS: 'off', ...AUTHENTICATED, DRAGON_POLICY: JSON.stringify(POLICY) },
+  'API key, policy, events': { ...AUTHENTICATED, DRAGON_POLICY: JSON.stringify(POLICY) },
+};
+
+/** A line of the load generator's, as far as it is used here. */
+interface Sample {
+  readonly rps: number;
+  readonly p99: number;
+  readonly errors: number;
+  /** CPU milliseconds of a call, which are seconds of a thousand. */
+  readonly gwCpuPer1k?: number;
+  readonly otherCpuShare?: number;
+}
+
+interface Contestant {
+  readonly stage: string;
+  readonly gateway: Gateway;
+  readonly samples: Sample[];
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'dragon-observability-'));
+const tools = await findTools(folder);
+const pins = await findPinning();
+const port = await freePort();
+const downstream = await startServer([...pins.rest, ...tools.downstream(port)]);
+const downstreamUrl = /http:\S+/.exec(downstream.line)?.[0] ?? `http://127.0.0.1:${port}/mcp`;
+
+async function load({ gateway }: Contestant, seconds: number): Promise<Sample> {
+  const options = {
+    url: gateway.mcpUrl,
+    ...(tools.isInC && { mode: 'call', header: `Authorization: Bearer ${KEY}` }),
+    sessions: values.connections,
+    payload: values.payload,
+    duration: seconds,
+    warmup: 1,
+    tool: 'bench__echo',
+    'gw-pids': gateway.process.pid,
+    'ds-pids': downstream.process.pid,
+  };
+  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  return JSON.parse(await output([...pins.rest, ...tools.load, ...args]));
+}
+
+async function add(gateway: Gateway): Promise<void> {
+  const answer = await fetch(`${gateway.grpcUrl}/dragon.turnstile.api.v1.TurnstileService/CreateMcpServer`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}` },
+    body: JSON.stringify({ name: 'bench', url: downstreamUrl }),
+  });
+  // Gateways that share a database share its servers.
+  if (!answer.ok && answer.status !== 409) throw new Error(await answer.text());
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
+
+function row({ stage, samples }: Contestant, first: readonly Sample[]): string {
+  const cpu = ({ gwCpuPer1k = Number.NaN }: Sample) => gwCpuPer1k * 1000;
+  // Within a round, so that what drifts on the machine meets both.
+  const beside = (ratio: (sample: Sample, base: Sample) => number) =>
+    median(
+      samples.flatMap((sample, round) => first.slice(round, round + 1).map((base) => ratio(sample, base))),
+    );
+  const cells = [
+    median(samples.map(({ rps }) => rps)).toFixed(0),
+    median(samples.map(cpu)).toFixed(1),
+    beside((sample, base) => sample.rps / base.rps).toFixed(2),
+    beside((sample, base) => cpu(base) / cpu(sample)).toFixed(2),
+    median(samples.map(({ p99 }) => p99)).toFixed(1),
+    median(samples.map(({ otherCpuShare = Number.NaN }) => otherCpuShare)).toFixed(2),
+    samples.reduce((sum, { errors }) => sum + errors, 0),
+  ];
+  return `| ${stage} | ${cells.join(' | ')} |`;
+}
+
+try {
+  if (!tools.isInC) throw new Error('needs the load generator in C, which sends headers');
+  console.log(
+    `${tools.description}; ${pins.description}; ${values.connections} connections, ${values.payload} bytes; ` +
+      `medians of ${values.rounds} rounds; ratios made within each`,
+  );
+  for (const [where, open] of Object.entries(BACKINGS)) {
+    const backing = await open();
+    const contestants: Contestant[] = [];
+    try {
+      for (const [stage, env] of Object.entries(STAGES)) {
+        const gateway = await startGateway({ env: { ...backing.env, ...env }, prefix: pins.proxy });
+        contestants.push({ stage, gateway, samples: [] });
+        await add(gateway);
+      }
+      for (const contestant of contestants) await load(contestant, 2);
+      for (let round = 0; round < Number(values.rounds); round++) {
+        for (const each of contestants) each.samples.push(await load(each, Number(values.seconds)));
+      }
+    } finally {
+      await Promise.all(contestants.map(({ gateway }) => gateway.stop()));
+      await backing.stop();
+    }
+    console.log(`
+${where === 'at their primary' ? 'One node, embedded database' : 'Redis and PostgreSQL'}:
+
+|  | calls/s | CPU a call, µs | calls/s beside all off | the same by CPU | p99, ms | others, cores | errors |
+|---|--:|--:|--:|--:|--:|--:|--:|`);
+    for (const contestant of contestants) console.log(row(contestant, contestants[0]?.samples ?? []));
+  }
+} finally {
+  downstream.process.kill();
+  await rm(folder, { recursive: true, force: true });
+}
