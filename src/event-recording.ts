@@ -6,6 +6,7 @@ import type { EventStore } from './db/event-record.ts';
 import { DirectLog } from './events/direct-log.ts';
 import { type EventDetail, type EventFields, type EventLog, NO_EVENTS } from './events/event.ts';
 import { EventWriter } from './events/event-writer.ts';
+import { NodeWatch } from './events/node-watch.ts';
 import { StreamedLog } from './events/streamed-log.ts';
 import type { Gauges, Logger } from './telemetry/types.ts';
 
@@ -43,9 +44,18 @@ export function recordEvents(config: Config, parts: RecordingParts): EventRecord
   if (!isOn) return OFF;
   const { database, logger } = parts;
   const ways = parts.coordination.events === undefined ? directly(config, parts) : streamed(config, parts);
+  const watch = new NodeWatch({
+    nodeId: config.nodeId,
+    members: parts.coordination.members,
+    onGone: (gone) => ways.log.append(nodeEvent('gone', { gone })),
+  });
   return {
     ...ways,
     store: database.events,
+    close() {
+      watch.close();
+      return ways.close();
+    },
     async maintain() {
       const now = Date.now();
       const dropped = await database.events.maintain(now - eventRetentionDays * DAY_MS, now + AHEAD_MS);
@@ -115,7 +125,10 @@ export function serverEvent(
 }
 
 /** Something about this node, for the operator's tenant. */
-export function nodeEvent(action: 'joined' | 'draining' | 'left', detail?: EventDetail): EventFields {
+export function nodeEvent(
+  action: 'joined' | 'draining' | 'left' | 'gone',
+  detail?: EventDetail,
+): EventFields {
   const { tenantId } = LOCAL_PRINCIPAL;
   return { type: 'node', action, tenantId, outcome: 'ok', ...(detail === undefined ? {} : { detail }) };
 }

@@ -4,7 +4,7 @@ import { fakeServer, RecordingSink, request } from '../../test/support/fakes.ts'
 import type { EventFields, EventLog } from '../events/event.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { FRESH } from '../session/session.ts';
-import { callEvent, type EndedCall, isCall } from './call-event.ts';
+import { callEvent, denialEvent, type EndedCall, isCall } from './call-event.ts';
 import type { Conversation } from './conversation.ts';
 import { EndingSink } from './modern-ending-sink.ts';
 import { RelaySink } from './relay-sink.ts';
@@ -97,6 +97,23 @@ test('an event says what was called, by whom, and how it ended', () => {
   assert.equal(callEvent(ended({ subject: undefined }), false).tool, 'public__name');
   const read = request('resources/read', { uri: 'file:///a' });
   assert.equal(callEvent(ended({ message: read, subject: undefined }), false).tool, 'file:///a');
+});
+
+test('what the policy denies looks to its caller as what is not there, and is told to admins', () => {
+  const error = new GatewayError(Code.InvalidParams, 'Unknown tool');
+  const unknown = callEvent(ended({ outcome: 'error', error, subject: undefined, server: undefined }), false);
+  const denied = callEvent(ended({ outcome: 'denied', error, subject: undefined, server: undefined }), false);
+  assert.deepEqual(denied, unknown);
+  const { message, principal } = ended();
+  assert.deepEqual(denialEvent(message, principal, 'mark'), {
+    type: 'denial',
+    action: 'tools/call',
+    tenantId: 't',
+    outcome: 'denied',
+    tool: 'public__name',
+    session: 'mark',
+    detail: { user: 'u' },
+  });
 });
 
 test('outcomes are told apart', () => {

@@ -45,6 +45,17 @@ export function callEvent(call: EndedCall, withArguments: boolean): EventFields 
   };
 }
 
+/** That the policy kept somebody from something. It is nobody's own, since to its caller the thing is not there: admins see it. */
+export function denialEvent(
+  message: RequestMessage,
+  { tenantId, userId }: Principal,
+  session: string | undefined,
+): EventFields {
+  const tool = nameAsked(message);
+  const detail = { user: userId };
+  return { type: 'denial', action: message.method, tenantId, outcome: 'denied', tool, session, detail };
+}
+
 /** As the client calls it. */
 function nameAsked({ params }: RequestMessage): string | undefined {
   if (params === undefined) return undefined;
@@ -60,6 +71,9 @@ export function eventOutcome(outcome: Outcome, error: GatewayError | undefined):
     case Code.Unauthenticated:
       return 'denied';
     default:
-      return outcome === 'error' ? 'protocol_error' : outcome;
+      break;
   }
+  // As its caller sees it, who must not be able to tell: see denialEvent.
+  if (outcome === 'denied') return error === undefined ? 'tool_error' : 'protocol_error';
+  return outcome === 'error' ? 'protocol_error' : outcome;
 }

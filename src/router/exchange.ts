@@ -14,7 +14,7 @@ import { type RequestMessage, resultFrame, resultText } from '../protocol/envelo
 import { Code, type GatewayError } from '../protocol/errors.ts';
 import type { Session } from '../session/session.ts';
 import type { Face, Logger, Metrics, Outcome } from '../telemetry/types.ts';
-import { callEvent, isCall } from './call-event.ts';
+import { callEvent, denialEvent, isCall } from './call-event.ts';
 import { Denied } from './denied.ts';
 import type { RunningCalls } from './running-calls.ts';
 
@@ -173,6 +173,7 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
       const call = { message, principal, session, subject, server, outcome, error, durationMs, answerBytes };
       events.append(callEvent(call, events.wantsArguments));
     }
+    if (outcome === 'denied') this.options.events.append(denialEvent(message, principal, session));
     this.options.metrics.request(this.message.method, outcome, seconds, this.face);
     if (server !== undefined) this.options.metrics.downstream(server, outcome, seconds);
   }

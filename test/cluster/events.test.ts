@@ -44,6 +44,21 @@ describe('events of a cluster', { timeout: 280_000 }, () => {
     assert.equal(verified['fault'], undefined, JSON.stringify(verified));
   });
 
+  it('tells of each node that was killed, once', async () => {
+    const gone = await until(
+      async () => {
+        const { events = [] } = (await cluster.nodes[1]!.manage('GetEventLog', {
+          filter: { type: 'TYPE_NODE' },
+          pageSize: 1000,
+        })) as { events?: { action: string; detail?: { gone?: string } }[] };
+        const found = events.filter(({ action }) => action === 'gone').map(({ detail }) => detail?.gone);
+        return found.includes('node-1-2') && found;
+      },
+      { what: 'an event of the last node that was killed', timeoutMs: 60_000 },
+    );
+    assert.equal(new Set(gone).size, gone.length);
+  });
+
   it('leaves nothing behind in Redis', async () => {
     await until(async () => Number(await cluster.redis.call('XLEN', 'dragon:log:{events}')) === 0, {
       what: 'all events to be taken out',

@@ -8,6 +8,7 @@ import { CountingServer } from '../support/counting-http.ts';
 import { Gateway } from '../support/gateway.ts';
 import { ModernClient } from '../support/modern-client.ts';
 import { RawClient } from '../support/raw-client.ts';
+import { until } from '../support/wait.ts';
 
 const inputSchema = { type: 'object' };
 const TOOLS = [
@@ -138,6 +139,38 @@ describe('policy', { timeout: 120_000 }, () => {
     assert.equal((await other.post(list)).status, 404);
     assert.equal((await other.delete()).status, 404);
     assert.equal((await full.post(list)).status, 200);
+  });
+
+  it('tells admins in the event log, and those that were denied nothing', async (t) => {
+    const old = await legacy(t, 'support');
+    await old.callTool('one__wipe');
+    await old.callTool('one__never');
+    const eventsOf = async (headers: Record<string, string>, filter: object) => {
+      const response = await fetch(`${gateway.grpcUrl}/${SERVICE}/GetEventLog`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify({ filter }),
+      });
+      const { events = [] } = (await response.json()) as { events?: Record<string, unknown>[] };
+      return events;
+    };
+    const admin = as('boss', 'admin');
+    await until(
+      async () => {
+        await old.callTool('one__wipe');
+        return (await eventsOf(admin, { type: 'TYPE_DENIAL', tool: 'one__wipe' })).length > 1;
+      },
+      { what: 'events of what was denied' },
+    );
+    const [denial] = await eventsOf(admin, { type: 'TYPE_DENIAL', tool: 'one__wipe' });
+    assert.deepEqual([denial?.['userId'], denial?.['detail']], [undefined, { user: 'ada' }]);
+    assert.deepEqual(await eventsOf(as('ada'), { type: 'TYPE_DENIAL' }), []);
+    assert.deepEqual(await eventsOf(as('ada'), { type: 'TYPE_CALL', outcome: 'OUTCOME_DENIED' }), []);
+    const about = async (tool: string) => {
+      const [event] = await eventsOf(as('ada'), { type: 'TYPE_CALL', tool });
+      return [event?.['outcome'], event?.['server'], event?.['detail']];
+    };
+    assert.deepEqual(await about('one__wipe'), await about('one__never'));
   });
 
   it('leaves management to its own rules: an owner sees all that a server lists', async () => {
