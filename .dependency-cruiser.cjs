@@ -10,6 +10,7 @@ const SHARED = [
   'db/api-key-record',
   'db/event-record',
   'events/event',
+  'db/oauth-record',
   'protocol/',
   'telemetry/types',
 ];
@@ -29,9 +30,18 @@ const LAYERS = {
   policy: ['auth/principal', 'protocol/'],
   downstream: [...SHARED, 'coordination/', 'networks/'],
   catalog: [...SHARED, 'policy/', 'downstream/', 'networks/', 'coordination/', 'jobs/'],
+  oauth: [
+    ...SHARED,
+    'coordination/bus',
+    'networks/',
+    'downstream/credentials',
+    'downstream/login-required',
+    'downstream/port',
+    'downstream/tls-agent',
+  ],
   admission: ['auth/principal', 'protocol/errors'],
   router: [...SHARED, 'admission/', 'catalog/', 'downstream/', 'session/', 'coordination/'],
-  admin: [...SHARED, 'catalog/', 'session/', 'auth/', 'db/', 'gen/'],
+  admin: [...SHARED, 'catalog/', 'session/', 'auth/', 'db/', 'oauth/', 'gen/'],
   edge: [
     ...SHARED,
     'auth/',
@@ -39,6 +49,7 @@ const LAYERS = {
     'session/',
     'router/',
     'admin/',
+    'oauth/',
     'downstream/port',
     'coordination/members',
   ],
@@ -51,7 +62,8 @@ const LAYERS = {
 /** npm packages (a name ending in `/` is a scope), and the only places that may import them. */
 const VENDORS = [
   { name: 'hono', packages: ['hono', '@hono/'], places: ['edge/'] },
-  { name: 'undici', packages: ['undici'], places: ['downstream/'] },
+  { name: 'undici', packages: ['undici'], places: ['downstream/', 'oauth/'] },
+  { name: 'oauth', packages: ['oauth4webapi'], places: ['oauth/wire'] },
   { name: 'database', packages: ['drizzle-orm', 'postgres', '@electric-sql/'], places: ['db/'] },
   { name: 'redis', packages: ['ioredis'], places: ['coordination/redis/'] },
   { name: 'bullmq', packages: ['bullmq'], places: ['jobs/bullmq'] },

@@ -25,6 +25,7 @@ import { type EndpointOptions, McpEndpoint } from './edge/mcp-endpoint.ts';
 import { McpHandler } from './edge/mcp-handler.ts';
 import { type RunningServer, startMcpServer } from './edge/mcp-server.ts';
 import { ModernEndpoint } from './edge/modern-endpoint.ts';
+import { createOAuthApp } from './edge/oauth-app.ts';
 import { SseEndpoint } from './edge/sse-endpoint.ts';
 import { type EventRecording, nodeEvent, recordEvents, serverEvent } from './event-recording.ts';
 import { type Foundation, ownFoundation } from './foundation.ts';
@@ -32,6 +33,8 @@ import type { Jobs } from './jobs/jobs.ts';
 import { Runner } from './jobs/runner.ts';
 import { schedules, type Work } from './jobs/schedules.ts';
 import { NetworkGuard } from './networks/guard.ts';
+import type { GatewayClient } from './oauth/client-identity.ts';
+import { createOutgoingLogins, type OutgoingLogins } from './oauth/index.ts';
 import { once } from './once.ts';
 import { openPolicy } from './open-policy.ts';
 import type { Policy } from './policy/policy.ts';
@@ -97,6 +100,7 @@ export async function startGateway(
   let ops: RunningServer | undefined;
   let jobs: Jobs | undefined;
   let mcpAddress = '';
+  let mcpPort = config.mcpPort;
 
   const heartbeat = new Heartbeat(coordination.members, () => ({
     id: config.nodeId,
@@ -160,6 +164,7 @@ export async function startGateway(
       events: events.log,
     });
     authentication = auth;
+    const gateway = () => ({ name: TITLE, publicUrl: config.publicUrl ?? `http://127.0.0.1:${mcpPort}` });
     const parts = createCore(
       config,
       logger,
@@ -172,11 +177,13 @@ export async function startGateway(
       auth,
       policy,
       events,
+      gateway,
     );
     core = parts;
     const { endpoint, sse } = parts;
+    const guard = createGuard({ boundHost: host, allowedHosts, allowedOrigins });
     const handler = new McpHandler({
-      guard: createGuard({ boundHost: host, allowedHosts, allowedOrigins }),
+      guard,
       isDraining: () => readiness.isDraining,
       known: (thrown) => endpoint.known(thrown),
     });
@@ -189,6 +196,16 @@ export async function startGateway(
         handler,
         readiness: () => readiness.checkServing(),
         metadata: auth.metadata,
+        logins: createOAuthApp({
+          logins: parts.logins,
+          gateway,
+          guard,
+          hasUsers: config.auth.length > 0,
+          proxy: config.auth.includes('proxy')
+            ? { authenticate: auth.mcp, isAlone: config.auth.length === 1 }
+            : undefined,
+          logger,
+        }),
       }),
       handler,
       endpoint,
@@ -196,6 +213,7 @@ export async function startGateway(
       onDrop: () => parts.admission.count('connections_full'),
     });
     running.push(mcp);
+    mcpPort = mcp.port;
     mcpAddress = advertisedAddress({
       advertised: config.advertiseAddress,
       host,
@@ -211,6 +229,7 @@ export async function startGateway(
         eventStore: events.store,
         reseal: () => opened.reseal(),
         events: events.log,
+        logins: parts.logins,
         principalOf: (headers, remoteAddress) =>
           auth.management({ headers: Object.fromEntries(headers), remoteAddress }),
         readiness: isReady,
@@ -243,6 +262,7 @@ interface Core {
   readonly endpoint: McpEndpoint;
   readonly sse: SseEndpoint | undefined;
   readonly manager: CatalogServerManager;
+  readonly logins: OutgoingLogins['logins'];
   readonly catalogs: Catalogs;
   readonly connector: OwnedConnector;
   readonly sessions: Sessions;
@@ -268,12 +288,22 @@ function createCore(
   auth: Authentication,
   policy: Policy | undefined,
   recording: EventRecording,
+  gatewayClient: () => GatewayClient,
 ): Core {
   const registry = new ServerRegistry(database.servers, coordination.bus);
   const gateway = { name: NAME, version, nodeId: config.nodeId };
   const networks = new NetworkGuard(config.allowedNetworks);
+  const outgoing = createOutgoingLogins({
+    logins: database.logins,
+    bus: coordination.bus,
+    networks,
+    gateway: gatewayClient,
+    servers: registry,
+    logger,
+  });
   const transports = new TransportConnector({
     networks,
+    credentials: outgoing.credentials,
     identity: { name: NAME, version },
     bus: coordination.bus,
     logger,
@@ -484,6 +514,7 @@ function createCore(
     endpoint,
     sse: config.sseEndpoint ? new SseEndpoint(endpointOptions) : undefined,
     manager,
+    logins: outgoing.logins,
     catalogs,
     connector,
     sessions,
@@ -511,6 +542,7 @@ function createCore(
       registry.close();
       await catalogs.close();
       await connector.close();
+      await outgoing.close();
     },
   };
 }

@@ -51,6 +51,8 @@ function connectCode(code: Code): ConnectCode {
     case Code.SessionRequired:
     case Code.MissingCapability:
     case Code.FailedPrecondition:
+    case Code.LoginRequired:
+    case Code.ElicitationRequired:
       return ConnectCode.FailedPrecondition;
     case Code.DownstreamTimeout:
       return ConnectCode.DeadlineExceeded;

@@ -2,6 +2,7 @@ import type { ApiKeyManager } from '../auth/api-keys.ts';
 import type { ServerManager } from '../catalog/types.ts';
 import type { EventStore } from '../db/event-record.ts';
 import type { ResealReport } from '../db/reseal.ts';
+import type { Logins } from '../oauth/logins.ts';
 
 /** What the management API is built over. */
 export interface TurnstileDependencies {
@@ -10,4 +11,5 @@ export interface TurnstileDependencies {
   readonly reseal: () => Promise<ResealReport>;
   /** Undefined: events are not kept. */
   readonly eventStore?: EventStore | undefined;
+  readonly logins: Logins;
 }

@@ -10,6 +10,7 @@ import { callerOf, requireAdmin } from './caller.ts';
 import type { TurnstileDependencies } from './dependencies.ts';
 import { listEntries } from './entries.ts';
 import { createEventMethods } from './event-log.ts';
+import { createLoginMethods } from './logins.ts';
 import { toPageRequest } from './pages.ts';
 import { createSecretMethods } from './secrets.ts';
 import { toServerSpec } from './server-input.ts';
@@ -36,6 +37,7 @@ export function createTurnstileService(
     ...createApiKeyMethods(apiKeys),
     ...createSecretMethods(reseal),
     ...createEventMethods({ store: eventStore, closing }),
+    ...createLoginMethods(deps),
 
     async createMcpServer(request, context) {
       const owner = callerOf(context);

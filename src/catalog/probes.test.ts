@@ -5,6 +5,7 @@ import { until } from '../../test/support/wait.ts';
 import { createMemoryCoordination } from '../coordination/memory/index.ts';
 import { unavailable } from '../coordination/unavailable.ts';
 import type { ServerRecord } from '../db/server-record.ts';
+import { LoginRequired } from '../downstream/login-required.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { LastCheck } from './catalogs.ts';
 import { ServerProbes } from './probes.ts';
@@ -121,6 +122,14 @@ test('one that does not answer is known to fail, since when, and the log says so
     logger.lines.map(({ level, message, fields }) => [level, message, fields]),
     [['warn', 'a server does not answer', { server: 'a', reason: 'Server "a" is down' }]],
   );
+});
+
+test('one that wants a log-in is known to, without the address of the log-in', async () => {
+  const { probes, store, down } = start([fakeRecord('a')]);
+  down.set('a', new LoginRequired('a', 'needs a log-in', 'https://gateway.example/oauth/login/ticket'));
+  await probes.run(RUNNING);
+  const message = 'Server "a" needs a log-in: dragon server login a';
+  assert.deepEqual((await store.lastCheck('a'))?.check.error, { code: Code.LoginRequired, message });
 });
 
 test('one that failed and answers is asked for its lists: only they tell whether it is well', async () => {

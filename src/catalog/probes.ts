@@ -19,6 +19,7 @@ const THEIRS: ReadonlySet<Code> = new Set([
   Code.DownstreamProtocol,
   Code.DownstreamTimeout,
   Code.DownstreamSessionLost,
+  Code.LoginRequired,
 ]);
 
 /** Nobody is behind these connections who could hear what a server says. */

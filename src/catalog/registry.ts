@@ -100,6 +100,11 @@ export class ServerRegistry {
     this.#announce({ owner, serverId: id });
   }
 
+  /** What is open to the server, and what is known of it, is of before: as after a change, though nothing of its record is another. */
+  async touch(owner: Owner, id: string): Promise<void> {
+    await this.update(owner, id, {});
+  }
+
   /** See {@link ServerRepository.noteEra}. Nobody is told: what is open to the server stays as it is. */
   async noteEra(owner: Owner, id: string, revision: number, era: ServerEra): Promise<void> {
     await this.#repository.noteEra(owner, id, revision, era);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type Context, examples } from './context.ts';
 import { parseDuration } from './durations.ts';
 import { usageError } from './exit.ts';
+import type { LoginOptions } from './login-commands.ts';
 import type { NewServer, NewTarget, Timeouts } from './new-server.ts';
 import { collectEnv, collectHeader, collectToolTimeout, splitCommand } from './server-options.ts';
 import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
@@ -27,6 +28,24 @@ const MAX_TIMEOUT = 'end a call after so long whatever its progress, such as 30m
 const TOOL_TIMEOUT = 'both for one tool by its own name, NAME=5m or NAME=5m:1h; repeatable';
 const timeout = (text: string) => parseDuration(text, '--timeout');
 const maxTimeout = (text: string) => parseDuration(text, '--max-timeout');
+
+const LOGIN_COMMANDS = [
+  [
+    'login',
+    'log in to a server',
+    'Show an address to log in to a server at, with a browser. It is good for ten minutes, and for you alone.',
+  ],
+  [
+    'logout',
+    'end the log-in to a server',
+    'End the log-in to a server: it is forgotten, and revoked where that can be.',
+  ],
+  [
+    'login-status',
+    'tell whether you are logged in to a server',
+    'Tell whether you are logged in to a server. Exit code 1 where a log-in is needed.',
+  ],
+] as const;
 
 /** `dragon server …` and `dragon import`. */
 export function addServerCommands(program: Command, context: Context): void {
@@ -180,6 +199,26 @@ export function addServerCommands(program: Command, context: Context): void {
         await refreshServer(io, globals, management, name);
       }),
     );
+
+  for (const [word, summary, more] of LOGIN_COMMANDS) {
+    const login = server
+      .command(word)
+      .summary(summary)
+      .argument('<name>', 'name of the server')
+      .description(more)
+      .addHelpText('after', examples([`dragon server ${word} docs`]))
+      .action((name: string, options: LoginOptions, command: Command) =>
+        context.managing(command, async (management, globals) => {
+          const commands = await import('./login-commands.ts');
+          return commands[word](io, globals, management, name, options);
+        }),
+      );
+    if (word === 'login') {
+      login
+        .option('--client-id <id>', 'the client that you have registered at the authorization server')
+        .option('--client-secret <secret>', 'its secret, where it has one');
+    }
+  }
 
   program
     .command('import')

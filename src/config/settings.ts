@@ -95,7 +95,7 @@ export const settings = z.object({
   publicUrl: optionalSetting('DRAGON_PUBLIC_URL', kinds.publicUrl, {
     group: 'Authentication',
     description:
-      'Where clients reach the gateway, without the `/mcp`. Tokens are given out for this URL with `/mcp`. Needed for `jwt`.',
+      'Where clients reach the gateway, without the `/mcp`. Tokens are given out for this URL with `/mcp`. Browsers come back to it from [log-ins to servers](logins.md). Needed for `jwt`.',
   }),
   jwtIssuers: optionalSetting('DRAGON_JWT_ISSUERS', kinds.issuers, {
     group: 'Authentication',

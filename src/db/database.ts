@@ -10,7 +10,9 @@ import { driverError } from './errors.ts';
 import type { EventStore } from './event-record.ts';
 import { DatabaseEventStore } from './event-store.ts';
 import { loadKeys } from './keys.ts';
+import { DatabaseLoginRepository } from './login-repository.ts';
 import { addOwner } from './migrate.ts';
+import type { LoginRepository } from './oauth-record.ts';
 import type { Engine } from './orm.ts';
 import { openPglite } from './pglite.ts';
 import { openPostgres } from './postgres.ts';
@@ -36,6 +38,7 @@ export interface Database {
   readonly events: EventStore;
   /** See {@link reseal}. */
   reseal(): Promise<ResealReport>;
+  readonly logins: LoginRepository;
   /** Makes sure that a tenant and a user exist. */
   addOwner(owner: Owner): Promise<void>;
   /** Unavailable when the database does not answer within two seconds. */
@@ -79,6 +82,7 @@ function database(
     apiKeys: new DatabaseApiKeyRepository(engine),
     events: new DatabaseEventStore(engine),
     reseal: () => reseal(engine, sealer),
+    logins: new DatabaseLoginRepository(engine, sealer),
     addOwner: (owner) => run(engine, (orm) => addOwner(orm, owner)),
     ping: () => probe(engine, async (orm) => await orm.execute(sql`select 1`)),
     close: () => {

@@ -33,6 +33,24 @@ const EVENTS: Methods<Database['events']> = {
   maintain: true,
 };
 
+const LOGINS: Methods<Database['logins']> = {
+  read: true,
+  noteChallenge: true,
+  save: true,
+  claim: true,
+  unclaim: true,
+  expire: true,
+  forget: true,
+  client: true,
+  saveClient: true,
+  forgetClient: true,
+  invite: true,
+  invitation: true,
+  begin: true,
+  take: true,
+  isPending: true,
+};
+
 const DATABASE: Methods<Part> = { addOwner: true, ping: true, reseal: true };
 
 /**
@@ -45,6 +63,7 @@ export function remoteDatabase(channel: Channel): Database {
     servers: remotePort(channel, 'servers', SERVERS),
     apiKeys: remotePort(channel, 'api-keys', API_KEYS),
     events: remotePort(channel, 'events', EVENTS),
+    logins: remotePort(channel, 'logins', LOGINS),
     ...remotePort(channel, 'database', DATABASE),
     close: async () => undefined,
   };
@@ -55,5 +74,6 @@ export function serveDatabase(channel: Channel, database: Database): void {
   servePort(channel, 'servers', SERVERS, database.servers);
   servePort(channel, 'api-keys', API_KEYS, database.apiKeys);
   servePort(channel, 'events', EVENTS, database.events);
+  servePort(channel, 'logins', LOGINS, database.logins);
   servePort<Part>(channel, 'database', DATABASE, database);
 }

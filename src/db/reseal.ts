@@ -3,7 +3,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import { and, asc, eq, gt, isNotNull, sql } from './drizzle.ts';
 import type { Engine, Orm } from './orm.ts';
 import { run } from './run.ts';
-import { servers } from './schema.ts';
+import { oauthClients, oauthTokens, servers } from './schema.ts';
 import type { Sealer, SealPlace } from './seal.ts';
 
 /** What became of the secrets that the sealing key had not sealed. */
@@ -30,6 +30,8 @@ const OF_SERVERS = { table: servers, serverId, tenantId, userId };
 const COLUMNS: readonly SealedColumn[] = [
   { ...OF_SERVERS, sealed: servers.sealedHeaders, field: 'headers' },
   { ...OF_SERVERS, sealed: servers.sealedEnv, field: 'env' },
+  { ...ofLogins(oauthTokens), field: 'oauth_tokens' },
+  { ...ofLogins(oauthClients), field: 'oauth_client' },
 ];
 
 interface SealedRow {
@@ -114,4 +116,9 @@ function nameIn({ table, sealed }: SealedColumn): string {
   const [name] = Object.entries(table).find(([, column]) => column === sealed) ?? [];
   if (name === undefined) throw new TypeError('a column of another table');
   return name;
+}
+
+function ofLogins(table: typeof oauthTokens | typeof oauthClients) {
+  const { serverId, tenantId, userId, sealed } = table;
+  return { table, serverId, tenantId, userId, sealed };
 }

@@ -15,6 +15,7 @@ import {
   unique,
   uuid,
 } from './drizzle.ts';
+import type { LoginChallenge } from './oauth-record.ts';
 import type { CallTimeouts, ToolTimeouts } from './server-record.ts';
 
 /*
@@ -168,4 +169,67 @@ export const eventStubs = dragon.table(
     hash: text('hash').notNull(),
   },
   (table) => [primaryKey({ name: 'event_stubs_pkey', columns: [table.tenantId, table.ordinal] })],
+);
+
+/** What every log-in is bound to: a server, and with it its owner. */
+const ofServer = () => ({
+  serverId: uuid('server_id').notNull(),
+  tenantId: text('tenant_id').notNull(),
+  userId: text('user_id').notNull(),
+});
+
+export const oauthTokens = dragon.table(
+  'oauth_tokens',
+  {
+    ...ofServer(),
+    url: text('url').notNull(),
+    state: text('state', { enum: ['needed', 'active', 'expired'] }).notNull(),
+    version: integer('version').notNull().default(1),
+    challenge: jsonb('challenge').$type<LoginChallenge>(),
+    sealed: text('sealed'),
+    claimedUntil: timestamp('claimed_until', { withTimezone: true, mode: 'date' }),
+    updatedAt: moment('updated_at'),
+  },
+  (table) => [
+    primaryKey({ name: 'oauth_tokens_pkey', columns: [table.serverId] }),
+    foreignKey({
+      name: 'oauth_tokens_server_fkey',
+      columns: [table.serverId],
+      foreignColumns: [servers.id],
+    }).onDelete('cascade'),
+  ],
+);
+
+export const oauthClients = dragon.table(
+  'oauth_clients',
+  { ...ofServer(), issuer: text('issuer').notNull(), sealed: text('sealed').notNull() },
+  (table) => [
+    primaryKey({ name: 'oauth_clients_pkey', columns: [table.serverId, table.issuer] }),
+    foreignKey({
+      name: 'oauth_clients_server_fkey',
+      columns: [table.serverId],
+      foreignColumns: [servers.id],
+    }).onDelete('cascade'),
+  ],
+);
+
+export const oauthLogins = dragon.table(
+  'oauth_logins',
+  {
+    ...ofServer(),
+    ticketHash: text('ticket_hash').primaryKey(),
+    stateHash: text('state_hash'),
+    scopes: jsonb('scopes').$type<readonly string[]>().notNull(),
+    sealed: text('sealed'),
+    createdAt: moment('created_at'),
+  },
+  (table) => [
+    foreignKey({
+      name: 'oauth_logins_server_fkey',
+      columns: [table.serverId],
+      foreignColumns: [servers.id],
+    }).onDelete('cascade'),
+    unique('oauth_logins_state_key').on(table.stateHash),
+    index('oauth_logins_server_idx').on(table.serverId),
+  ],
 );

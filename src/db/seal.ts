@@ -11,7 +11,7 @@ const TAG_BYTES = 16;
 export interface SealPlace {
   readonly owner: Owner;
   readonly serverId: string;
-  readonly field: 'headers' | 'env';
+  readonly field: 'headers' | 'env' | 'oauth_client' | 'oauth_tokens' | 'oauth_login';
 }
 
 /** Seals secrets for storage and opens them again. */
@@ -36,7 +36,7 @@ export function createSealer(keys: readonly KeyObject[]): Sealer {
       if (sealing === undefined) {
         throw new GatewayError(
           Code.FailedPrecondition,
-          'Headers and environment variables are stored encrypted, and there is no key: set DRAGON_ENCRYPTION_KEY',
+          'Headers, environment variables and log-ins are stored encrypted, and there is no key: set DRAGON_ENCRYPTION_KEY',
         );
       }
       const iv = randomBytes(IV_BYTES);

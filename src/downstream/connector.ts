@@ -4,9 +4,11 @@ import type { NetworkGuard } from '../networks/guard.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { namesModern } from '../protocol/modern/versions.ts';
 import type { Logger } from '../telemetry/types.ts';
+import { clientFor } from './authorized-client.ts';
+import type { Credentials } from './credentials.ts';
 import { Eras } from './eras.ts';
 import { type ClientIdentity, discoveryOf } from './handshake.ts';
-import { HttpClient } from './http-client.ts';
+import { type Dispatch, HttpClient } from './http-client.ts';
 import { PostRefused } from './http-errors.ts';
 import { HttpLink, type HttpLinkOptions } from './http-link.ts';
 import { InputAnswers } from './input-answers.ts';
@@ -24,6 +26,8 @@ export interface ConnectorOptions {
   readonly stdioAllowed: boolean;
   /** Where servers with a URL may be. */
   readonly networks: NetworkGuard;
+  /** What log-ins to them have brought. */
+  readonly credentials: Credentials;
   /** A link to the gateway's own tools for the owner of this server. */
   readonly builtin: (server: DownstreamServer) => DownstreamLink;
   readonly connectTimeoutMs: number;
@@ -74,7 +78,7 @@ export class TransportConnector implements Connector, ModernConnector {
     this.#answers = new InputAnswers(options.bus);
     const patience = Math.min(handshakeTimeoutMs, ERA_PATIENCE_MS);
     this.#eras = new Eras({
-      client: this.#client,
+      client: (server, target) => this.#clientFor(server, target),
       identity,
       deadlines: { idleMs: patience, totalMs: patience },
       found: (server, era) => this.#note(server, era),
@@ -115,7 +119,7 @@ export class TransportConnector implements Connector, ModernConnector {
       };
       return this.#openHttp(server, target, {
         ...options,
-        client: this.#client,
+        client: this.#clientFor(server, target),
         identity: this.#options.identity,
         handshakeDeadlines: deadlines,
       });
@@ -166,6 +170,10 @@ export class TransportConnector implements Connector, ModernConnector {
     this.#answers.close();
     this.#reaper.close();
     await this.#client.close();
+  }
+
+  #clientFor(server: DownstreamServer, target: HttpTarget): Dispatch {
+    return clientFor(this.#client, server, target, this.#options.credentials);
   }
 
   /** As the server's era has it; of the legacy one Streamable HTTP, or, where the server refuses the POST, the older HTTP+SSE (2025-11-25, transports: Backwards Compatibility). */

@@ -5,7 +5,7 @@ import { nameIn, standardHeaders } from '../protocol/modern/headers.ts';
 import type { ModernVersion } from '../protocol/modern/versions.ts';
 import { Deadline } from './deadline.ts';
 import type { ClientIdentity } from './handshake.ts';
-import { endpointOf, type HttpClient } from './http-client.ts';
+import { type Dispatch, endpointOf } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
 import { commonHeaders, ModernHttpLink } from './modern-http-link.ts';
 import type { ModernLink } from './modern-port.ts';
@@ -14,7 +14,7 @@ import type { Deadlines, DownstreamServer } from './port.ts';
 import { TextSink } from './text-sink.ts';
 
 export interface ErasOptions {
-  readonly client: HttpClient;
+  readonly client: (server: DownstreamServer, target: HttpTarget) => Dispatch;
   readonly identity: ClientIdentity;
   /** For the question, in milliseconds: a server of the legacy era may not answer it at all. */
   readonly deadlines: Deadlines;
@@ -81,7 +81,8 @@ export class Eras {
         discovery === undefined
           ? undefined
           : new ModernHttpLink(server, target, discovery, {
-              ...this.#options,
+              identity,
+              client: this.#options.client(server, target),
               doubt: (doubted) => this.doubt(doubted),
             });
       this.#known.set(server.id, { revision: server.revision, link });
@@ -103,7 +104,8 @@ export class Eras {
     request: RequestMessage,
     version: ModernVersion,
   ): Promise<string> {
-    const { client, deadlines } = this.#options;
+    const { deadlines } = this.#options;
+    const client = this.#options.client(server, target);
     return new Promise((resolve, reject) => {
       const sink = new TextSink(resolve, reject);
       const expired = (error: GatewayError) => {

@@ -21,14 +21,28 @@ export function endpointOf(url: string): HttpEndpoint {
   return { origin, host, path: pathname + search };
 }
 
-type Method = 'GET' | 'POST' | 'DELETE';
+export type HttpMethod = 'GET' | 'POST' | 'DELETE';
+
+/** Sends requests to servers. */
+export interface Dispatch {
+  /** Largest single message that is read from a server, in bytes. */
+  readonly maxMessageBytes: number;
+  /** `headers`: names and values in turn; not to be changed afterwards. The handler is told of one end. */
+  dispatch(
+    endpoint: HttpEndpoint,
+    method: HttpMethod,
+    headers: string[],
+    body: string | null,
+    handler: Dispatcher.DispatchHandler,
+  ): void;
+}
 
 /**
  * The pools towards all HTTP downstreams: own connections where they are plain, which cost a call far less; undici's where
  * there is TLS, loaded when the first call needs them. Redirects are not followed: a server's
  * address is what its owner registered. Where connections may go is checked when one is made.
  */
-export class HttpClient {
+export class HttpClient implements Dispatch {
   readonly maxMessageBytes: number;
   readonly #options: TlsAgentOptions;
   #isClosed = false;
@@ -44,10 +58,9 @@ export class HttpClient {
     this.#options = options;
   }
 
-  /** `headers`: names and values in turn; not to be changed afterwards. */
   dispatch(
     endpoint: HttpEndpoint,
-    method: Method,
+    method: HttpMethod,
     headers: string[],
     body: string | null,
     handler: Dispatcher.DispatchHandler,
@@ -117,7 +130,7 @@ export class HttpClient {
     return pool;
   }
 
-  #head(endpoint: HttpEndpoint, method: Method, headers: readonly string[]): Head {
+  #head(endpoint: HttpEndpoint, method: HttpMethod, headers: readonly string[]): Head {
     const known = this.#heads.get(headers);
     if (known?.endpoint === endpoint && known.method === method) return known;
     const text = headText(endpoint, method, headers);
@@ -133,13 +146,13 @@ function closed(): GatewayError {
 
 interface Head {
   readonly endpoint: HttpEndpoint;
-  readonly method: Method;
+  readonly method: HttpMethod;
   readonly text: string;
   readonly isAscii: boolean;
 }
 
 /** Of a request that was never sent. */
-const NO_CONTROLLER: Dispatcher.DispatchController = {
+export const NO_CONTROLLER: Dispatcher.DispatchController = {
   aborted: true,
   paused: false,
   reason: null,
@@ -153,7 +166,7 @@ const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /** All of a request's head but the length of its body. Throws InvalidArgument for a header that HTTP does not have. */
-function headText({ host, path }: HttpEndpoint, method: Method, headers: readonly string[]): string {
+function headText({ host, path }: HttpEndpoint, method: HttpMethod, headers: readonly string[]): string {
   let text = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: keep-alive\r\n`;
   for (let index = 0; index < headers.length; index += 2) {
     const [name = '', value = ''] = headers.slice(index, index + 2);

@@ -9,7 +9,7 @@ import { ConnectionLost } from './connection-lost.ts';
 import { Deadline } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
 import { type CallLink, HttpCall } from './http-call.ts';
-import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
+import { type Dispatch, endpointOf, type HttpEndpoint, headerOf } from './http-client.ts';
 import { type ExchangeOptions, HttpExchange } from './http-exchange.ts';
 import { HttpListener } from './http-listener.ts';
 import { IGNORE_ANSWER, whenAnswered } from './ignore-answer.ts';
@@ -26,7 +26,7 @@ import type {
 } from './port.ts';
 
 export interface HttpLinkOptions extends OpenOptions {
-  readonly client: HttpClient;
+  readonly client: Dispatch;
   readonly identity: ClientIdentity;
   readonly handshakeDeadlines: Deadlines;
 }

@@ -6,14 +6,14 @@ import type { SubscriptionFilter } from '../protocol/modern/subscriptions.ts';
 import { Deadline, notRead } from './deadline.ts';
 import { EraWatch } from './era-watch.ts';
 import type { ClientIdentity } from './handshake.ts';
-import { endpointOf, type HttpClient, type HttpEndpoint } from './http-client.ts';
+import { type Dispatch, endpointOf, type HttpEndpoint } from './http-client.ts';
 import { HttpExchange } from './http-exchange.ts';
 import type { Discovery, ModernLink, SubscriptionListener } from './modern-port.ts';
 import { ModernSubscription } from './modern-subscription.ts';
 import type { AnswerSink, CancelRequest, Deadlines, DownstreamServer, Mirrored } from './port.ts';
 
 export interface ModernHttpOptions {
-  readonly client: HttpClient;
+  readonly client: Dispatch;
   readonly identity: ClientIdentity;
   /** The server did not answer as one of the modern era. */
   readonly doubt: (server: DownstreamServer) => void;

@@ -6,7 +6,7 @@ import { type SseEvent, SseParser } from '../protocol/sse.ts';
 import type { Channel } from './channel.ts';
 import { initialize } from './channel-handshake.ts';
 import type { ClientIdentity } from './handshake.ts';
-import { endpointOf, type HttpClient, type HttpEndpoint, headerOf } from './http-client.ts';
+import { type Dispatch, endpointOf, type HttpEndpoint, headerOf } from './http-client.ts';
 import { statusError, transportError } from './http-errors.ts';
 import { IGNORE_ANSWER, whenAnswered } from './ignore-answer.ts';
 import { Multiplexer } from './multiplexer.ts';
@@ -26,7 +26,7 @@ import type { Share } from './stdio-pending.ts';
 const MAX_DEPTH = 512;
 
 export interface SseLinkOptions extends OpenOptions {
-  readonly client: HttpClient;
+  readonly client: Dispatch;
   readonly identity: ClientIdentity;
   readonly handshakeDeadlines: Deadlines;
 }
@@ -142,7 +142,7 @@ class SseChannel implements Channel {
   /** Resolves when the server has named the address; rejects when it does not. */
   readonly ready: Promise<void>;
   readonly #serverName: string;
-  readonly #client: HttpClient;
+  readonly #client: Dispatch;
   readonly #headers: readonly string[];
   readonly #streamUrl: string;
   readonly #events: SseChannelEvents;
@@ -151,7 +151,7 @@ class SseChannel implements Channel {
   #endpoint: HttpEndpoint | undefined;
   #over = false;
 
-  constructor(serverName: string, target: HttpTarget, client: HttpClient, events: SseChannelEvents) {
+  constructor(serverName: string, target: HttpTarget, client: Dispatch, events: SseChannelEvents) {
     this.#serverName = serverName;
     this.#client = client;
     this.#headers = Object.entries(target.headers).flat();

@@ -34,6 +34,8 @@ const WIRE: Readonly<Record<Code, WireError>> = {
   [Code.DownstreamProtocol]: { status: 502, rpcCode: -32000 },
   [Code.DownstreamTimeout]: { status: 504, rpcCode: -32001 },
   [Code.DownstreamSessionLost]: { status: 502, rpcCode: -32000 },
+  [Code.LoginRequired]: { status: 502, rpcCode: -32000 },
+  [Code.ElicitationRequired]: { status: 502, rpcCode: -32042 },
   [Code.Cancelled]: { status: 499, rpcCode: -32000 },
   [Code.Unavailable]: { status: 503, rpcCode: -32000 },
   [Code.Overloaded]: { status: 503, rpcCode: -32000 },

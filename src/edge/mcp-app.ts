@@ -19,10 +19,13 @@ export interface McpAppOptions {
   readonly readiness: Readiness;
   /** What is told of the issuers of tokens; undefined without any. */
   readonly metadata: PublishedMetadata | undefined;
+  /** Where people log in to servers. */
+  readonly logins: Hono<Bindings>;
 }
 
 /** Routes of the MCP port. */
-export function createMcpApp({ endpoint, sse, handler, readiness, metadata }: McpAppOptions): Hono<Bindings> {
+export function createMcpApp(options: McpAppOptions): Hono<Bindings> {
+  const { endpoint, sse, handler, readiness, metadata, logins } = options;
   const app = new Hono<Bindings>();
 
   /** Answers are written to Node's response, which is what lets them stream; to Hono they are out at once. */
@@ -44,6 +47,7 @@ export function createMcpApp({ endpoint, sse, handler, readiness, metadata }: Mc
       handle(context, (request, response) => sse.post(request, response, context.req.query('sessionId'))),
     );
   }
+  app.route('/', logins);
   for (const path of metadata?.paths ?? []) {
     app.get(path, (context) =>
       // Clients that run in a web page of any origin may know it, as everybody does.

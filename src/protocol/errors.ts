@@ -51,6 +51,10 @@ export const Code = {
   DownstreamTimeout: 'downstream_timeout',
   /** The downstream no longer knows our session; healed once by a new one. */
   DownstreamSessionLost: 'downstream_session_lost',
+  /** The downstream wants somebody to log in first; nothing has been done. */
+  LoginRequired: 'login_required',
+  /** The same, for a client that can have its person open the address in `data`. */
+  ElicitationRequired: 'elicitation_required',
   /** The caller went away or cancelled. */
   Cancelled: 'cancelled',
   /** Starting, draining, or without something it depends on: try again later. */

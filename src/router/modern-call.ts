@@ -1,12 +1,14 @@
 import type { ListedEntry } from '../catalog/types.ts';
 import type { Breaker } from '../downstream/breaker.ts';
 import { callDeadlines } from '../downstream/call-deadlines.ts';
+import { LoginRequired } from '../downstream/login-required.ts';
 import type { ModernLink } from '../downstream/modern-port.ts';
 import type { AnswerSink, CancelRequest, Deadlines, DownstreamServer, Mirrored } from '../downstream/port.ts';
 import type { Message, RequestMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { undeclaredParamHeaders } from '../protocol/modern/param-headers.ts';
 import { type CallOptions, type Exchange, outcomeOf, type ToolCall, type UnderWay } from './exchange.ts';
+import { askToLogIn, withoutLoginAnswer } from './login-needed.ts';
 import { mirroredOf, paramHeadersOf } from './mirrored.ts';
 import type { ModernCaller } from './modern-caller.ts';
 import { type End, EndingSink, type Repeats } from './modern-ending-sink.ts';
@@ -63,7 +65,10 @@ export class ModernCall implements UnderWay {
     this.#exchange = exchange;
     this.#server = server;
     this.#breaker = breaker;
-    this.#request = text === message.text ? message : { ...message, text };
+    const sent = withoutLoginAnswer(text, message.params);
+    if (sent === undefined)
+      throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
+    this.#request = sent === message.text ? message : { ...message, text: sent };
     this.#options = options;
     this.#tool = options.tool;
     this.#isPart = deadlines !== undefined;
@@ -72,7 +77,13 @@ export class ModernCall implements UnderWay {
     const client = options.client ?? exchange.sink;
     // A part of a request ends for itself, and the request later.
     const events = this.#isPart ? undefined : exchange.events;
-    this.#sink = new EndingSink(client, (end) => this.#ended(end), this.#repeats(), events);
+    this.#sink = new EndingSink(
+      client,
+      (end) => this.#ended(end),
+      this.#repeats(),
+      events,
+      (error) => this.#askToLogIn(error),
+    );
     this.#over = this.#isPart ? () => {} : exchange.track(this);
   }
 
@@ -138,6 +149,12 @@ export class ModernCall implements UnderWay {
       return this.#isWaiting;
     };
     return { progress, again };
+  }
+
+  #askToLogIn(error: GatewayError): string | undefined {
+    const { caller, message, options } = this.#exchange;
+    if (this.#isPart || !(error instanceof LoginRequired)) return undefined;
+    return askToLogIn(error, message, caller.meta.clientCapabilities, options.implementation);
   }
 
   #left(): Deadlines {

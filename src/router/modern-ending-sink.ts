@@ -3,6 +3,7 @@ import type { AnswerSink } from '../downstream/port.ts';
 import type { EventLog } from '../events/event.ts';
 import type { Message } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
+import { withAddress } from './login-needed.ts';
 import type { RisingProgress } from './rising-progress.ts';
 import { outcomeUnknown } from './second-run.ts';
 
@@ -21,20 +22,31 @@ export interface Repeats {
   readonly again: (error: GatewayError) => boolean;
 }
 
+/** An answer to be given in the place of an error; undefined for none. */
+export type InPlaceOf = (error: GatewayError) => string | undefined;
+
 /** Passes everything on, and tells of the end before the client hears of it. */
 export class EndingSink extends ForwardingSink {
   readonly #onEnd: (end: End) => void;
   readonly #repeats: Repeats | undefined;
   readonly #events: EventLog | undefined;
+  readonly #inPlaceOf: InPlaceOf | undefined;
   #hasBegun = false;
   #bytes = 0;
 
   /** `events`: told of the end by `onEnd`, so that the client hears of it after that. */
-  constructor(client: AnswerSink, onEnd: (end: End) => void, repeats?: Repeats, events?: EventLog) {
+  constructor(
+    client: AnswerSink,
+    onEnd: (end: End) => void,
+    repeats?: Repeats,
+    events?: EventLog,
+    inPlaceOf?: InPlaceOf,
+  ) {
     super(client);
     this.#onEnd = onEnd;
     this.#repeats = repeats;
     this.#events = events;
+    this.#inPlaceOf = inPlaceOf;
   }
 
   override message(text: string, message: Message, position?: string): boolean {
@@ -67,8 +79,10 @@ export class EndingSink extends ForwardingSink {
   override fail(error: GatewayError): void {
     if (!this.#hasBegun && this.#repeats?.again(error)) return;
     this.#onEnd({ error });
-    const told = outcomeUnknown(error);
-    if (this.#events === undefined) this.client.fail(told);
-    else this.#events.answered(() => this.client.fail(told));
+    const answer = this.#hasBegun ? undefined : this.#inPlaceOf?.(error);
+    const told = withAddress(outcomeUnknown(error));
+    const tell = () => (answer === undefined ? this.client.fail(told) : this.client.answer(answer));
+    if (this.#events === undefined) tell();
+    else this.#events.answered(tell);
   }
 }

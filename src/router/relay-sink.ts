@@ -6,6 +6,7 @@ import type { GatewayError } from '../protocol/errors.ts';
 import type { Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
 import { outcomeOf } from './exchange.ts';
+import { toldOfLogin } from './login-needed.ts';
 import type { RisingProgress } from './rising-progress.ts';
 import { outcomeUnknown } from './second-run.ts';
 import { encodeStreamPosition } from './stream-position.ts';
@@ -77,9 +78,9 @@ export class RelaySink extends ForwardingSink {
 
   override fail(error: GatewayError): void {
     if (!this.#hasBegun && this.#options.again?.(error)) return;
-    const { onEnd, events } = this.#options;
+    const { onEnd, events, conversation } = this.#options;
     onEnd(outcomeOf(error), error);
-    const told = outcomeUnknown(error);
+    const told = toldOfLogin(outcomeUnknown(error), conversation.session);
     if (events === undefined) this.client.fail(told);
     else events.answered(() => this.client.fail(told));
   }

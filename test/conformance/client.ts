@@ -8,7 +8,10 @@ const DRIVER = fileURLToPath(new URL('./drive.ts', import.meta.url));
 
 /** Runs the suite's client scenarios with a gateway as the client of the suite's servers. */
 export async function runAsClient(expected: readonly Expected[]): Promise<readonly Run[]> {
-  const gateway = await startGateway({ env: { DRAGON_BUILTIN_TOOLS: 'off' } });
+  const gateway = await startGateway({
+    // At an https address the gateway is a client that describes itself.
+    env: { DRAGON_BUILTIN_TOOLS: 'off', DRAGON_PUBLIC_URL: 'https://conformance-test.local' },
+  });
   try {
     const command = [process.execPath, DRIVER, gateway.mcpUrl, gateway.grpcUrl];
     const runs: Run[] = [];

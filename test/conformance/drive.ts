@@ -8,6 +8,7 @@ import { manage } from '../support/gateway.ts';
 import { listNames, listPages } from '../support/lists.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { isRequest, type Message, textOf } from '../support/rpc.ts';
+import { driveAuth } from './drive-auth.ts';
 
 /** The suite's own patience is longer; a driver that it gives up on must not stay. */
 const PATIENCE_MS = 25_000;
@@ -54,7 +55,9 @@ async function answer(client: RawClient, message: Message): Promise<void> {
 }
 
 setTimeout(() => process.exit(1), PATIENCE_MS).unref();
-const act = SCENARIOS[scenario];
+const act = scenario.startsWith('auth/')
+  ? (client: RawClient) => driveAuth({ scenario, mcpUrl, grpcUrl, client })
+  : SCENARIOS[scenario];
 assert.ok(act, `There is no driver for ${scenario}`);
 const { server } = await manage(grpcUrl, 'CreateMcpServer', {
   name: 'suite',

@@ -105,10 +105,10 @@ async function run(
   }
 }
 
-/** The suite makes a folder for each scenario, named after it and the time. */
+/** The suite makes a folder for each scenario, named after it, slashes included, and the time. */
 async function readResults(folder: string, prefix: string): Promise<SuiteResults> {
   const results = new Map<string, ScenarioResult>();
-  for (const name of await readdir(folder)) {
+  for (const name of await readdir(folder, { recursive: true })) {
     const scenario = /^(.+)-\d{4}-\d\d-\d\dT[\d-]+Z$/.exec(name.slice(prefix.length))?.[1];
     if (scenario !== undefined) results.set(scenario, await readScenario(join(folder, name)));
   }

@@ -1,10 +1,16 @@
 import type { TestContext } from 'node:test';
 import { createManagementRoutes } from '../../src/admin/routes.ts';
 import { ApiKeys } from '../../src/auth/api-keys.ts';
+import type { Bus } from '../../src/coordination/bus.ts';
 import { createMemoryCoordination } from '../../src/coordination/memory/index.ts';
+import type { LoginRepository } from '../../src/db/oauth-record.ts';
 import { type ManagementServerOptions, startManagementServer } from '../../src/edge/management-server.ts';
+import { Changes } from '../../src/oauth/changes.ts';
+import { Logins } from '../../src/oauth/logins.ts';
+import { Code, GatewayError } from '../../src/protocol/errors.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { RecordedEvents } from '../support/events.ts';
+import { recordingLogger } from '../support/fakes.ts';
 import { MemoryApiKeys } from '../support/memory-api-keys.ts';
 import { MemoryEvents } from '../support/memory-events.ts';
 import { FakeServers, principalOfTestHeader } from './management-fake.ts';
@@ -50,6 +56,7 @@ export async function startManagement(
       eventStore,
       reseal: async () => ({ resealed: 0, unreadable: 0 }),
       events,
+      logins: noLogins(bus),
       principalOf: principalOfTestHeader,
       readiness: () => readiness,
       logger,
@@ -76,4 +83,17 @@ export async function startManagement(
     port: server.port,
     url: `http://127.0.0.1:${server.port}`,
   };
+}
+
+/** Log-ins of which there are none, to servers that are not there. */
+function noLogins(bus: Bus): Logins {
+  const nothing = () => Promise.reject(new GatewayError(Code.Unavailable, 'There are no log-ins here'));
+  return new Logins({
+    logins: new Proxy({} as LoginRepository, { get: () => nothing }),
+    changes: new Changes(bus),
+    fetch: nothing,
+    gateway: () => ({ name: 'test', publicUrl: 'http://127.0.0.1:1' }),
+    servers: { get: nothing, touch: nothing },
+    logger: recordingLogger(),
+  });
 }

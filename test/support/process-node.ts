@@ -50,6 +50,7 @@ export class ProcessNode {
       logger: this.logger,
       stdioAllowed: true,
       networks: anyNetwork(),
+      credentials: { of: () => undefined, refused: async () => undefined },
       builtin: () => {
         throw new TypeError('no built-in tools here');
       },

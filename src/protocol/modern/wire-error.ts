@@ -45,6 +45,8 @@ const WIRE: Readonly<Record<Code, ModernError>> = {
   [Code.DownstreamProtocol]: { status: 502, rpcCode: -32603 },
   [Code.DownstreamTimeout]: { status: 504, rpcCode: -32603 },
   [Code.DownstreamSessionLost]: { status: 502, rpcCode: -32603 },
+  [Code.LoginRequired]: { status: 502, rpcCode: -32603 },
+  [Code.ElicitationRequired]: { status: 502, rpcCode: -32603 },
   [Code.Cancelled]: { status: 499, rpcCode: -32603 },
   [Code.Unavailable]: { status: 503, rpcCode: -32603 },
   [Code.Overloaded]: { status: 503, rpcCode: -32603 },

@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Bus } from '../coordination/bus.ts';
+import type { LoginRepository, OAuthTokens } from '../db/oauth-record.ts';
+import type { Credentials } from '../downstream/credentials.ts';
+import type { DownstreamServer } from '../downstream/port.ts';
+import type { NetworkGuard } from '../networks/guard.ts';
+import type { Logger } from '../telemetry/types.ts';
+import { bearerChallenge } from './challenge.ts';
+import { Changes } from './changes.ts';
+import type { GatewayClient } from './client-identity.ts';
+import { discover } from './discovery.ts';
+import { createGuardedFetcher, type GuardedFetch } from './guarded-fetch.ts';
+import { Logins, type LoginsOptions } from './logins.ts';
+import { idOf, ServerTokens } from './server-tokens.ts';
+
+export interface OutgoingLoginsOptions {
+  readonly logins: LoginRepository;
+  readonly bus: Bus;
+  readonly networks: NetworkGuard;
+  readonly gateway: () => GatewayClient;
+  readonly servers: LoginsOptions['servers'];
+  readonly logger: Logger;
+}
+
+/** Log-ins to servers: what connections use of them, and what people do about them. */
+export interface OutgoingLogins {
+  readonly credentials: Credentials;
+  readonly logins: Logins;
+  close(): Promise<void>;
+}
+
+/** For one request to an authorization server or for metadata, in milliseconds. */
+const TIMEOUT_MS = 10_000;
+
+/** What servers offer is asked again after so many milliseconds. */
+const OFFER_TTL_MS = 5 * 60 * 1000;
+
+const MAX_OFFERS = 10_000;
+
+export function createOutgoingLogins(options: OutgoingLoginsOptions): OutgoingLogins {
+  const { logger, networks } = options;
+  const fetcher = createGuardedFetcher({ networks, timeoutMs: TIMEOUT_MS });
+  const changes = new Changes(options.bus);
+  const logins = new Logins({ ...options, changes, fetch: fetcher.fetch });
+  const credentials = new ServerTokens({
+    logins: options.logins,
+    changes,
+    logger,
+    refresh: async (tokens: OAuthTokens) => (await import('./wire.ts')).refreshTokens(tokens, fetcher.fetch),
+    invite: (server, scopes) => logins.invite(server.owner, idOf(server), scopes),
+    offersLogin: offers(fetcher.fetch),
+    clientLost: async (server, { client: { issuer, isConfigured = false } }) => {
+      if (!isConfigured) await options.logins.forgetClient(server.owner, idOf(server), issuer);
+    },
+  });
+  return {
+    credentials,
+    logins,
+    async close() {
+      changes.close();
+      await fetcher.close();
+    },
+  };
+}
+
+/** Whether servers publish how to log in to them: those that want some other kind of credentials do not. */
+function offers(fetch: GuardedFetch) {
+  const known = new LRUCache<string, Promise<boolean>>({ max: MAX_OFFERS, ttl: OFFER_TTL_MS });
+  return ({ target }: DownstreamServer, wwwAuthenticate: string | undefined): Promise<boolean> => {
+    const challenge = bearerChallenge(wwwAuthenticate);
+    if (target.kind !== 'http') return Promise.resolve(false);
+    if (challenge?.resourceMetadata !== undefined) return Promise.resolve(true);
+    const key = createHash('sha256').update(target.url).digest('base64url');
+    const asked = known.get(key) ?? asks(target.url, challenge !== undefined, fetch);
+    known.set(key, asked);
+    return asked;
+  };
+}
+
+function asks(url: string, isBearer: boolean, fetch: GuardedFetch): Promise<boolean> {
+  return discover(url, undefined, fetch).then(
+    (found) => found !== undefined,
+    // What is published can't be read or may not be used: whoever opens the log-in is told why.
+    () => isBearer,
+  );
+}

@@ -1,0 +1,298 @@
+import { LRUCache } from 'lru-cache';
+import type { LoginRecord, LoginRepository, OAuthTokens } from '../db/oauth-record.ts';
+import type { AccessToken, Credentials, Refusal } from '../downstream/credentials.ts';
+import { LoginRequired } from '../downstream/login-required.ts';
+import type { DownstreamServer } from '../downstream/port.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
+import type { Logger } from '../telemetry/types.ts';
+import { bearerChallenge } from './challenge.ts';
+import type { Changes } from './changes.ts';
+
+export interface ServerTokensOptions {
+  readonly logins: LoginRepository;
+  readonly changes: Changes;
+  readonly logger: Logger;
+  /** Exchanges a refresh token. Rejects with FailedPrecondition where it is of no use any more. */
+  readonly refresh: (tokens: OAuthTokens) => Promise<OAuthTokens>;
+  /** Where the owner of a server can log in, asking for these scopes beside what the server wants. */
+  readonly invite: (server: DownstreamServer, scopes: readonly string[]) => Promise<string>;
+  /** Whether a server that refuses a request offers a log-in at all. */
+  readonly offersLogin: (server: DownstreamServer, wwwAuthenticate: string | undefined) => Promise<boolean>;
+  /** A refresh was refused: what was registered for this authorization server is not known there. */
+  readonly clientLost: (server: DownstreamServer, tokens: OAuthTokens) => Promise<void>;
+}
+
+/** What is known of one server's log-in. */
+interface Known {
+  readonly record: LoginRecord | undefined;
+  readonly token: AccessToken | undefined;
+  /** Milliseconds since 1970 from which it is to be renewed; infinite where it need or can not be. */
+  renewAt: number;
+}
+
+/** Log-ins kept in memory; beyond, the one not used for longest is read again. */
+const MAX_KNOWN = 20_000;
+
+/** A token is renewed so long before it ends, or in the last fifth of its time where that is shorter. */
+const EARLY_MS = 60_000;
+
+/** After a renewal that failed for a reason that may pass. */
+const AGAIN_MS = 15_000;
+
+/** Longer than a refresh takes; who died in it holds nobody up for longer. */
+const CLAIM_MS = 30_000;
+
+/** For a renewal at another node, and how often it is looked whether that is done, if the news of it is lost. */
+const WAIT_MS = 20_000;
+const POLL_MS = 250;
+
+/** How often what a refresh has brought is tried to be stored: what it has replaced is of no use any more. */
+const SAVES = 4;
+
+const OVER = 'needs a new log-in, since the last is over';
+
+/**
+ * What log-ins to servers have brought, in memory for as long as it counts. A token is renewed once in the cluster: a node
+ * claims its version in the database, where the others then find the next.
+ */
+export class ServerTokens implements Credentials {
+  readonly #options: ServerTokensOptions;
+  readonly #known = new LRUCache<string, Known>({ max: MAX_KNOWN });
+  readonly #loading = new Map<string, Promise<Known>>();
+  readonly #renewing = new Map<string, Promise<Known>>();
+  readonly #changes: Changes;
+
+  constructor(options: ServerTokensOptions) {
+    this.#options = options;
+    this.#changes = options.changes;
+    this.#changes.on((serverId) => this.#forget(serverId));
+  }
+
+  of(server: DownstreamServer): AccessToken | undefined | Promise<AccessToken | undefined> {
+    const id = idOf(server);
+    const known = this.#known.get(id);
+    if (known === undefined) return this.#load(server).then((loaded) => this.#usable(server, loaded));
+    return Date.now() < known.renewAt ? tokenFor(server, known) : this.#usable(server, known);
+  }
+
+  async refused(server: DownstreamServer, refusal: Refusal): Promise<AccessToken | undefined> {
+    const known = this.#known.get(idOf(server)) ?? (await this.#load(server));
+    const token = tokenFor(server, known);
+    // Somebody was faster: what is there now has not been refused yet.
+    if (token !== undefined && token.version !== refusal.used?.version && !refusal.isSecondTry) return token;
+    return refusal.status === 401
+      ? this.#unauthorized(server, refusal, known, token)
+      : this.#insufficient(server, refusal, known);
+  }
+
+  async #unauthorized(
+    server: DownstreamServer,
+    { wwwAuthenticate, isSecondTry }: Refusal,
+    known: Known,
+    token: AccessToken | undefined,
+  ): Promise<AccessToken | undefined> {
+    if (token === undefined) {
+      if (!(await this.#options.offersLogin(server, wwwAuthenticate))) return undefined;
+      await this.#note(server, known, wwwAuthenticate);
+      throw await this.#loginRequired(server, 'needs a log-in', known);
+    }
+    if (isSecondTry) throw await this.#loginRequired(server, 'does not accept its log-in', known);
+    return tokenFor(server, await this.#renew(server, token.version));
+  }
+
+  /** Of a token that may do less than this request takes. Any other 403 is the server's own answer. */
+  async #insufficient(
+    server: DownstreamServer,
+    { wwwAuthenticate }: Refusal,
+    known: Known,
+  ): Promise<undefined> {
+    const challenge = bearerChallenge(wwwAuthenticate);
+    if (challenge?.error !== 'insufficient_scope' || known.record?.tokens === undefined) return undefined;
+    throw await this.#loginRequired(server, 'needs a log-in that may do more', known, challenge.scopes);
+  }
+
+  /** What may be sent, renewed where it is time. */
+  async #usable(server: DownstreamServer, known: Known): Promise<AccessToken | undefined> {
+    if (isOver(server, known)) throw await this.#loginRequired(server, OVER, known);
+    const token = tokenFor(server, known);
+    const now = Date.now();
+    if (token === undefined || now < known.renewAt) return token;
+    const renewing = this.#renew(server, token.version).then((renewed) => tokenFor(server, renewed));
+    const { expiresAt = 0 } = known.record?.tokens ?? {};
+    if (now >= expiresAt) return renewing;
+    // It is good for a while: nobody waits, and who is next does not try at once.
+    known.renewAt = Math.min(now + AGAIN_MS, expiresAt);
+    renewing.catch((error) => {
+      const { message: reason } = GatewayError.from(error);
+      this.#options.logger.warn('a log-in could not be renewed', { server: server.name, reason });
+    });
+    return token;
+  }
+
+  #load(server: DownstreamServer): Promise<Known> {
+    const id = idOf(server);
+    const loading = this.#loading.get(id);
+    if (loading !== undefined) return loading;
+    const seen = this.#changes.count(id);
+    const started = this.#options.logins
+      .read(server.owner, id)
+      .then((record) => this.#keep(id, record, seen))
+      .finally(() => this.#loading.delete(id));
+    this.#loading.set(id, started);
+    return started;
+  }
+
+  /** What was read before a change became known is used once, and not kept. */
+  #keep(id: string, record: LoginRecord | undefined, seen: number): Known {
+    const known = knownOf(record);
+    if (this.#changes.count(id) === seen) this.#known.set(id, known);
+    return known;
+  }
+
+  #renew(server: DownstreamServer, version: number): Promise<Known> {
+    const id = idOf(server);
+    const renewing = this.#renewing.get(id);
+    if (renewing !== undefined) return renewing;
+    const started = this.#renewOnce(server, version).finally(() => this.#renewing.delete(id));
+    this.#renewing.set(id, started);
+    return started;
+  }
+
+  /** Renews this version, or finds the next that another node has made of it. */
+  async #renewOnce(server: DownstreamServer, version: number): Promise<Known> {
+    const { logins } = this.#options;
+    const id = idOf(server);
+    const until = performance.now() + WAIT_MS;
+    while (performance.now() < until) {
+      const seen = this.#changes.count(id);
+      const record = await logins.read(server.owner, id);
+      const known = this.#keep(id, record, seen);
+      if (record?.tokens === undefined) throw await this.#loginRequired(server, OVER, known);
+      if (record.version !== version) return known;
+      if (record.tokens.refreshToken === undefined) return this.#over(server, known, record.version);
+      if (await logins.claim(server.owner, id, version, CLAIM_MS))
+        return this.#renewClaimed(server, known, record.tokens, version);
+      await this.#changes.next(id, POLL_MS);
+    }
+    const reason = `The log-in to server "${server.name}" is being renewed, which takes too long`;
+    throw new GatewayError(Code.DownstreamUnavailable, reason);
+  }
+
+  async #renewClaimed(
+    server: DownstreamServer,
+    known: Known,
+    tokens: OAuthTokens,
+    version: number,
+  ): Promise<Known> {
+    const { logins, refresh, clientLost, logger } = this.#options;
+    const id = idOf(server);
+    let renewed: OAuthTokens;
+    try {
+      renewed = await refresh(tokens);
+    } catch (thrown) {
+      const error = GatewayError.from(thrown);
+      logger.warn('a log-in is not renewed', { server: server.name, reason: error.message });
+      if (error.code === Code.FailedPrecondition) {
+        if (isClientLost(error)) await clientLost(server, tokens);
+        return this.#over(server, known, version);
+      }
+      await logins.unclaim(server.owner, id, version).catch(() => {});
+      const reason = `The log-in to server "${server.name}" could not be renewed: ${error.message}`;
+      throw new GatewayError(Code.DownstreamUnavailable, reason, { cause: thrown });
+    }
+    const next = await this.#save(server, renewed, version);
+    this.#changes.tell(id);
+    const fresh = next === undefined ? await logins.read(server.owner, id) : undefined;
+    const record: LoginRecord | undefined =
+      next === undefined ? fresh : { url: renewed.url, state: 'active', version: next, tokens: renewed };
+    const kept = this.#keep(id, record, this.#changes.count(id));
+    if (record?.tokens === undefined) throw await this.#loginRequired(server, 'needs a log-in', kept);
+    return kept;
+  }
+
+  /** The next version; undefined where somebody has logged in or out meanwhile. */
+  async #save(server: DownstreamServer, tokens: OAuthTokens, version: number): Promise<number | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#options.logins.save(server.owner, idOf(server), tokens, version);
+      } catch (error) {
+        if (attempt === SAVES) throw error;
+        await this.#changes.next(idOf(server), POLL_MS * attempt);
+      }
+    }
+  }
+
+  /** Nothing renews it any more. */
+  async #over(server: DownstreamServer, known: Known, version: number): Promise<never> {
+    const id = idOf(server);
+    await this.#options.logins.expire(server.owner, id, version);
+    this.#changes.tell(id);
+    throw await this.#loginRequired(server, OVER, known);
+  }
+
+  async #note(server: DownstreamServer, known: Known, wwwAuthenticate: string | undefined): Promise<void> {
+    const { error: _, ...challenge } = bearerChallenge(wwwAuthenticate) ?? {};
+    const url = urlOf(server);
+    const { record } = known;
+    if (record?.url === url && JSON.stringify(record.challenge) === JSON.stringify(challenge)) return;
+    const id = idOf(server);
+    await this.#options.logins.noteChallenge(server.owner, id, url, challenge);
+    this.#forget(id);
+  }
+
+  async #loginRequired(
+    server: DownstreamServer,
+    why: string,
+    { record }: Known,
+    scopes: readonly string[] = [],
+  ): Promise<LoginRequired> {
+    const asked = [...new Set([...(record?.tokens?.scopes ?? []), ...scopes])];
+    return new LoginRequired(server.name, why, await this.#options.invite(server, asked));
+  }
+
+  /** Without an id: of all servers. */
+  #forget(serverId: string | undefined): void {
+    if (serverId === undefined) this.#known.clear();
+    else this.#known.delete(serverId);
+  }
+}
+
+/** A server that is tried out goes by an id with something after it. */
+export function idOf({ id }: DownstreamServer): string {
+  const end = id.indexOf('#');
+  return end === -1 ? id : id.slice(0, end);
+}
+
+/** A token is for the address that somebody has logged in to, and not for where the server is said to be since. */
+function tokenFor(server: DownstreamServer, { record, token }: Known): AccessToken | undefined {
+  return record?.tokens?.url === urlOf(server) ? token : undefined;
+}
+
+function urlOf({ target }: DownstreamServer): string {
+  return target.kind === 'http' ? target.url : '';
+}
+
+/** Somebody who had logged in is not made nobody in silence, where the server would serve that, too. */
+function isOver(server: DownstreamServer, { record }: Known): boolean {
+  return record?.state === 'expired' && record.url === urlOf(server);
+}
+
+function knownOf(record: LoginRecord | undefined): Known {
+  const tokens = record?.tokens;
+  // What is over is looked at each time.
+  if (record === undefined || tokens === undefined)
+    return { record, token: undefined, renewAt: record?.state === 'expired' ? 0 : Infinity };
+  const token: AccessToken = {
+    header: ['authorization', `Bearer ${tokens.accessToken}`],
+    version: record.version,
+  };
+  // What can't be renewed is sent for as long as the server takes it.
+  if (tokens.refreshToken === undefined || tokens.expiresAt === undefined)
+    return { record, token, renewAt: Infinity };
+  const left = tokens.expiresAt - Date.now();
+  return { record, token, renewAt: tokens.expiresAt - Math.min(EARLY_MS, left / 5) };
+}
+
+function isClientLost(error: GatewayError): boolean {
+  return 'error' in error && (error.error === 'invalid_client' || error.error === 'unauthorized_client');
+}
