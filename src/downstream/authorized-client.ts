@@ -15,13 +15,6 @@ import type { DownstreamServer } from './port.ts';
 /** As much of a refusal as is kept until it is known whether a log-in helps, in bytes. */
 const MAX_REFUSAL_BYTES = 8 * 1024;
 
-interface Outgoing {
-  readonly endpoint: HttpEndpoint;
-  readonly method: HttpMethod;
-  readonly headers: string[];
-  readonly body: string | null;
-}
-
 /** The client for a server: its own where the headers say who we are, else one that adds what a log-in has brought. */
 export function clientFor(
   client: HttpClient,
@@ -59,32 +52,34 @@ class AuthorizedClient implements Dispatch {
     body: string | null,
     handler: Dispatcher.DispatchHandler,
   ): void {
-    const request = { endpoint, method, headers, body };
     const token = this.#credentials.of(this.#server);
-    if (!(token instanceof Promise)) return this.#send(request, token, handler, false);
+    if (!(token instanceof Promise))
+      return this.#send(new AuthorizedRequest(this, endpoint, method, headers, body, handler, token, false));
     token.then(
-      (found) => this.#send(request, found, handler, false),
+      (found) =>
+        this.#send(new AuthorizedRequest(this, endpoint, method, headers, body, handler, found, false)),
       (error) => handler.onResponseError?.(NO_CONTROLLER, GatewayError.from(error)),
     );
   }
 
-  #send(
-    request: Outgoing,
-    token: AccessToken | undefined,
-    handler: Dispatcher.DispatchHandler,
-    isSecondTry: boolean,
-  ): void {
-    const { endpoint, method, headers, body } = request;
-    const refused = (status: number, wwwAuthenticate: string | undefined) =>
-      this.#credentials
-        .refused(this.#server, { status, wwwAuthenticate, used: token, isSecondTry })
-        .then((renewed) => {
-          if (renewed === undefined || isSecondTry) return false;
-          this.#send(request, renewed, handler, true);
-          return true;
-        });
+  /** A request was refused: sends it once more where that may help, and resolves with whether it did. */
+  async refused(
+    request: AuthorizedRequest,
+    status: number,
+    wwwAuthenticate: string | undefined,
+  ): Promise<boolean> {
+    const { token: used, isSecondTry, endpoint, method, headers, body, handler } = request;
+    const refusal = { status, wwwAuthenticate, used, isSecondTry };
+    const renewed = await this.#credentials.refused(this.#server, refusal);
+    if (renewed === undefined || isSecondTry) return false;
+    this.#send(new AuthorizedRequest(this, endpoint, method, headers, body, handler, renewed, true));
+    return true;
+  }
+
+  #send(request: AuthorizedRequest): void {
+    const { endpoint, method, headers, body, token } = request;
     const all = token === undefined ? headers : this.#with(token, headers);
-    this.#client.dispatch(endpoint, method, all, body, new RefusalHandler(handler, refused));
+    this.#client.dispatch(endpoint, method, all, body, request);
   }
 
   #with(token: AccessToken, headers: string[]): string[] {
@@ -96,9 +91,6 @@ class AuthorizedClient implements Dispatch {
   }
 }
 
-/** Asks what to do about a refusal. True: the request goes on, and the handler hears of it. */
-type Refused = (status: number, wwwAuthenticate: string | undefined) => Promise<boolean>;
-
 interface HeldBack {
   readonly controller: Dispatcher.DispatchController;
   readonly status: number;
@@ -109,19 +101,42 @@ interface HeldBack {
   readonly end: () => void;
 }
 
-/** Keeps from a handler that its request was refused, until it is clear that a log-in does not help. */
-class RefusalHandler implements Dispatcher.DispatchHandler {
-  readonly #handler: Dispatcher.DispatchHandler;
-  readonly #refused: Refused;
+/** A request on its way. Keeps from its handler that it was refused, until it is clear that a log-in does not help. */
+class AuthorizedRequest implements Dispatcher.DispatchHandler {
+  readonly endpoint: HttpEndpoint;
+  readonly method: HttpMethod;
+  readonly headers: string[];
+  readonly body: string | null;
+  readonly handler: Dispatcher.DispatchHandler;
+  readonly token: AccessToken | undefined;
+  /** It has been refused once. */
+  readonly isSecondTry: boolean;
+  readonly #client: AuthorizedClient;
   #held: HeldBack | undefined;
 
-  constructor(handler: Dispatcher.DispatchHandler, refused: Refused) {
-    this.#handler = handler;
-    this.#refused = refused;
+  // One for each request: it has all in it, and no closure.
+  constructor(
+    client: AuthorizedClient,
+    endpoint: HttpEndpoint,
+    method: HttpMethod,
+    headers: string[],
+    body: string | null,
+    handler: Dispatcher.DispatchHandler,
+    token: AccessToken | undefined,
+    isSecondTry: boolean,
+  ) {
+    this.#client = client;
+    this.endpoint = endpoint;
+    this.method = method;
+    this.headers = headers;
+    this.body = body;
+    this.handler = handler;
+    this.token = token;
+    this.isSecondTry = isSecondTry;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#handler.onRequestStart?.(controller, context);
+    this.handler.onRequestStart?.(controller, context);
   }
 
   onResponseStart(
@@ -131,13 +146,13 @@ class RefusalHandler implements Dispatcher.DispatchHandler {
     message?: string,
   ): void {
     if (status === 401 || status === 403) return this.#hold(controller, status, headers);
-    this.#handler.onResponseStart?.(controller, status, headers, message);
+    this.handler.onResponseStart?.(controller, status, headers, message);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const held = this.#held;
     if (held === undefined) {
-      this.#handler.onResponseData?.(controller, chunk);
+      this.handler.onResponseData?.(controller, chunk);
       return;
     }
     held.bytes += chunk.length;
@@ -146,12 +161,12 @@ class RefusalHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController, trailers: HeldBack['headers']): void {
-    if (this.#held === undefined) this.#handler.onResponseEnd?.(controller, trailers);
+    if (this.#held === undefined) this.handler.onResponseEnd?.(controller, trailers);
     else this.#held.end();
   }
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#held === undefined) this.#handler.onResponseError?.(controller, error);
+    if (this.#held === undefined) this.handler.onResponseError?.(controller, error);
     else this.#held.end();
   }
 
@@ -159,17 +174,17 @@ class RefusalHandler implements Dispatcher.DispatchHandler {
     const { promise, resolve } = Promise.withResolvers<void>();
     const held = { controller, status, headers, chunks: [], bytes: 0, isEnded: promise, end: resolve };
     this.#held = held;
-    this.#refused(status, headerOf(headers, 'www-authenticate')).then(
+    this.#client.refused(this, status, headerOf(headers, 'www-authenticate')).then(
       (goesOn) => {
         if (!goesOn) void promise.then(() => this.#tell(held));
       },
-      (error) => this.#handler.onResponseError?.(controller, GatewayError.from(error)),
+      (error) => this.handler.onResponseError?.(controller, GatewayError.from(error)),
     );
   }
 
   #tell({ controller, status, headers, chunks }: HeldBack): void {
-    this.#handler.onResponseStart?.(controller, status, headers);
-    for (const chunk of chunks) this.#handler.onResponseData?.(controller, chunk);
-    this.#handler.onResponseEnd?.(controller, {});
+    this.handler.onResponseStart?.(controller, status, headers);
+    for (const chunk of chunks) this.handler.onResponseData?.(controller, chunk);
+    this.handler.onResponseEnd?.(controller, {});
   }
 }
