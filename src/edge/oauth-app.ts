@@ -118,7 +118,7 @@ async function checkPerson(
 async function checkForm(context: Context<Bindings>): Promise<void> {
   const site = context.req.header('sec-fetch-site');
   const length = Number(context.req.header('content-length') ?? Number.NaN);
-  const body = length <= MAX_FORM_BYTES ? await context.req.text() : '';
+  const body = length <= MAX_FORM_BYTES ? await textOf(context) : '';
   const given = Buffer.from(new URLSearchParams(body).get('proof') ?? '');
   const expected = Buffer.from(getCookie(context, PROOF_COOKIE) ?? '');
   const isProven =
@@ -149,6 +149,15 @@ function remember(
     secure: protocol === 'https:',
     maxAge: COOKIE_SECONDS,
   });
+}
+
+/** Throws Cancelled where the browser goes away meanwhile. */
+async function textOf(context: Context<Bindings>): Promise<string> {
+  try {
+    return await context.req.text();
+  } catch (cause) {
+    throw new GatewayError(Code.Cancelled, 'The browser has gone away', { cause });
+  }
 }
 
 /** What goes wrong is told on a page, as far as it is for people. */

@@ -20,7 +20,7 @@ const LANES = 48;
 
 const CHECK_EVERY = 200;
 
-/** What came of it: how many were answered with what, by the first digit of the status; 0 where there was no answer. */
+/** What came of it: how many were answered with what, by the status; `closed` where there was none. */
 export type Tally = Readonly<Record<string, number>>;
 
 /**

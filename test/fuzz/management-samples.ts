@@ -36,6 +36,13 @@ export function managementSamples(host: string): readonly Sample[] {
     connectJson('CreateApiKey', { name: 'k', scopes: ['API_KEY_SCOPE_MCP'], lifetime: '3600s' }),
     connectJson('ListApiKeys', { pageSize: 1 }),
     connectJson('RevokeApiKey', { id: 'abc' }),
+    connectJson('GetLoginStatusForMcpServer', { server: { name: 'one' } }),
+    connectJson('LoginMcpServer', { server: { name: 'one' }, clientId: 'x' }),
+    connectJson('GetEventLog', {
+      filter: { type: 'TYPE_CALL', server: 'one' },
+      pageSize: 2,
+      pageToken: 'abc',
+    }),
     sample('GET', `${SERVICE}/ListMcpServers?connect=v1&encoding=json&message=%7B%22pageSize%22%3A1%7D`, {
       host,
     }),

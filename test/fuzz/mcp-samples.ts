@@ -77,6 +77,17 @@ export function mcpSamples(host: string, session: string): readonly Sample[] {
     sample('GET', '/sse', common),
     sample('POST', '/messages?sessionId=x', json, rpc('ping')),
     sample('GET', '/.well-known/oauth-protected-resource/mcp', common),
+    sample('GET', '/oauth/callback?code=abc&state=def&iss=http%3A%2F%2Fa.example', {
+      ...common,
+      cookie: 'a=b; c=d',
+    }),
+    sample('GET', '/oauth/login/abc', common),
+    sample(
+      'POST',
+      '/oauth/login/abc',
+      { ...common, 'content-type': 'application/x-www-form-urlencoded' },
+      Buffer.from('go=on'),
+    ),
     modern('server/discover'),
     modern('tools/list', { cursor: 'eyJ4IjoxfQ' }),
     modern('tools/call', call, 'one__echo'),
