@@ -5,7 +5,6 @@ import { selectors } from '../policy/selectors.ts';
 
 /** Whom a limit is counted for, each by itself. */
 const SCOPES = ['user', 'tenant', 'server', 'tool', 'everybody'] as const;
-export type Scope = (typeof SCOPES)[number];
 
 const MAX_CALLS = 1_000_000_000;
 /** About a year. */
