@@ -20,7 +20,7 @@ export interface EndedCall {
   /** The server's own name of what is asked for; absent: nobody was found who has it. */
   readonly subject: string | undefined;
   readonly server: string | undefined;
-  readonly outcome: Exclude<Outcome, 'limited'>;
+  readonly outcome: Outcome;
   readonly error: GatewayError | undefined;
   readonly durationMs: number;
   readonly answerBytes: number | undefined;
@@ -63,7 +63,7 @@ function nameAsked({ params }: RequestMessage): string | undefined {
   return typeof name === 'string' ? name : undefined;
 }
 
-export function eventOutcome(outcome: EndedCall['outcome'], error: GatewayError | undefined): EventOutcome {
+export function eventOutcome(outcome: Outcome, error: GatewayError | undefined): EventOutcome {
   switch (error?.code) {
     case Code.DownstreamTimeout:
       return 'timeout';
@@ -75,5 +75,5 @@ export function eventOutcome(outcome: EndedCall['outcome'], error: GatewayError 
   }
   // As its caller sees it, who must not be able to tell: see denialEvent.
   if (outcome === 'denied') return error === undefined ? 'tool_error' : 'protocol_error';
-  return outcome === 'error' ? 'protocol_error' : outcome;
+  return outcome === 'error' || outcome === 'limited' ? 'protocol_error' : outcome;
 }
