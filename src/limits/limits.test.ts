@@ -292,6 +292,20 @@ test('slots are shared: another node gets at once what the one that had them can
   await turnsUntil(() => asked.slice(before).includes('hold 0'), 'slots to come back');
 });
 
+test('slots that were got for a call that another rule refuses are given back', async (t) => {
+  const { make, pass, asked } = cluster(t, [{ atOnce: 1 }, { per: 'tenant', calls: 1, seconds: 1000 }]);
+  const limits = make('a');
+  ((await limits.enter(principal('bob'), 's', 't')) as Taken).leave();
+  assert.ok(!isIn(await limits.enter(principal(), 's', 't')));
+  assert.deepEqual(
+    asked.filter((what) => what.startsWith('hold')),
+    ['hold 1', 'hold 1'],
+  );
+  pass(2000);
+  const back = () => asked.filter((what) => what === 'hold 0').length === 2;
+  await turnsUntil(back, 'both slots to come back');
+});
+
 test('slots are renewed while calls run, and those of a node that is gone come back', async (t) => {
   const { make, pass, state } = cluster(t, [{ atOnce: 2 }]);
   const [a, b] = [make('a'), make('b')];

@@ -98,7 +98,7 @@ export class Slots implements Part {
   }
 
   tick(now: number): boolean {
-    const isUsed = this.#held > 0 || this.#used > 0;
+    const isUsed = this.#held > 0 || this.#used > 0 || this.#waiting > 0;
     if (this.#shared?.isAway !== false) return isUsed;
     const isNeeded = now - this.#neededAt < SPARE_MS;
     const keep = isNeeded ? this.#held : this.#used;
