@@ -34,10 +34,9 @@ describe('limits that two nodes share through Redis', { timeout: 170_000 }, () =
     await redis?.stop();
   });
 
-  async function node(t: TestContext, rule: object, commandTimeoutMs?: number) {
+  async function node(t: TestContext, rule: object) {
     const nodeId = uniqueId('node');
-    const options = commandTimeoutMs === undefined ? {} : { commandTimeoutMs };
-    const coordination = await startRedisNode(redis, nodeId, options);
+    const coordination = await startRedisNode(redis, nodeId);
     const logger = recordingLogger();
     const limits = new Limits({ ...coordination, settings: settingsOf(rule), hasPeers: true, logger });
     t.after(async () => {
@@ -123,7 +122,7 @@ describe('limits that two nodes share through Redis', { timeout: 170_000 }, () =
 
   it('count each for itself while Redis is away, and together when it is back', async (t) => {
     const rule = { name: uniqueId('rule'), calls: 20, seconds: LONG_S };
-    const [a, b] = [await node(t, rule, 500), await node(t, rule, 500)];
+    const [a, b] = [await node(t, rule), await node(t, rule)];
     assert.equal(await count(a, 15), 15);
     await redis.kill();
     assert.equal(await count(a, 40), 20);
