@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
+import { dragon } from '../support/cli.ts';
 import { CountingServer } from '../support/counting-http.ts';
 import { Gateway } from '../support/gateway.ts';
 import { ModernClient } from '../support/modern-client.ts';
@@ -186,4 +190,20 @@ describe('limits of calls', { timeout: 120_000 }, () => {
     last.answer();
     assert.equal((await last.called).status, 200);
   });
+});
+
+it('limits are checked by a command, without a gateway', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'dragon-limits-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, 'limits.json');
+  await writeFile(file, JSON.stringify(LIMITS));
+  const right = await dragon(['limits', 'check', '--file', file]);
+  assert.deepEqual([right.code, right.out], [0, 'The limits are right: 3 rules.\n']);
+  const given = await dragon(['limits', 'check', '--json'], { env: { DRAGON_LIMITS: file } });
+  assert.deepEqual([given.code, JSON.parse(given.out)], [0, { ok: true, rules: 3 }]);
+  assert.equal((await dragon(['limits', 'check'])).code, 2);
+  await writeFile(file, JSON.stringify({ rules: [{ name: 'x', calls: 1 }] }));
+  const wrong = await dragon(['limits', 'check', '--file', file]);
+  assert.equal(wrong.code, 2);
+  assert.match(wrong.err, /rule 1 \(x\), seconds: is missing beside calls/);
 });
