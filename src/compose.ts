@@ -32,6 +32,7 @@ import { type Foundation, ownFoundation } from './foundation.ts';
 import type { Jobs } from './jobs/jobs.ts';
 import { Runner } from './jobs/runner.ts';
 import { schedules, type Work } from './jobs/schedules.ts';
+import { Limits } from './limits/limits.ts';
 import { NetworkGuard } from './networks/guard.ts';
 import type { GatewayClient } from './oauth/client-identity.ts';
 import { createOutgoingLogins, type OutgoingLogins } from './oauth/index.ts';
@@ -365,8 +366,17 @@ function createCore(
     maxTurnMs: config.maxTurnMs,
   });
   admission.start();
+  const limits =
+    config.limits &&
+    new Limits({
+      ...coordination,
+      settings: config.limits.settings,
+      hasPeers: foundation.hasPeers,
+      logger,
+    });
   const exchangeOptions = {
     admission,
+    limits,
     catalogs,
     connector,
     logger,
@@ -543,6 +553,7 @@ function createCore(
       await catalogs.close();
       await connector.close();
       await outgoing.close();
+      await limits?.close();
     },
   };
 }

@@ -93,6 +93,7 @@ describe('defaults', () => {
       callMaxTimeoutMs: 600_000,
       parkTimeoutMs: 300_000,
       policy: undefined,
+      limits: undefined,
       stdioStartTimeoutMs: 60_000,
       stdioIdleMs: 600_000,
       sessionIdleMs: 3_600_000,

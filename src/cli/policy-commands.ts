@@ -1,5 +1,5 @@
 import { rolesOf } from '../auth/principal.ts';
-import { type PolicySource, readPolicySource } from '../config/policy.ts';
+import { type PolicySource, readPolicySource } from '../config/rule-sources.ts';
 import { loadConfig } from '../config.ts';
 import { type Asked, explain } from '../policy/explain.ts';
 import { Policy } from '../policy/policy.ts';

@@ -6,6 +6,7 @@ import { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
 import { addKeyCommands } from './key-program.ts';
 import { addKeyringCommands } from './keyring-program.ts';
+import { addLimitsCommands } from './limits-program.ts';
 import { endWithNpx } from './parent.ts';
 import { addPolicyCommands } from './policy-program.ts';
 import { addServerCommands } from './server-program.ts';
@@ -80,6 +81,7 @@ ${examples([
   addKeyCommands(program, context);
   addKeyringCommands(program, context);
   addPolicyCommands(program, context);
+  addLimitsCommands(program, context);
   addEventCommands(program, context);
 
   program

@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { type AllowedNetworks, readAllowedNetworks } from '../networks/allowed.ts';
 import { type IssuerSettings, readIssuers } from './issuers.ts';
-import { type PolicySource, readPolicySource } from './policy.ts';
+import { type LimitSource, type PolicySource, readLimitSource, readPolicySource } from './rule-sources.ts';
 
 /** A kind of value: how its text is read, and what people are told it accepts. */
 export interface Kind<T> {
@@ -215,6 +215,11 @@ export const issuers = explained<readonly IssuerSettings[]>(
 export const policy = explained<PolicySource>(
   'a JSON object with a list of `rules`, or the path of a file with one',
   readPolicySource,
+);
+
+export const limits = explained<LimitSource>(
+  'a JSON object with a list of `rules`, or the path of a file with one',
+  readLimitSource,
 );
 
 /** Addresses as they were written, and what looks others up among them. */

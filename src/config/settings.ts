@@ -240,6 +240,12 @@ export const settings = z.object({
     default: '128',
     description: 'Deepest nesting of objects and arrays in a request.',
   }),
+  limits: optionalSetting('DRAGON_LIMITS', kinds.limits, {
+    group: 'Limits',
+    defaultNote: 'none',
+    description:
+      'How many calls whom may make in a time, and at once, by tenant, user, role, server and tool; see [limits.md](limits.md).',
+  }),
   maxInFlight: setting('DRAGON_MAX_IN_FLIGHT', kinds.integer(1, 1_000_000), {
     group: 'Limits',
     default: '10000',

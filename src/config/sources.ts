@@ -15,7 +15,7 @@ export interface Sources {
 const byName: ReadonlyMap<string, SettingEntry> = new Map(settingsTable.map((entry) => [entry.env, entry]));
 const names = [...byName.keys()];
 /** May be objects in a profile: what is JSON in the environment need not be a text in JSON. */
-const STRUCTURED = new Set(['DRAGON_JWT_ISSUERS', 'DRAGON_POLICY']);
+const STRUCTURED = new Set(['DRAGON_JWT_ISSUERS', 'DRAGON_POLICY', 'DRAGON_LIMITS']);
 const ENVIRONMENT_ONLY = new Set(['DEPLOYMENT_NAME', 'DRAGON_CONFIG_DIR']);
 
 /** Reads the environment, then the profile that it picks. Adds what is wrong to `problems`. */

@@ -1,3 +1,4 @@
+import type { Allowances } from './allowances.ts';
 import type { Bus } from './bus.ts';
 import type { CallJournal } from './call-journal.ts';
 import type { CatalogStore } from './catalog-store.ts';
@@ -19,6 +20,7 @@ export interface Coordination {
   readonly members: Members;
   /** Absent where whoever has events stores them. */
   readonly events?: EventStream;
+  readonly allowances: Allowances;
   /** Rejects with Unavailable unless the store answers and this node hears what others send it: for readiness. */
   ping(): Promise<void>;
   /** Closes the bus and lets go of the store: this node is to call nothing afterwards. */

@@ -20,6 +20,8 @@ test('keys are what the documentation says', () => {
   assert.equal(keys.fence('a/b:c'), 'p:fence:{a/b:c}');
   assert.equal(keys.catalog({ serverId: 'a', revision: 3, scope: 'x' }), 'p:catalog:{a}:3:x');
   assert.equal(keys.check('a'), 'p:check:{a}');
+  assert.equal(keys.tokens('a'), 'p:tokens:{a}');
+  assert.equal(keys.slots('a'), 'p:slots:{a}');
   assert.equal(keys.jobs, 'p:{jobs}');
   assert.equal(keys.eventLog, 'p:log:{events}');
   assert.equal(keys.node('n1'), 'p:node:{n1}');

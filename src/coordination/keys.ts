@@ -33,6 +33,10 @@ export interface Keys {
   catalog(key: CatalogKey): string;
   /** Hash: the last check of a server. TTL: as above. */
   check(serverId: string): string;
+  /** Hash: a limit's tokens, and when they were counted. TTL: until it is full again, which is as if it had never been. */
+  tokens(id: string): string;
+  /** Hash: node id → how many of a limit's slots it has, and until when. TTL: that of the slots taken last. */
+  slots(id: string): string;
   /** Hash: node id → how it last described itself, as JSON. TTL: a beat's and MEMBER_GONE_MS. */
   readonly members: string;
   /** Sorted set: node id by the time until which it counts as alive. TTL: as above. */
@@ -58,6 +62,8 @@ export function createKeys(prefix: string): Keys {
     fence: (resource) => `${prefix}fence:${tag(resource)}`,
     catalog: ({ serverId, revision, scope }) => `${prefix}catalog:${tag(serverId)}:${revision}:${scope}`,
     check: (serverId) => `${prefix}check:${tag(serverId)}`,
+    tokens: (id) => `${prefix}tokens:${tag(id)}`,
+    slots: (id) => `${prefix}slots:${tag(id)}`,
     members: `${prefix}members:{nodes}`,
     beats: `${prefix}beats:{nodes}`,
     jobs: `${prefix}{jobs}`,

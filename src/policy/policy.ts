@@ -1,8 +1,9 @@
 import type { Principal } from '../auth/principal.ts';
-import { globMatches } from '../protocol/glob.ts';
 import { Access } from './access.ts';
 import { loadConditions } from './condition.ts';
-import { labelOf, type PolicySettings, type Rule } from './rules.ts';
+import { labelOf } from './reading.ts';
+import type { PolicySettings, Rule } from './rules.ts';
+import { concerns } from './selectors.ts';
 
 /** Who may use what. Decides in memory, without asking anybody. */
 export class Policy {
@@ -46,17 +47,4 @@ export class Policy {
     const mayAll = this.default === 'allow' && rules.every(({ effect }) => effect === 'allow');
     return mayAll ? undefined : new Access(principal, rules, this.default);
   }
-}
-
-function concerns(rule: Rule, { tenantId, userId, roles }: Principal): boolean {
-  return (
-    isOneOf(rule.tenants, tenantId) &&
-    isOneOf(rule.users, userId) &&
-    (rule.roles === undefined || rule.roles.some((role) => roles.includes(role))) &&
-    !(rule.exceptRoles ?? []).some((role) => roles.includes(role))
-  );
-}
-
-function isOneOf(patterns: readonly string[] | undefined, name: string): boolean {
-  return patterns === undefined || patterns.some((pattern) => globMatches(pattern, name));
 }

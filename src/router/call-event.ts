@@ -75,5 +75,5 @@ export function eventOutcome(outcome: Outcome, error: GatewayError | undefined):
   }
   // As its caller sees it, who must not be able to tell: see denialEvent.
   if (outcome === 'denied') return error === undefined ? 'tool_error' : 'protocol_error';
-  return outcome === 'error' ? 'protocol_error' : outcome;
+  return outcome === 'error' || outcome === 'limited' ? 'protocol_error' : outcome;
 }

@@ -10,6 +10,8 @@ import type { SessionStore } from '../coordination/session-store.ts';
 import type { Breakers } from '../downstream/breaker.ts';
 import type { AnswerSink, Connector, Deadlines, DownstreamServer } from '../downstream/port.ts';
 import type { EventLog } from '../events/event.ts';
+import type { Limited } from '../limits/limited.ts';
+import type { Limits, Taken } from '../limits/limits.ts';
 import { type RequestMessage, resultFrame, resultText } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
 import type { Session } from '../session/session.ts';
@@ -24,6 +26,8 @@ export interface ExchangeOptions {
   readonly connector: Connector;
   readonly logger: Logger;
   readonly admission: Admission;
+  /** Absent: none are configured. */
+  readonly limits?: Limits | undefined;
   readonly breakers: Breakers;
   readonly metrics: Metrics;
   readonly events: EventLog;
@@ -100,6 +104,8 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
   load: PrincipalLoad | undefined;
   /** The server's own name of what is asked for, where it is known. */
   subject: string | undefined;
+  /** What limits have given for it, until it is over. */
+  taken: Taken | undefined;
   readonly #startedAt = performance.now();
 
   constructor(message: RequestMessage, options: Options) {
@@ -121,6 +127,11 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
 
   /** The gateway's own result, as JSON text. */
   abstract result(json: string, outcome?: Outcome): void;
+
+  /** A node that is gone has sent it before. */
+  get isAgain(): boolean {
+    return false;
+  }
 
   /** Tells sessions apart in the event log; of the modern era there are none. */
   get sessionMark(): string | undefined {
@@ -163,13 +174,20 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
     else events.answered(() => this.sink.fail(error));
   }
 
+  /** It is over a limit. Refusals are paced: whoever asks again at once is not to keep the node busy. */
+  refuse(error: Limited): void {
+    this.ended('limited');
+    this.options.admission.refusals.tell(this.sink, error);
+  }
+
   /** Counts the request, and tells the event log of a call; `server` where one was asked. */
   ended(outcome: Outcome, server?: string, error?: GatewayError, answerBytes?: number): void {
     this.over();
     const durationMs = performance.now() - this.#startedAt;
     const seconds = durationMs / 1000;
     const { events, message, principal, subject, sessionMark: session } = this;
-    if (events !== undefined) {
+    // As for all that is refused because there is too much: an event for each would be too much, too.
+    if (events !== undefined && outcome !== 'limited') {
       const call = { message, principal, session, subject, server, outcome, error, durationMs, answerBytes };
       events.append(callEvent(call, events.wantsArguments));
     }
@@ -182,6 +200,8 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
   over(): void {
     if (this.load !== undefined) this.options.admission.leave(this.load);
     this.load = undefined;
+    this.taken?.leave();
+    this.taken = undefined;
   }
 }
 

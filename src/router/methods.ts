@@ -2,6 +2,7 @@ import { resourceCandidates, type Snapshot } from '../catalog/snapshot.ts';
 import { isObject, own, type Params, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Exchange } from './exchange.ts';
+import { withinLimits } from './limited.ts';
 import { orWhenSettled, relayRenamed, replaced, resourceNotFound, unknown } from './relay.ts';
 import { readResource } from './resources.ts';
 import type { SessionExchange } from './session-exchange.ts';
@@ -56,7 +57,9 @@ export function getPrompt(exchange: Exchange, snapshot: Snapshot): void | Promis
       getPrompt,
       unknown('prompt', name, snapshot.restriction?.hides('prompts', name)),
     );
-  relayRenamed(exchange, route, ['params', 'name'], name, { ...READ, name: route.key });
+  return withinLimits(exchange, [route.server.name], undefined, () =>
+    relayRenamed(exchange, route, ['params', 'name'], name, { ...READ, name: route.key }),
+  );
 }
 
 function subscribe(exchange: SessionExchange, snapshot: Snapshot, on: boolean): void {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { startCore } from '../../test/support/core.ts';
-import { RecordingSink, request, turnsUntil } from '../../test/support/fakes.ts';
+import { RecordingSink, recordingLogger, request, turnsUntil } from '../../test/support/fakes.ts';
 import { until } from '../../test/support/wait.ts';
+import { createMemoryCoordination } from '../coordination/memory/index.ts';
 import { ConnectionLost } from '../downstream/connection-lost.ts';
 import type { AnswerSink, CancelRequest } from '../downstream/port.ts';
+import { Limits } from '../limits/limits.ts';
+import { readLimits } from '../limits/rules.ts';
 import { type Id, notificationText, parseMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { ClientStream } from '../session/client-stream.ts';
@@ -17,7 +20,7 @@ const LOST = requestStreamId(1, 7, 'gone');
 type Resume = (position: string, sink: AnswerSink, id: Id) => CancelRequest | undefined;
 
 /** A node to which a client comes back for the answer to request 7, of a tool that reads. */
-async function start(t: TestContext, resume?: Resume) {
+async function start(t: TestContext, resume?: Resume, callLimits?: Limits) {
   const core = await startCore(
     t,
     {
@@ -27,7 +30,7 @@ async function start(t: TestContext, resume?: Resume) {
         respond: ({ id }) => resultText(id, '{"content":[]}'),
       },
     },
-    { isShared: true },
+    { isShared: true, ...(callLimits && { callLimits }) },
   );
   // The session has a link, as it would have one that the other node has opened.
   await core.call('a__run', {}, 1);
@@ -127,6 +130,21 @@ test('a call that is noted is run again where there is nothing to resume, or the
       what: 'the call to be forgotten',
     });
   }
+});
+
+test('what is run again does not count once more', async (t) => {
+  const coordination = createMemoryCoordination({ nodeId: 'n1' });
+  const settings = readLimits('{"rules":[{"calls":1,"seconds":1000}]}');
+  assert.ok(!('problem' in settings));
+  const logger = recordingLogger();
+  const limits = new Limits({ ...coordination, settings, hasPeers: false, logger });
+  t.after(() => limits.close());
+  // Its first call uses up what there is.
+  const node = await start(t, undefined, limits);
+  await node.note('a__get');
+  await node.recover(undefined);
+  assert.equal((await node.ended()).answered.id, 7);
+  assert.equal((await node.call('a__get', {}, 8)).failures[0]?.code, Code.TooManyRequests);
 });
 
 test('what was run again before is not resumed: its first run was ended', async (t) => {

@@ -6,6 +6,7 @@ import { parseJson, stringParam } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { arrayElements, locate, objectMembers, splice } from '../protocol/json-text.ts';
 import type { Exchange } from './exchange.ts';
+import { withinLimits } from './limited.ts';
 import { replaced, resourceNotFound } from './relay.ts';
 import { RewriteSink } from './rewrite-sink.ts';
 
@@ -13,13 +14,18 @@ import { RewriteSink } from './rewrite-sink.ts';
 const MAX_DEPTH = 512;
 
 /** `resources/read`: to the owner of the URI; where nobody lists it, to each server that might know it until one does. */
-export async function readResource(exchange: Exchange, snapshot: Snapshot): Promise<void> {
+export function readResource(exchange: Exchange, snapshot: Snapshot): void | Promise<void> {
   const uri = stringParam(exchange.message.params, 'uri');
   const candidates = resourceCandidates(snapshot, uri);
   const [first] = candidates;
   if (first === undefined) throw resourceNotFound(uri);
   const text = replaced(exchange, ['params', 'uri'], first.uri);
-  if (candidates.length === 1) {
+  const names = candidates.map(({ server }) => server.name) as [string, ...string[]];
+  return withinLimits(exchange, names, undefined, () => {
+    if (candidates.length > 1) {
+      const servers = candidates.map(({ server }) => server);
+      return readAnywhere(exchange, servers, uri);
+    }
     const alias = (text: string) => withAlias(text, first.uri, uri);
     const sink = first.uri === uri ? exchange.sink : new RewriteSink(exchange.sink, alias);
     return exchange.relay(first.server, text, {
@@ -27,12 +33,7 @@ export async function readResource(exchange: Exchange, snapshot: Snapshot): Prom
       name: first.uri,
       isRepeatable: true,
     });
-  }
-  return readAnywhere(
-    exchange,
-    candidates.map(({ server }) => server),
-    uri,
-  );
+  });
 }
 
 /** Asks all of these servers at once. Reading changes nothing, so asking several is safe. */

@@ -47,6 +47,10 @@ export class SessionExchange extends Exchange<RouterOptions> implements SessionR
     return this.conversation.session.mark;
   }
 
+  override get isAgain(): boolean {
+    return this.again !== undefined;
+  }
+
   get view(): View {
     return this.conversation.view;
   }

@@ -15,6 +15,7 @@ import {
   type LookingTool,
 } from './builtin-tools.ts';
 import type { Exchange, ToolCall } from './exchange.ts';
+import { withinLimits } from './limited.ts';
 import { orWhenSettled, relayRenamed, unknown } from './relay.ts';
 import { taskSink } from './tasks.ts';
 
@@ -26,11 +27,17 @@ export function callTool(exchange: Exchange, snapshot: Snapshot): void | Promise
   if (route.server.target.kind === 'builtin') {
     if (route.key === EXEC_TOOL) return execTool(exchange, snapshot);
     const tool = builtinTool(route.key);
-    if (tool !== undefined && 'look' in tool) return look(exchange, snapshot, tool);
+    if (tool !== undefined && 'look' in tool) {
+      return withinLimits(exchange, [route.server.name], route.key, () => look(exchange, snapshot, tool));
+    }
   }
-  const { sink, message } = exchange;
-  const refusal = route.condition && refusedArguments(route, argumentsOf(message));
+  const refusal = route.condition && refusedArguments(route, argumentsOf(exchange.message));
   if (refusal !== undefined) return refuse(exchange, refusal);
+  return withinLimits(exchange, [route.server.name], route.key, () => relayCall(exchange, route, name));
+}
+
+function relayCall(exchange: Exchange, route: Route, name: string): void {
+  const { sink, message } = exchange;
   const isTask = isForTask(exchange);
   const client = isTask ? taskSink(sink, route.server, ['result', 'task', 'taskId']) : sink;
   // A task would be made twice.
@@ -81,7 +88,7 @@ function refuse(exchange: Exchange, reason: string): void {
 }
 
 /** `exec_tool` becomes the call it stands for, with its id, its progress and all that the tool may ask. */
-function execTool(exchange: Exchange, snapshot: Snapshot): void {
+function execTool(exchange: Exchange, snapshot: Snapshot): void | Promise<void> {
   const { message } = exchange;
   const found = findExecuted(message, snapshot);
   if (found instanceof GatewayError) {
@@ -98,10 +105,12 @@ function execTool(exchange: Exchange, snapshot: Snapshot): void {
     throw new GatewayError(Code.InvalidRequest, 'Invalid Request: a member stands twice');
   const refusal = refusedArguments(found, args);
   if (refusal !== undefined) return refuse(exchange, refusal);
-  exchange.relay(target, text, {
-    tool: { listed: found.listed, args: JSON.parse(args) },
-    isRepeatable: !isForTask(exchange) && saysRepeatable(found),
-  });
+  return withinLimits(exchange, [target.name], key, () =>
+    exchange.relay(target, text, {
+      tool: { listed: found.listed, args: JSON.parse(args) },
+      isRepeatable: !isForTask(exchange) && saysRepeatable(found),
+    }),
+  );
 }
 
 /** What is to be called; or what is wrong with the arguments, which is for the model to read, as with the other built-in tools. */

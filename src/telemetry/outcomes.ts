@@ -5,7 +5,7 @@ import type { Outcome } from './types.ts';
 /** Seconds: from an answer out of the process to a tool that works for a minute. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-const OUTCOMES: readonly Outcome[] = ['ok', 'tool_error', 'error', 'cancelled', 'denied'];
+const OUTCOMES: readonly Outcome[] = ['ok', 'tool_error', 'error', 'cancelled', 'denied', 'limited'];
 
 interface Described {
   readonly name: string;

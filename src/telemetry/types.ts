@@ -15,8 +15,8 @@ export interface Logger {
   child(fields: LogFields): Logger;
 }
 
-/** How a request ended. `tool_error` is an answer with `isError`; `error` a JSON-RPC error or none at all; `denied` by the policy. */
-export type Outcome = 'ok' | 'tool_error' | 'error' | 'cancelled' | 'denied';
+/** How a request ended. `tool_error` is an answer with `isError`; `error` a JSON-RPC error or none at all; `denied` by the policy, `limited` by a limit. */
+export type Outcome = 'ok' | 'tool_error' | 'error' | 'cancelled' | 'denied' | 'limited';
 
 /** The era that a request came in. */
 export type Face = 'legacy' | 'modern';

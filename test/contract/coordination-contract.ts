@@ -1,5 +1,6 @@
 import type { Coordination } from '../../src/coordination/coordination.ts';
 import type { StreamLogLimits } from '../../src/coordination/stream-log.ts';
+import { allowanceContract } from './coordination-allowance-contract.ts';
 import { busContract } from './coordination-bus-contract.ts';
 import { callContract } from './coordination-call-contract.ts';
 import { catalogContract } from './coordination-catalog-contract.ts';
@@ -20,4 +21,5 @@ export function coordinationContract(makeNode: MakeNode): void {
   leaseContract(makeNode);
   catalogContract(makeNode);
   memberContract(makeNode);
+  allowanceContract(makeNode);
 }

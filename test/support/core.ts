@@ -7,6 +7,7 @@ import { createMemoryCoordination } from '../../src/coordination/memory/index.ts
 import type { ServerRecord, ServerRepository } from '../../src/db/server-record.ts';
 import { Breakers } from '../../src/downstream/breaker.ts';
 import type { ServerHandshake } from '../../src/downstream/port.ts';
+import type { Limits } from '../../src/limits/limits.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import type { RequestMessage } from '../../src/protocol/envelope.ts';
 import { BuiltinLink, builtinServer } from '../../src/router/builtin-link.ts';
@@ -53,7 +54,8 @@ export async function startCore(
     isShared = false,
     limits = {},
     policy,
-  }: { isShared?: boolean; limits?: Partial<AdmissionOptions>; policy?: Policy } = {},
+    callLimits,
+  }: { isShared?: boolean; limits?: Partial<AdmissionOptions>; policy?: Policy; callLimits?: Limits } = {},
 ) {
   const coordination = createMemoryCoordination({ nodeId: 'n1' });
   const logger = recordingLogger();
@@ -116,6 +118,7 @@ export async function startCore(
     store: coordination.sessions,
     logger,
     admission,
+    limits: callLimits,
     breakers: new Breakers({ failures: 1000, pauseMs: 1000, maxInFlight: 1000 }),
     metrics,
     events,

@@ -1,6 +1,7 @@
 import type { StoredCheck } from '../catalog-store.ts';
+import type { TokenBucket } from '../token-bucket.ts';
 import { ExpiringMap } from './expiring.ts';
-import type { CatalogRecord, LeaseRecord, MemberRecord } from './records.ts';
+import type { CatalogRecord, HeldSlots, LeaseRecord, MemberRecord } from './records.ts';
 import type { SessionRecord } from './session-record.ts';
 
 /** Takes what is on a node's channel: JSON, as on a wire. */
@@ -14,6 +15,9 @@ export class MemoryHub {
   readonly catalogs = new ExpiringMap<CatalogRecord>();
   /** The last check of each server. */
   readonly checks = new ExpiringMap<StoredCheck>();
+  readonly buckets = new ExpiringMap<TokenBucket>();
+  /** By bucket, and then by node. */
+  readonly slots = new ExpiringMap<Map<string, HeldSlots>>();
   readonly #sessions = new Map<string, SessionRecord>();
   #sweptAt = 0;
 

@@ -1,6 +1,7 @@
 import type { Logger } from '../../telemetry/types.ts';
 import type { Coordination } from '../coordination.ts';
 import { STREAM_LOG_LIMITS, type StreamLogLimits } from '../stream-log.ts';
+import { MemoryAllowances } from './allowances.ts';
 import { MemoryBus } from './bus.ts';
 import { MemoryCallJournal } from './call-journal.ts';
 import { MemoryCatalogStore } from './catalog-store.ts';
@@ -34,6 +35,7 @@ export function createMemoryCoordination(options: MemoryCoordinationOptions): Co
     catalogs: new MemoryCatalogStore(hub),
     leases: new MemoryLeases(hub),
     members: new MemoryMembers(hub),
+    allowances: new MemoryAllowances(hub),
     ping: async () => undefined,
     close: () => bus.close(),
   };

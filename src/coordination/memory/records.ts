@@ -21,3 +21,10 @@ export interface CatalogRecord {
   readonly check: ServerCheck;
   readonly body: CatalogBody | 'private' | undefined;
 }
+
+/** What a node has of a limit's slots. */
+export interface HeldSlots {
+  readonly count: number;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}

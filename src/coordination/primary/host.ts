@@ -1,5 +1,6 @@
 import type { Channel } from '../../ipc/channel.ts';
 import { servePort } from '../../ipc/port.ts';
+import { MemoryAllowances } from '../memory/allowances.ts';
 import { MemoryCallJournal } from '../memory/call-journal.ts';
 import { MemoryCatalogStore } from '../memory/catalog-store.ts';
 import type { MemoryHub, Receiver } from '../memory/hub.ts';
@@ -8,7 +9,7 @@ import { MemoryMembers } from '../memory/members.ts';
 import { MemorySessionStore } from '../memory/session-store.ts';
 import { MemoryStreamLog } from '../memory/stream-log.ts';
 import { STREAM_LOG_LIMITS, type StreamLogLimits } from '../stream-log.ts';
-import { BUS, CALLS, CATALOGS, LEASES, MEMBERS, PING, SESSIONS, STREAMS } from './methods.ts';
+import { ALLOWANCES, BUS, CALLS, CATALOGS, LEASES, MEMBERS, PING, SESSIONS, STREAMS } from './methods.ts';
 
 export interface HostedNode {
   readonly nodeId: string;
@@ -37,6 +38,7 @@ export function hostNode({
   servePort(channel, 'catalogs', CATALOGS, new MemoryCatalogStore(hub));
   servePort(channel, 'leases', LEASES, new MemoryLeases(hub));
   servePort(channel, 'members', MEMBERS, members);
+  servePort(channel, 'allowances', ALLOWANCES, new MemoryAllowances(hub));
   channel.serve(PING, () => undefined);
 
   const receive: Receiver = (json, from) => channel.tell(BUS.message, json, from);

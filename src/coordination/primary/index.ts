@@ -3,7 +3,7 @@ import { remotePort } from '../../ipc/port.ts';
 import type { Logger } from '../../telemetry/types.ts';
 import type { Coordination } from '../coordination.ts';
 import { PrimaryBus } from './bus.ts';
-import { CALLS, CATALOGS, LEASES, MEMBERS, PING, SESSIONS, STREAMS } from './methods.ts';
+import { ALLOWANCES, CALLS, CATALOGS, LEASES, MEMBERS, PING, SESSIONS, STREAMS } from './methods.ts';
 
 export interface PrimaryCoordinationOptions {
   /** Another one for each process that is started. */
@@ -27,6 +27,7 @@ export function createPrimaryCoordination(options: PrimaryCoordinationOptions): 
     catalogs: remotePort(channel, 'catalogs', CATALOGS),
     leases: remotePort(channel, 'leases', LEASES),
     members: remotePort(channel, 'members', MEMBERS),
+    allowances: remotePort(channel, 'allowances', ALLOWANCES),
     ping: async () => void (await channel.call(PING)),
     close: () => bus.close(),
   };

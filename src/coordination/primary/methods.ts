@@ -1,4 +1,5 @@
 import type { Methods } from '../../ipc/port.ts';
+import type { Allowances } from '../allowances.ts';
 import type { CallJournal } from '../call-journal.ts';
 import type { CatalogStore } from '../catalog-store.ts';
 import type { Leases } from '../leases.ts';
@@ -43,6 +44,8 @@ export const CATALOGS: Methods<CatalogStore> = {
 export const LEASES: Methods<Leases> = { acquire: true, renew: true, release: true, holder: true };
 
 export const MEMBERS: Methods<Members> = { beat: true, leave: true, list: true, isAlive: true };
+
+export const ALLOWANCES: Methods<Allowances> = { take: true, hold: true };
 
 /** Names of what goes over the channel for the bus. Messages are JSON text all the way. */
 export const BUS = {

@@ -5,6 +5,7 @@ import type { Coordination } from '../coordination.ts';
 import { createKeys, DEFAULT_KEY_PREFIX } from '../keys.ts';
 import { STREAM_LOG_LIMITS, type StreamLogLimits } from '../stream-log.ts';
 import { unavailable } from '../unavailable.ts';
+import { RedisAllowances } from './allowances.ts';
 import { RedisBus } from './bus.ts';
 import { RedisCallJournal } from './call-journal.ts';
 import { RedisCatalogStore } from './catalog-store.ts';
@@ -73,6 +74,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     leases: new RedisLeases(commands, keys),
     members: new RedisMembers(commands, keys),
     events: new RedisEventStream(commands, keys),
+    allowances: new RedisAllowances(commands, keys),
     async ping() {
       await commands.command('EXISTS', keys.members);
       if (!bus.isUp) throw unavailable();

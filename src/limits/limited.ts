@@ -1,0 +1,12 @@
+import { Code, GatewayError } from '../protocol/errors.ts';
+
+/** A call that is over a limit. Nothing has been done. */
+export class Limited extends GatewayError {
+  constructor(message: string, limit: string, retryAfter: number) {
+    super(Code.TooManyRequests, message, {
+      retryAfter,
+      // A stream has no header for it.
+      data: { reason: Code.TooManyRequests, limit, retryAfter },
+    });
+  }
+}
