@@ -300,6 +300,7 @@ function createCore(
     networks,
     gateway: gatewayClient,
     servers: registry,
+    events: recording.log,
     logger,
   });
   const transports = new TransportConnector({

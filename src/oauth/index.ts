@@ -4,6 +4,7 @@ import type { Bus } from '../coordination/bus.ts';
 import type { LoginRepository, OAuthTokens } from '../db/oauth-record.ts';
 import type { Credentials } from '../downstream/credentials.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
+import type { EventLog } from '../events/event.ts';
 import type { NetworkGuard } from '../networks/guard.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { bearerChallenge } from './challenge.ts';
@@ -20,6 +21,7 @@ export interface OutgoingLoginsOptions {
   readonly networks: NetworkGuard;
   readonly gateway: () => GatewayClient;
   readonly servers: LoginsOptions['servers'];
+  readonly events: EventLog;
   readonly logger: Logger;
 }
 

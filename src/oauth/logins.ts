@@ -10,6 +10,7 @@ import {
   type PendingLogin,
 } from '../db/oauth-record.ts';
 import type { HttpTarget, ServerRecord } from '../db/server-record.ts';
+import type { EventLog, EventOutcome } from '../events/event.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { bearerChallenge } from './challenge.ts';
@@ -38,6 +39,7 @@ export interface LoginsOptions {
     /** What is open to a server, and what is known of it, is of before: opened and read anew, on all nodes. */
     touch(owner: Owner, id: string): Promise<void>;
   };
+  readonly events: EventLog;
   readonly logger: Logger;
 }
 
@@ -136,11 +138,13 @@ export class Logins {
   }
 
   /** Forgets a log-in on all nodes, and has the authorization server forget it. `isRevoked`: it says that it has. */
-  async logout({ owner, id, name }: ServerRecord): Promise<{ readonly isRevoked: boolean }> {
+  async logout(record: ServerRecord): Promise<{ readonly isRevoked: boolean }> {
+    const { owner, id, name } = record;
     const { logins, changes, servers, fetch, logger } = this.#options;
     const tokens = await logins.forget(owner, id);
     changes.tell(id);
     if (tokens === undefined) return { isRevoked: false };
+    this.#note(record, 'logged_out', 'ok');
     await servers.touch(owner, id);
     const { server, client, accessToken, refreshToken } = tokens;
     if (server.revocationEndpoint === undefined) return { isRevoked: false };
@@ -209,16 +213,45 @@ export class Logins {
    * the person.
    */
   async complete(params: URLSearchParams, cookie: (name: string) => string | undefined): Promise<Completion> {
-    const { logins, changes, servers, fetch, logger } = this.#options;
+    const { logins, changes, servers } = this.#options;
     const state = params.get('state') ?? '';
     const taken = state === '' ? undefined : await logins.take(hash(state));
     if (taken === undefined) throw new GatewayError(Code.NotFound, OVER);
     const { owner, serverId, login } = taken;
     // The invitation has gone with it.
     changes.tell(serverId);
+    const record = await servers.get(owner, serverId);
+    try {
+      const done = await this.#redeem(record, login, params, state, cookie);
+      if ('serverName' in done) this.#note(record, 'logged_in', 'ok');
+      return done;
+    } catch (error) {
+      const isDenied = error instanceof GatewayError && error.code === Code.Forbidden;
+      this.#note(record, 'logged_in', isDenied ? 'denied' : 'error');
+      throw error;
+    }
+  }
+
+  #note(
+    { owner, name: server }: ServerRecord,
+    action: 'logged_in' | 'logged_out',
+    outcome: EventOutcome,
+  ): void {
+    const { tenantId, userId } = owner;
+    this.#options.events.append({ type: 'login', action, tenantId, userId, server, outcome });
+  }
+
+  async #redeem(
+    record: ServerRecord,
+    login: PendingLogin,
+    params: URLSearchParams,
+    state: string,
+    cookie: (name: string) => string | undefined,
+  ): Promise<Completion> {
+    const { logins, changes, servers, fetch, logger } = this.#options;
+    const { owner, id: serverId } = record;
     if (!isSame(cookie(cookieNameOf(state)) ?? '', login.browser))
       throw new GatewayError(Code.Forbidden, 'This log-in was begun in another browser.');
-    const record = await servers.get(owner, serverId);
     if (loginTarget(record).url !== login.url)
       throw new GatewayError(
         Code.FailedPrecondition,

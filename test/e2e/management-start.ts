@@ -5,6 +5,7 @@ import type { Bus } from '../../src/coordination/bus.ts';
 import { createMemoryCoordination } from '../../src/coordination/memory/index.ts';
 import type { LoginRepository } from '../../src/db/oauth-record.ts';
 import { type ManagementServerOptions, startManagementServer } from '../../src/edge/management-server.ts';
+import { NO_EVENTS } from '../../src/events/event.ts';
 import { Changes } from '../../src/oauth/changes.ts';
 import { Logins } from '../../src/oauth/logins.ts';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
@@ -89,6 +90,7 @@ export async function startManagement(
 function noLogins(bus: Bus): Logins {
   const nothing = () => Promise.reject(new GatewayError(Code.Unavailable, 'There are no log-ins here'));
   return new Logins({
+    events: NO_EVENTS,
     logins: new Proxy({} as LoginRepository, { get: () => nothing }),
     changes: new Changes(bus),
     fetch: nothing,

@@ -50,6 +50,15 @@ describe('log-in to a server', { timeout: 120_000 }, () => {
     assert.deepEqual(await gateway.manage('LogoutMcpServer', DOCS), { revoked: true });
     assert.equal(await provider.whose(token), undefined);
     assert.equal(await setup.state(), 'STATE_LOGGED_OUT');
+    const actions = async () => {
+      const { events = [] } = await gateway.manage('GetEventLog', { filter: { type: 'TYPE_LOGIN' } });
+      return (events as { action: string; server: string }[]).map(
+        ({ action, server }) => `${action} ${server}`,
+      );
+    };
+    await until(async () => (await actions()).join() === 'logged_out docs,logged_in docs', {
+      what: 'the events of the log-in',
+    });
   });
 
   it('is asked for by a call: as a URL to open where the client can, in the text where it can not', async (t) => {
