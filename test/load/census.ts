@@ -54,6 +54,9 @@ export async function takeCensus(gateway: Gateway): Promise<Census> {
 }
 
 async function count(gateway: Gateway): Promise<Census> {
+  const areStored = async () =>
+    /^dragon_events_waiting 0$/m.test(await (await fetch(`${gateway.opsUrl}/metrics`)).text());
+  await until(areStored, { what: 'all events to be stored', timeoutMs: 60_000 });
   const seen = gateway.logged('census').length;
   gateway.process.kill('SIGUSR2');
   await until(() => gateway.logged('census').length > seen, { what: 'a census', timeoutMs: 60_000 });
