@@ -37,8 +37,9 @@ const RESOURCE_TOLERANCE = 5;
 /** A gateway that can be told to count what lives in it. */
 export function startObserved(env: Readonly<Record<string, string>> = {}): Promise<Gateway> {
   const observer = new URL('./observer.ts', import.meta.url).href;
-  // A thousand calls at once are what these tests are about, and not to be refused because the machine is slow.
-  const unhurried = { DRAGON_MAX_TURN_MS: '0' };
+  // A thousand calls at once are what these tests are about, and not to be refused because the machine is slow. The events of
+  // ten thousand calls take an embedded database longer than the calls.
+  const unhurried = { DRAGON_MAX_TURN_MS: '0', DRAGON_EVENTS: 'off' };
   return Gateway.start({ env: { ...unhurried, ...env, NODE_OPTIONS: `--expose-gc --import ${observer}` } });
 }
 
@@ -54,9 +55,6 @@ export async function takeCensus(gateway: Gateway): Promise<Census> {
 }
 
 async function count(gateway: Gateway): Promise<Census> {
-  const areStored = async () =>
-    /^dragon_events_waiting 0$/m.test(await (await fetch(`${gateway.opsUrl}/metrics`)).text());
-  await until(areStored, { what: 'all events to be stored', timeoutMs: 60_000 });
   const seen = gateway.logged('census').length;
   gateway.process.kill('SIGUSR2');
   await until(() => gateway.logged('census').length > seen, { what: 'a census', timeoutMs: 60_000 });

@@ -28,7 +28,11 @@ if (!(minutes > 0)) {
 }
 
 const [gateway, json, sse] = await Promise.all([
-  startObserved({ DRAGON_PROBE_INTERVAL_MS: '0', DRAGON_SESSION_IDLE_MS: String(SESSION_IDLE_MS) }),
+  startObserved({
+    DRAGON_PROBE_INTERVAL_MS: '0',
+    DRAGON_SESSION_IDLE_MS: String(SESSION_IDLE_MS),
+    DRAGON_EVENTS: 'on',
+  }),
   CountingServer.start({ answers: 'json' }),
   CountingServer.start({ answers: 'sse' }),
 ]);
@@ -101,6 +105,9 @@ async function settled(gateway: Gateway): Promise<void> {
   const areGone = async () =>
     /^dragon_sessions 0$/m.test(await (await fetch(`${gateway.opsUrl}/metrics`)).text());
   await until(areGone, { what: 'the end of all sessions', timeoutMs: 10 * SESSION_IDLE_MS });
+  const areStored = async () =>
+    /^dragon_events_waiting 0$/m.test(await (await fetch(`${gateway.opsUrl}/metrics`)).text());
+  await until(areStored, { what: 'all events to be stored', timeoutMs: 600_000 });
 }
 
 function row(gateway: Gateway, heapUsed: number): void {
