@@ -125,15 +125,16 @@ module.exports = {
       comment:
         'Only the composition root builds the edge: a node, what it stands on, and the primary of workers.',
       severity: 'error',
-      from: { path: CODE, pathNot: '^src/(edge/|(compose|foundation|primary)[.]ts$)' },
+      from: { path: CODE, pathNot: '^src/(edge/|(compose|core|foundation|primary)[.]ts$)' },
       to: { path: '^src/edge/' },
     },
     {
       name: 'composition-root',
-      comment: 'compose.ts is the only file that picks adapters; only what runs the process calls it.',
+      comment:
+        'compose.ts, with core.ts, is the only place that picks adapters; only what runs the process calls it.',
       severity: 'error',
-      from: { path: CODE, pathNot: '^src/(compose|main|run|primary|run-worker)[.]ts$' },
-      to: { path: '^src/compose[.]ts$' },
+      from: { path: CODE, pathNot: '^src/(compose|core|main|run|primary|run-worker)[.]ts$' },
+      to: { path: '^src/(compose|core)[.]ts$' },
     },
     ...Object.entries(LAYERS).map(([layer, allowed]) => ({
       name: `layer-${layer}`,

@@ -1,20 +1,12 @@
 import type { Command } from 'commander';
 import { type Context, examples } from './context.ts';
 import { parseDuration } from './durations.ts';
-import { type EventOutcomeName, type EventTypeName, OUTCOMES, TYPES } from './event-names.ts';
+import type { EventWishes } from './event-commands.ts';
+import { OUTCOMES, TYPES } from './event-names.ts';
 import { usageError } from './exit.ts';
 
-interface EventOptions {
+interface EventOptions extends EventWishes {
   readonly follow?: boolean;
-  readonly type?: EventTypeName;
-  readonly server?: string;
-  readonly tool?: string;
-  readonly user?: string;
-  readonly outcome?: EventOutcomeName;
-  /** Milliseconds since the epoch. */
-  readonly since?: number;
-  readonly until?: number;
-  readonly limit: number;
 }
 
 const DAY_MS = 24 * 3_600_000;

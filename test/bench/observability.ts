@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { BACKINGS } from '../support/workers.ts';
-import { findPinning, findTools, freePort, output, startServer } from './tools.ts';
+import { type Contestant, cpuOf, load, median, type Sample } from './contest.ts';
+import { findPinning, findTools, freePort, startServer } from './tools.ts';
 
 const { values } = parseArgs({
   options: {
@@ -43,22 +44,6 @@ const STAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'API key, policy, events': { ...AUTHENTICATED, DRAGON_POLICY: JSON.stringify(POLICY) },
 };
 
-/** A line of the load generator's, as far as it is used here. */
-interface Sample {
-  readonly rps: number;
-  readonly p99: number;
-  readonly errors: number;
-  /** CPU milliseconds of a call, which are seconds of a thousand. */
-  readonly gwCpuPer1k?: number;
-  readonly otherCpuShare?: number;
-}
-
-interface Contestant {
-  readonly stage: string;
-  readonly gateway: Gateway;
-  readonly samples: Sample[];
-}
-
 const folder = await mkdtemp(join(tmpdir(), 'dragon-observability-'));
 const tools = await findTools(folder);
 const pins = await findPinning();
@@ -66,20 +51,16 @@ const port = await freePort();
 const downstream = await startServer([...pins.rest, ...tools.downstream(port)]);
 const downstreamUrl = /http:\S+/.exec(downstream.line)?.[0] ?? `http://127.0.0.1:${port}/mcp`;
 
-async function load({ gateway }: Contestant, seconds: number): Promise<Sample> {
-  const options = {
-    url: gateway.mcpUrl,
-    ...(tools.isInC && { mode: 'call', header: `Authorization: Bearer ${KEY}` }),
-    sessions: values.connections,
-    payload: values.payload,
-    duration: seconds,
-    warmup: 1,
-    tool: 'bench__echo',
-    'gw-pids': gateway.process.pid,
-    'ds-pids': downstream.process.pid,
-  };
-  const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  return JSON.parse(await output([...pins.rest, ...tools.load, ...args]));
+function loaded({ gateway }: Contestant, seconds: number): Promise<Sample> {
+  return load(gateway, seconds, {
+    tools,
+    prefix: pins.rest,
+    ...values,
+    warmupSeconds: 1,
+    gatewayPids: [gateway.process.pid],
+    downstreamPid: downstream.process.pid,
+    header: `Authorization: Bearer ${KEY}`,
+  });
 }
 
 async function add(gateway: Gateway): Promise<void> {
@@ -92,12 +73,7 @@ async function add(gateway: Gateway): Promise<void> {
   if (!answer.ok && answer.status !== 409) throw new Error(await answer.text());
 }
 
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-}
-
-function row({ stage, samples }: Contestant, first: readonly Sample[]): string {
-  const cpu = ({ gwCpuPer1k = Number.NaN }: Sample) => gwCpuPer1k * 1000;
+function row({ name, samples }: Contestant, first: readonly Sample[]): string {
   // Within a round, so that what drifts on the machine meets both.
   const beside = (ratio: (sample: Sample, base: Sample) => number) =>
     median(
@@ -105,14 +81,14 @@ function row({ stage, samples }: Contestant, first: readonly Sample[]): string {
     );
   const cells = [
     median(samples.map(({ rps }) => rps)).toFixed(0),
-    median(samples.map(cpu)).toFixed(1),
+    median(samples.map(cpuOf)).toFixed(1),
     beside((sample, base) => sample.rps / base.rps).toFixed(2),
-    beside((sample, base) => cpu(base) / cpu(sample)).toFixed(2),
+    beside((sample, base) => cpuOf(base) / cpuOf(sample)).toFixed(2),
     median(samples.map(({ p99 }) => p99)).toFixed(1),
     median(samples.map(({ otherCpuShare = Number.NaN }) => otherCpuShare)).toFixed(2),
     samples.reduce((sum, { errors }) => sum + errors, 0),
   ];
-  return `| ${stage} | ${cells.join(' | ')} |`;
+  return `| ${name} | ${cells.join(' | ')} |`;
 }
 
 try {
@@ -127,12 +103,12 @@ try {
     try {
       for (const [stage, env] of Object.entries(STAGES)) {
         const gateway = await startGateway({ env: { ...backing.env, ...env }, prefix: pins.proxy });
-        contestants.push({ stage, gateway, samples: [] });
+        contestants.push({ name: stage, gateway, samples: [] });
         await add(gateway);
       }
-      for (const contestant of contestants) await load(contestant, 2);
+      for (const contestant of contestants) await loaded(contestant, 2);
       for (let round = 0; round < Number(values.rounds); round++) {
-        for (const each of contestants) each.samples.push(await load(each, Number(values.seconds)));
+        for (const each of contestants) each.samples.push(await loaded(each, Number(values.seconds)));
       }
     } finally {
       await Promise.all(contestants.map(({ gateway }) => gateway.stop()));
