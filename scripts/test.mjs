@@ -61,7 +61,11 @@ async function main(names) {
     }
   }
   const patterns = Object.entries(SUITES).flatMap(([name, glob]) => (wanted.includes(name) ? [glob] : []));
-  return patterns.length === 0 ? 0 : (await run([...testRunner(), ...patterns], 'inherit')).code;
+  if (patterns.length === 0) return 0;
+  // Only now: what it needs may just have been installed.
+  const { bundleGateway } = await import('./bundle.mjs');
+  const GATEWAY_BUNDLE = await bundleGateway(root);
+  return (await run([...testRunner(), ...patterns], 'inherit', { GATEWAY_BUNDLE })).code;
 }
 
 /** Files spend much of their time waiting for processes, so one more runs at once than there are cores. */
@@ -71,13 +75,14 @@ function testRunner() {
 }
 
 /** Runs a script with this Node and waits for it; a signal to us reaches it, so that nothing is left running. */
-function run(arguments_, output) {
+function run(arguments_, output, environment = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, arguments_, {
       cwd: root,
       // Compiled once, not by each of some hundred processes.
       env: {
         ...pinnedEnvironment(root),
+        ...environment,
         NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled'),
       },
       stdio: output === 'inherit' ? 'inherit' : ['ignore', 'pipe', 'pipe'],

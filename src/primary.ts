@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunningGateway } from './compose.ts';
 import type { Config } from './config.ts';
@@ -22,9 +23,7 @@ import { askAny, metricsOf, readinessOf } from './workers/reports.ts';
 import { Supervisor } from './workers/supervisor.ts';
 
 /** Compiled or not, as this file is. */
-const PROGRAM = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url),
-);
+const PROGRAM = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
 
 /** Probes and scrapers are soon done. */
 const OPS_CLOSE_MS = 1000;

@@ -11,10 +11,11 @@ import type { Engine } from './orm.ts';
 const SHARED_BUFFERS = ['-c', 'shared_buffers=4MB'];
 
 /**
- * How much a WebAssembly function runs before V8 optimises it, in bytes of its code. Of the database it would soon optimise
- * some very large ones, at the cost of two seconds of a processor and of 60 MB, which configuration never earns back.
+ * How much a WebAssembly function runs before V8 optimises it, in bytes of its code; usual are 13 million. The database's
+ * parser alone takes three seconds of a processor and 600 MB to optimise, which configuration never earns back, and a
+ * stop waits for it. It holds for all WebAssembly there is, from now on: to set it back is to have the parser optimised.
  */
-const TIERING_BUDGET = { database: 1_000_000_000, usual: 13_000_000 };
+const TIERING_BUDGET = 1_000_000_000;
 
 /** Opens the embedded PostgreSQL in `<dataDir>/db`, schema up to date. The caller holds the lock of the data folder. */
 export async function openPglite(dataDir: string): Promise<Engine> {
@@ -39,7 +40,7 @@ export async function openPglite(dataDir: string): Promise<Engine> {
 async function start(folder: string): Promise<PGlite> {
   // Loaded here: it is large, and with DATABASE_URL it is never needed.
   const { PGlite: Embedded } = await import('@electric-sql/pglite');
-  setTieringBudget(TIERING_BUDGET.database);
+  setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`);
   try {
     return await Embedded.create(folder, {
       startParams: [...Embedded.defaultStartParams, ...SHARED_BUFFERS],
@@ -50,15 +51,7 @@ async function start(folder: string): Promise<PGlite> {
       `The embedded database in ${folder} (DRAGON_DATA_DIR) cannot be opened: it is damaged, or made by another version`,
       { cause },
     );
-  } finally {
-    // HTTP, too, is parsed in WebAssembly.
-    setTieringBudget(TIERING_BUDGET.usual);
   }
-}
-
-/** For what is compiled from now on. */
-function setTieringBudget(bytes: number): void {
-  setFlagsFromString(`--wasm-tiering-budget=${bytes}`);
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -6,11 +6,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { placeDatabase } from '../support/database-template.ts';
 import { gatewayEnvironment } from '../support/gateway.ts';
-
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+import { MAIN } from '../support/main.ts';
 
 /** Starts a gateway that cannot start: its exit code, and what it wrote to stderr. */
 async function failToStart(t: TestContext, env: Readonly<Record<string, string>>) {

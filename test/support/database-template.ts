@@ -2,7 +2,6 @@ import { createHash, randomUUID } from 'node:crypto';
 import { access, cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { openPglite } from '../../src/db/pglite.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const CACHE = join(ROOT, 'node_modules', '.cache', 'databases');
@@ -27,6 +26,8 @@ async function findTemplate(): Promise<string> {
   const draft = join(CACHE, `draft-${randomUUID()}`);
   await mkdir(draft, { recursive: true });
   try {
+    // Only whoever makes the template loads what a database takes.
+    const { openPglite } = await import('../../src/db/pglite.ts');
     await (await openPglite(draft)).close();
     // Where another process was faster, its is as good.
     await rename(join(draft, 'db'), folder).catch(async (error) => {

@@ -4,11 +4,10 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { placeDatabase } from './database-template.ts';
+import { MAIN } from './main.ts';
 import { until } from './wait.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const SERVICE = 'dragon.turnstile.api.v1.TurnstileService';
 
 /** First start on an empty data folder includes making the database. */
