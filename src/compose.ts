@@ -49,9 +49,9 @@ export async function startGateway(
   const version = packageVersion();
   const started = new Date().toISOString();
   const readiness = new NodeReadiness();
-  const metrics = createMetrics({ version, nodeId: config.nodeId });
+  const metrics = createMetrics({ ...config, version });
   const running: RunningServer[] = [];
-  const coordination = await foundation.openCoordination();
+  const coordination = await foundation.openCoordination(metrics.store);
   let core: Core | undefined;
   let database: Database | undefined;
   let authentication: Authentication | undefined;
@@ -111,7 +111,7 @@ export async function startGateway(
     const members = () => coordination.members.list();
     ops = await foundation.openOps({ readiness: isReady, members, metrics });
     await heartbeat.beat();
-    const opened = await foundation.openDatabase();
+    const opened = await foundation.openDatabase(metrics.store);
     database = opened;
     const events = recordEvents(config, { coordination, database, logger });
     recording = events;
@@ -188,6 +188,7 @@ export async function startGateway(
         eventStore: events.store,
         reseal: () => opened.reseal(),
         events: events.log,
+        metrics,
         logins: parts.logins,
         principalOf: (headers, remoteAddress) =>
           auth.management({ headers: Object.fromEntries(headers), remoteAddress }),

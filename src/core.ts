@@ -260,6 +260,7 @@ export function createCore(parts: CoreParts): Core {
     streams,
     admission,
     logger,
+    metrics,
     authenticate: auth.mcp,
     maxBodyBytes: config.maxBodyBytes,
     maxJsonDepth: config.maxJsonDepth,
@@ -319,6 +320,8 @@ export function createCore(parts: CoreParts): Core {
     overloaded: () => (admission.isShort ? 1 : 0),
     stdioProcesses: () => transports.processCount,
     breakers: () => breakers.states(),
+    catalogAges: () => catalogs.ages(),
+    forwards: () => connector.forwards,
   });
   return {
     admission,

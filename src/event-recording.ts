@@ -15,7 +15,7 @@ export interface EventRecording {
   readonly log: EventLog;
   /** Undefined: it does not. */
   readonly store: EventStore | undefined;
-  readonly gauges: Pick<Gauges, 'eventsWaiting' | 'events'>;
+  readonly gauges: Pick<Gauges, 'eventsWaiting' | 'events'> & Partial<Pick<Gauges, 'eventBacklog'>>;
   /** Drops what is too old, and makes room for what comes. */
   maintain(): Promise<void>;
   /** Writes what waits, or leaves it where others find it. */
@@ -104,6 +104,7 @@ function streamed(
         ['stored', writer.stored],
         ['dropped', log.dropped],
       ],
+      eventBacklog: () => writer.backlog,
     },
     async close() {
       await log.close(PATIENCE_MS);

@@ -13,7 +13,7 @@ import { ElectedJobs } from './jobs/elected.ts';
 import { InProcessJobs } from './jobs/in-process.ts';
 import type { Jobs, Schedule } from './jobs/jobs.ts';
 import type { Runner } from './jobs/runner.ts';
-import type { Logger } from './telemetry/types.ts';
+import type { Logger, ObserveStore } from './telemetry/types.ts';
 import { WORKER } from './workers/messages.ts';
 
 /** What a node stands on. A gateway of one process has all of it to itself; workers have some of it at their primary. */
@@ -24,8 +24,8 @@ export interface Foundation {
   readonly isOutlived: boolean;
   /** The same on all nodes that a client may come to. */
   readonly fleetKeys: readonly KeyObject[];
-  openCoordination(): Promise<Coordination>;
-  openDatabase(): Promise<Database>;
+  openCoordination(observe: ObserveStore): Promise<Coordination>;
+  openDatabase(observe: ObserveStore): Promise<Database>;
   openOps(sources: OpsSources): Promise<RunningServer>;
   openJobs(schedules: readonly Schedule[], runner: Runner): Promise<Jobs>;
 }
@@ -40,11 +40,11 @@ export function ownFoundation(config: Config, logger: Logger): Foundation {
     isOutlived: redisUrl !== undefined,
     // Alone, a gateway that was started anew knows no call that waits; its key need not last.
     fleetKeys: config.encryptionKeys.length > 0 ? config.encryptionKeys : [createSecretKey(randomBytes(32))],
-    openCoordination: async () =>
+    openCoordination: async (observe) =>
       redisUrl === undefined
         ? createMemoryCoordination({ nodeId, logger })
-        : openRedis(config, redisUrl, logger),
-    openDatabase: () => openDatabase(config),
+        : openRedis(config, redisUrl, logger, observe),
+    openDatabase: (observe) => openDatabase({ ...config, observe }),
     openOps: (sources) => startOpsServer({ ...sources, host, port, allowedHosts, logger }),
     openJobs: async (schedules, runner) =>
       redisUrl === undefined
@@ -66,12 +66,12 @@ export function workerFoundation(
     // Without Redis all workers are asked together, and what they share goes with their primary.
     isOutlived: redisUrl !== undefined,
     fleetKeys: config.encryptionKeys.length > 0 ? config.encryptionKeys : [fleetKey],
-    openCoordination: async () =>
+    openCoordination: async (observe) =>
       redisUrl === undefined
         ? createPrimaryCoordination({ nodeId, channel, logger })
-        : openRedis(config, redisUrl, logger),
-    openDatabase: async () =>
-      config.databaseUrl === undefined ? remoteDatabase(channel) : openDatabase(config),
+        : openRedis(config, redisUrl, logger, observe),
+    openDatabase: async (observe) =>
+      config.databaseUrl === undefined ? remoteDatabase(channel) : openDatabase({ ...config, observe }),
     async openOps({ readiness, members, metrics }) {
       channel.serve(WORKER.readiness, readiness);
       channel.serve(WORKER.members, members);
@@ -86,11 +86,16 @@ export function workerFoundation(
   };
 }
 
-async function openRedis(config: Config, url: string, logger: Logger): Promise<Coordination> {
+async function openRedis(
+  config: Config,
+  url: string,
+  logger: Logger,
+  observe: ObserveStore,
+): Promise<Coordination> {
   const { nodeId, redisPrefix: keyPrefix, encryptionKeys: signingKeys } = config;
   // Loaded only where it is used: the start without it is faster.
   const { createRedisCoordination } = await import('./coordination/redis/index.ts');
-  return createRedisCoordination({ url, nodeId, keyPrefix, signingKeys, logger });
+  return createRedisCoordination({ url, nodeId, keyPrefix, signingKeys, logger, observe });
 }
 
 /** One queue for the cluster. */

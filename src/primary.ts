@@ -43,9 +43,10 @@ export async function startPrimary(
     throw new GatewayError(Code.FailedPrecondition, message);
   }
   const { host, allowedHosts, nodeId } = config;
-  const metrics = createMetrics({ version: packageVersion(), nodeId });
+  const metrics = createMetrics({ ...config, version: packageVersion() });
   const hub = config.redisUrl === undefined ? new MemoryHub() : undefined;
-  const database = config.databaseUrl === undefined ? openDatabase(config) : undefined;
+  const database =
+    config.databaseUrl === undefined ? openDatabase({ ...config, observe: metrics.store }) : undefined;
   // Whoever waits for it is told what went wrong, and there may be nobody yet.
   database?.catch(() => {});
   const fleetKey = randomBytes(32);

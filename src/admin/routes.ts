@@ -4,7 +4,7 @@ import { TurnstileService } from '../gen/dragon/turnstile/api/v1/turnstile_servi
 import { Health } from '../gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.ts';
 import { ServerReflection as ServerReflectionAlpha } from '../gen/grpc/reflection/v1alpha/reflection_pb.ts';
-import type { Logger } from '../telemetry/types.ts';
+import type { Logger, Metrics } from '../telemetry/types.ts';
 import type { TurnstileDependencies } from './dependencies.ts';
 import { createHealth, type Readiness } from './health.ts';
 import { createInterceptor, type PrincipalOf } from './interceptor.ts';
@@ -17,6 +17,8 @@ export interface ManagementDependencies extends TurnstileDependencies {
   readonly logger: Logger;
   /** Told of what callers change. */
   readonly events?: EventLog;
+  /** Counts calls. */
+  readonly metrics?: Pick<Metrics, 'management'>;
 }
 
 /** All services of the management port. `closing` is aborted when the server begins to close. */
@@ -24,7 +26,7 @@ export type Routes = (router: ConnectRouter, closing: AbortSignal) => void;
 
 export function createManagementRoutes(deps: ManagementDependencies): Routes {
   const services = [TurnstileService, Health];
-  const interceptors = [createInterceptor(deps.logger, deps.principalOf, deps.events)];
+  const interceptors = [createInterceptor(deps)];
   return (router, closing) => {
     const reflection = createReflection(services, closing);
     router

@@ -130,6 +130,11 @@ export class Catalogs {
     await Promise.all(views.map((view) => view.refreshStale()));
   }
 
+  /** Of all servers in use, by name; a name may come several times. */
+  *ages(): Iterable<readonly [server: string, seconds: number]> {
+    for (const views of this.#views.values()) for (const view of views.values()) yield* view.ages();
+  }
+
   /** This node is about to stop: the others take over what it watches, and it reads what they write. */
   async retire(): Promise<void> {
     await this.#options.sharing?.retire();

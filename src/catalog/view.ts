@@ -106,6 +106,15 @@ export class CatalogView {
     return entry;
   }
 
+  /** How long ago it was found out what each server lists, in seconds. The gateway's own tools have no age. */
+  *ages(): Iterable<readonly [server: string, seconds: number]> {
+    const now = Date.now();
+    for (const { server, catalog } of this.#entries.values()) {
+      if (catalog === undefined || server.target.kind === 'builtin') continue;
+      yield [server.name, Math.max(0, now - catalog.fetchedAt.getTime()) / 1000];
+    }
+  }
+
   /** As far as it is known now. */
   peek(serverId: string): CatalogEntry | undefined {
     return this.#entries.get(serverId);

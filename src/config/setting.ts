@@ -12,6 +12,7 @@ export const GROUPS = [
   'Limits',
   'Time limits',
   'Events',
+  'Telemetry',
   'Logs',
 ] as const;
 

@@ -364,6 +364,18 @@ export const settings = z.object({
       'What events of calls say of their arguments: nothing, a SHA-256 of them, or all but what looks like a secret, up to 8 KiB.',
   }),
 
+  metricsMaxServers: setting('DRAGON_METRICS_MAX_SERVERS', kinds.integer(0, 10_000), {
+    group: 'Telemetry',
+    default: '200',
+    description:
+      'Servers that have series of their own in the [metrics](telemetry.md). What is said of those beyond has `other` in place of their name.',
+  }),
+  metricsMaxTools: setting('DRAGON_METRICS_MAX_TOOLS', kinds.integer(0, 100_000), {
+    group: 'Telemetry',
+    default: '200',
+    description: 'The same for tools, of all servers together. Each costs some twenty lines of a scrape.',
+  }),
+
   logLevel: setting('DRAGON_LOG_LEVEL', kinds.oneOf('debug', 'info', 'warn', 'error', 'silent'), {
     group: 'Logs',
     default: 'info',

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
+import type { ObserveStore } from '../telemetry/types.ts';
 import type { ApiKeyRepository } from './api-key-record.ts';
 import { DatabaseApiKeyRepository } from './api-key-repository.ts';
 import { type DataLock, lockDataFolder } from './data-lock.ts';
@@ -29,6 +30,7 @@ export interface DatabaseOptions {
   readonly dataDir: string;
   /** Keys for secrets: the first seals, all open. */
   readonly encryptionKeys?: readonly KeyObject[];
+  readonly observe?: ObserveStore;
 }
 
 export interface Database {
@@ -52,20 +54,25 @@ export interface Database {
  * with a message for the operator that names the setting.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { databaseUrl, dataDir, encryptionKeys = [] } = options;
+  const { databaseUrl, dataDir, encryptionKeys = [], observe } = options;
   if (databaseUrl !== undefined) {
-    const engine = await openPostgres(databaseUrl);
+    const engine = observed(await openPostgres(databaseUrl), observe);
     return database('postgresql', engine, encryptionKeys, () => engine.close());
   }
   const lock = await takeFolder(dataDir);
   try {
     const keys = await loadKeys(encryptionKeys, dataDir);
-    const engine = await openPglite(dataDir);
+    const engine = observed(await openPglite(dataDir), observe);
     return database('embedded', engine, keys, () => engine.close().finally(() => lock.release()));
   } catch (error) {
     await lock.release();
     throw error;
   }
+}
+
+function observed(engine: Engine, observe: ObserveStore | undefined): Engine {
+  if (observe !== undefined) engine.observe = observe;
+  return engine;
 }
 
 function database(

@@ -12,10 +12,16 @@ const PING_DEADLINE_MS = 2_000;
  * ten seconds; a change may have been made all the same.
  */
 export async function run<T>(engine: Engine, queries: (orm: Orm) => Promise<T>): Promise<T> {
+  const startedAt = performance.now();
+  let isOk = false;
   try {
-    return await within(DEADLINE_MS, queries(engine.orm), () => engine.reset());
+    const found = await within(DEADLINE_MS, queries(engine.orm), () => engine.reset());
+    isOk = true;
+    return found;
   } catch (error) {
     throw databaseError(error);
+  } finally {
+    engine.observe?.('postgresql', (performance.now() - startedAt) / 1000, isOk);
   }
 }
 

@@ -38,6 +38,7 @@ export class LinkHost {
   /** By node. */
   readonly #served = new Map<string, Served>();
   readonly #unsubscribe: readonly (() => void)[];
+  #requests = 0;
 
   constructor(options: LinkHostOptions) {
     this.#options = options;
@@ -49,6 +50,11 @@ export class LinkHost {
         for (const link of this.#links()) link.gap();
       }),
     ];
+  }
+
+  /** Requests of other nodes that were served. */
+  get served(): number {
+    return this.#requests;
   }
 
   /** Nodes whose end has to be noticed. */
@@ -110,7 +116,10 @@ export class LinkHost {
   #receive(message: BusMessage, node: string): void {
     const key = String(message['link']);
     const link = this.#served.get(node)?.links.get(key);
-    if (link !== undefined) return link.receive(message);
+    if (link !== undefined) {
+      if (message.kind === LINK.request) this.#requests++;
+      return link.receive(message);
+    }
     if (message.kind === LINK.close) return;
     // Of a link that has ended, or of before this node was started anew.
     for (const said of answersOfNobody(message)) {

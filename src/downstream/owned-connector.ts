@@ -119,6 +119,14 @@ export class OwnedConnector implements Connector, ModernConnector {
     return this.#isOwned(server) ? this.#eras.of(server) : this.#options.local.modern(server);
   }
 
+  /** Requests to processes that run on another node than their sender. */
+  get forwards(): readonly (readonly ['sent' | 'served', number])[] {
+    return [
+      ['sent', this.#remote.sent],
+      ['served', this.#host.served],
+    ];
+  }
+
   async drop(serverId: string): Promise<void> {
     const ofServer = [...this.#processes.values()].filter(({ server }) => server.id === serverId);
     await Promise.all([

@@ -19,6 +19,8 @@ export interface RemoteAttachmentOptions {
   readonly key: string;
   readonly serverName: string;
   readonly sharer: Sharer;
+  /** A request goes to the owner. */
+  readonly onSend: () => void;
   /** It is not to be told anything any more. */
   readonly onEnd: () => void;
 }
@@ -54,6 +56,7 @@ export class RemoteAttachment implements Attachment {
   take(outgoing: Outgoing): void {
     if (this.#isOver || this.#isForgotten) return this.#options.sharer.returned(outgoing);
     const number = ++this.#lastNumber;
+    this.#options.onSend();
     const call = new RemoteCall(outgoing, (upTo) => this.#post({ kind: LINK.more, request: number, upTo }));
     this.#calls.set(number, call);
     outgoing.heldBy((reason) => this.#cancel(number, reason));

@@ -53,6 +53,7 @@ export class RemoteLinks {
   readonly #attachments = new Map<string, RemoteAttachment>();
   readonly #unsubscribe: readonly (() => void)[];
   #lastKey = 0;
+  #sent = 0;
 
   /** `openTimeoutMs`: longer than an owner takes to start a process. */
   constructor(bus: Bus, openTimeoutMs: number) {
@@ -68,6 +69,11 @@ export class RemoteLinks {
   *nodes(): Iterable<string> {
     for (const { node } of this.#openings.values()) yield node;
     for (const { node } of this.#attachments.values()) yield node;
+  }
+
+  /** Requests that went to other nodes. */
+  get sent(): number {
+    return this.#sent;
   }
 
   /** A process on another node. */
@@ -123,6 +129,7 @@ export class RemoteLinks {
           key,
           serverName: server.name,
           sharer,
+          onSend: () => this.#sent++,
           onEnd: () => this.#attachments.delete(key),
         },
         opened,

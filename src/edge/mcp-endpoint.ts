@@ -10,7 +10,7 @@ import { type EventPlace, parseEventId, STANDALONE } from '../session/event-id.t
 import type { Session } from '../session/session.ts';
 import type { Sessions } from '../session/sessions.ts';
 import type { Takeover } from '../session/takeover.ts';
-import type { Logger } from '../telemetry/types.ts';
+import type { Logger, Metrics } from '../telemetry/types.ts';
 import { BatchAnswer } from './batch-answer.ts';
 import { Comeback } from './comeback.ts';
 import type { EventStreams } from './event-stream.ts';
@@ -31,6 +31,7 @@ export interface EndpointOptions {
   readonly streams: EventStreams;
   readonly admission: Admission;
   readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'replayed'>;
   readonly authenticate: Authenticate;
   readonly maxBodyBytes: number;
   readonly maxJsonDepth: number;
@@ -111,7 +112,9 @@ export class McpEndpoint {
       session.lastUsed = Date.now();
     });
     const last = lastEvent(request.headers['last-event-id']);
-    if (last !== undefined && last.streamId !== STANDALONE) {
+    const isStandalone = last === undefined || last.streamId === STANDALONE;
+    if (last !== undefined) this.#options.metrics.replayed(isStandalone ? 'standalone' : 'request');
+    if (!isStandalone) {
       return new Comeback(this.#options, response, session, last).start();
     }
     await streams.connectStandalone(response, session.stream, last, primed);

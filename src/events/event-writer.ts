@@ -42,6 +42,7 @@ export class EventWriter {
   readonly #running: Promise<void>;
   #stored = 0;
   #leaseUntil = 0;
+  #backlog: number | undefined;
   #isAway = false;
 
   constructor(options: EventWriterOptions) {
@@ -52,6 +53,11 @@ export class EventWriter {
   /** Events that this node has stored. */
   get stored(): number {
     return this.#stored;
+  }
+
+  /** Entries that were in the stream when this node looked last; undefined where another stores them. */
+  get backlog(): number | undefined {
+    return this.#backlog;
   }
 
   /** Ends after the batch that is at it. What is left is for the other nodes, or for the next start. */
@@ -76,6 +82,7 @@ export class EventWriter {
         const isOwner = await this.#hasLease();
         const before = performance.now();
         const isBusy = isOwner && (await this.#step());
+        if (!isBusy) this.#backlog = isOwner ? 0 : undefined;
         attempt = 0;
         if (isBusy) await this.#rest(await this.#restMs(performance.now() - before));
         else await this.#rest(isOwner ? idleMs : leaseMs * (0.3 + Math.random() * 0.2));
@@ -101,7 +108,8 @@ export class EventWriter {
 
   async #restMs(tookMs: number): Promise<number> {
     const { stream } = this.#options;
-    const restMs = this.#pace.restMs(tookMs, (await stream.size()) / MAX_STREAMED);
+    this.#backlog = await stream.size();
+    const restMs = this.#pace.restMs(tookMs, this.#backlog / MAX_STREAMED);
     // The lease is to be renewed meanwhile.
     return Math.min(restMs, (this.#options.leaseMs ?? LEASE_MS) / 4);
   }

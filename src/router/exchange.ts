@@ -177,14 +177,25 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
   /** It is over a limit. Refusals are paced: whoever asks again at once is not to keep the node busy. */
   refuse(error: Limited): void {
     this.ended('limited');
+    this.options.metrics.limited(error.limit);
     this.options.admission.refusals.tell(this.sink, error);
   }
 
-  /** Counts the request, and tells the event log of a call; `server` where one was asked. */
-  ended(outcome: Outcome, server?: string, error?: GatewayError, answerBytes?: number): void {
+  /**
+   * Counts the request, and tells the event log of a call; `server` where one was asked, `askedAt` when, in milliseconds of
+   * the monotonic clock, `tool` for which of those that it lists.
+   */
+  ended(
+    outcome: Outcome,
+    server?: string,
+    error?: GatewayError,
+    answerBytes?: number,
+    askedAt = Infinity,
+    tool?: string,
+  ): void {
     this.over();
-    const durationMs = performance.now() - this.#startedAt;
-    const seconds = durationMs / 1000;
+    const now = performance.now();
+    const durationMs = now - this.#startedAt;
     const { events, message, principal, subject, sessionMark: session } = this;
     // As for all that is refused because there is too much: an event for each would be too much, too.
     if (events !== undefined && outcome !== 'limited') {
@@ -192,8 +203,12 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
       events.append(callEvent(call, events.wantsArguments));
     }
     if (outcome === 'denied') this.options.events.append(denialEvent(message, principal, session));
-    this.options.metrics.request(this.message.method, outcome, seconds, this.face);
-    if (server !== undefined) this.options.metrics.downstream(server, outcome, seconds);
+    const { metrics } = this.options;
+    const { method } = this.message;
+    metrics.request(method, outcome, durationMs / 1000, this.face);
+    metrics.overhead((Math.min(askedAt, now) - this.#startedAt) / 1000, this.face);
+    if (server !== undefined)
+      metrics.downstream(server, outcome, (now - Math.min(askedAt, now)) / 1000, method, tool);
   }
 
   /** It is no longer under way here. */

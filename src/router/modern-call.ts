@@ -220,6 +220,7 @@ export class ModernCall implements UnderWay {
     if (error === undefined) this.#breaker?.succeeded();
     else this.#breaker?.failed(error);
     const outcome = error !== undefined ? outcomeOf(error) : body === undefined ? 'ok' : answerOutcome(body);
-    this.#exchange.ended(outcome, this.#server.name, error, bytes);
+    const { name } = this.#server;
+    this.#exchange.ended(outcome, name, error, bytes, this.#startedAt, this.#options.tool?.listed.key);
   }
 }

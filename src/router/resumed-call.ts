@@ -96,6 +96,7 @@ export class ResumedCall {
     const { conversation, server, options } = this.#options;
     conversation.session.inFlight.delete(this.#key);
     conversation.session.lastUsed = Date.now();
-    options.metrics.downstream(server.name, outcome, (performance.now() - this.#startedAt) / 1000);
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    options.metrics.downstream(server.name, outcome, seconds, this.#options.request?.method ?? 'other');
   }
 }

@@ -10,7 +10,7 @@ const PAUSE_MS = 200;
 export interface SecondRunOptions {
   readonly server: DownstreamServer;
   readonly method: string;
-  readonly options: Pick<ExchangeOptions, 'breakers' | 'logger'>;
+  readonly options: Pick<ExchangeOptions, 'breakers' | 'logger' | 'metrics'>;
   readonly progress: RisingProgress;
   /** What is left of the call's time, in milliseconds. */
   readonly leftMs: () => number;
@@ -38,6 +38,7 @@ export class SecondRun {
     if (options.breakers.state(server.id) !== 'closed') return false;
     this.#hasBegun = true;
     progress.restart();
+    options.metrics.repeated();
     options.logger.info('a call is run again: its connection was lost', {
       server: server.name,
       method,

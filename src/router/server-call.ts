@@ -44,6 +44,8 @@ export class ServerCall implements RunningCall {
   readonly #sink: RelaySink;
   readonly #deadlines: Deadlines;
   readonly #progress: RisingProgress | undefined;
+  /** The server's own name of the tool, where it is one. */
+  readonly #tool: string | undefined;
   #secondRun: SecondRun | undefined;
   /** Under which the request was sent last, by this node or the one before. */
   #sentAs: Id | undefined;
@@ -70,6 +72,7 @@ export class ServerCall implements RunningCall {
     this.#breaker = breaker;
     this.#text = text;
     this.#key = key;
+    this.#tool = tool?.listed.key;
     const mirrored = mirroredOf(call);
     this.#mirrored = tool === undefined ? mirrored : { ...mirrored, renewed: () => this.#newest(tool, call) };
     this.#deadlines = callDeadlines(options.deadlines, server, tool?.listed.key);
@@ -212,7 +215,7 @@ export class ServerCall implements RunningCall {
     conversation.session.inFlight.delete(this.#key);
     conversation.session.lastUsed = Date.now();
     options.running?.end(this);
-    this.#exchange.ended(outcome, this.#server.name, error, bytes);
+    this.#exchange.ended(outcome, this.#server.name, error, bytes, this.startedAt, this.#tool);
   }
 }
 

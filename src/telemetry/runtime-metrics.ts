@@ -8,21 +8,21 @@ const MICROSECONDS = 1e6;
 /** Milliseconds between two samples of the event loop's delay. */
 const SAMPLE_MS = 20;
 
-/** The process itself, under the names of OpenTelemetry's conventions with the unit that Prometheus wants in them. The returned function ends the sampling. */
+/** The process itself, under the names of OpenTelemetry's conventions. The returned function ends the sampling. */
 export function observeRuntime(meter: Meter): () => void {
   const delay = monitorEventLoopDelay({ resolution: SAMPLE_MS });
   delay.enable();
   const about = (description: string) => ({ unit: 's', description });
   const p50 = meter.createObservableGauge(
-    'nodejs.eventloop.delay.p50.seconds',
+    'nodejs.eventloop.delay.p50',
     about('Median delay since the last scrape'),
   );
   const p99 = meter.createObservableGauge(
-    'nodejs.eventloop.delay.p99.seconds',
+    'nodejs.eventloop.delay.p99',
     about('99th percentile since the last scrape'),
   );
   const max = meter.createObservableGauge(
-    'nodejs.eventloop.delay.max.seconds',
+    'nodejs.eventloop.delay.max',
     about('Longest delay since the last scrape'),
   );
   meter.addBatchObservableCallback(
@@ -39,15 +39,15 @@ export function observeRuntime(meter: Meter): () => void {
     [p50, p99, max],
   );
 
-  const heapUsed = meter.createObservableGauge('v8js.memory.heap.used.bytes', {
+  const heapUsed = meter.createObservableGauge('v8js.memory.heap.used', {
     unit: 'By',
     description: 'Heap in use',
   });
-  const heapLimit = meter.createObservableGauge('v8js.memory.heap.limit.bytes', {
+  const heapLimit = meter.createObservableGauge('v8js.memory.heap.limit', {
     unit: 'By',
     description: 'Most that the heap may grow to',
   });
-  const memory = meter.createObservableGauge('process.memory.usage.bytes', {
+  const memory = meter.createObservableGauge('process.memory.usage', {
     unit: 'By',
     description: 'Resident memory of the process',
   });
@@ -62,14 +62,14 @@ export function observeRuntime(meter: Meter): () => void {
   );
 
   meter
-    .createObservableCounter('process.cpu.time.seconds', { unit: 's', description: 'Processor time used' })
+    .createObservableCounter('process.cpu.time', { unit: 's', description: 'Processor time used' })
     .addCallback((result) => {
       const { user, system } = process.cpuUsage();
       result.observe(user / MICROSECONDS, { mode: 'user' });
       result.observe(system / MICROSECONDS, { mode: 'system' });
     });
   meter
-    .createObservableGauge('process.uptime.seconds', { unit: 's', description: 'Time since the start' })
+    .createObservableGauge('process.uptime', { unit: 's', description: 'Time since the start' })
     .addCallback((result) => result.observe(process.uptime()));
   return () => delay.disable();
 }

@@ -10,15 +10,17 @@ import {
 } from '@opentelemetry/sdk-metrics';
 
 /** One series of a counter. */
-interface Count {
+export interface Count {
   readonly attributes: Attributes;
   value: number;
 }
 
-/** What a counter or a histogram is. */
-interface Description {
+/** What a metric is. */
+export interface Description {
   readonly name: string;
   readonly description: string;
+  /** As UCUM has it, such as `s`; default: none, it is a number of things. */
+  readonly unit?: string;
 }
 
 /**
@@ -43,7 +45,7 @@ export class Tallies implements MetricProducer {
         const dataPoints = used.map(({ attributes, value }) => this.#point(attributes, value, now));
         if (dataPoints.length === 0) return undefined;
         const kind = { dataPointType: DataPointType.SUM, isMonotonic: true } as const;
-        return { ...kind, ...CUMULATIVE, descriptor: descriptor(description, ''), dataPoints };
+        return { ...kind, ...CUMULATIVE, descriptor: descriptor(description), dataPoints };
       },
     });
     return (attributes) => {
@@ -56,7 +58,6 @@ export class Tallies implements MetricProducer {
   /** Returns what makes a series. `boundaries`: the largest value of each bucket but the last, in order. */
   histogram(
     description: Description,
-    unit: string,
     boundaries: readonly number[],
   ): (attributes: Attributes) => Distribution {
     const series: Distribution[] = [];
@@ -66,7 +67,7 @@ export class Tallies implements MetricProducer {
         const dataPoints = used.map((one) => this.#point(one.attributes, one.read(), now));
         if (dataPoints.length === 0) return undefined;
         const kind = { dataPointType: DataPointType.HISTOGRAM } as const;
-        return { ...kind, ...CUMULATIVE, descriptor: descriptor(description, unit), dataPoints };
+        return { ...kind, ...CUMULATIVE, descriptor: descriptor(description), dataPoints };
       },
     });
     return (attributes) => {
@@ -74,6 +75,27 @@ export class Tallies implements MetricProducer {
       series.push(distribution);
       return distribution;
     };
+  }
+
+  /**
+   * What is read when somebody asks. OpenTelemetry's own gauges keep the last value of a series for ever; here what is not
+   * told of has no series. `sum`: it only rises.
+   */
+  read(
+    description: Description,
+    kind: 'gauge' | 'sum',
+    read: () => Iterable<readonly [attributes: Attributes, value: number]>,
+  ): void {
+    this.#metrics.push({
+      read: (now) => {
+        const dataPoints = [...read()].map(([attributes, value]) => this.#point(attributes, value, now));
+        if (dataPoints.length === 0) return undefined;
+        const about = { ...CUMULATIVE, descriptor: descriptor(description), dataPoints };
+        return kind === 'gauge'
+          ? { ...about, dataPointType: DataPointType.GAUGE }
+          : { ...about, dataPointType: DataPointType.SUM, isMonotonic: true };
+      },
+    });
   }
 
   async collect(): Promise<CollectionResult> {
@@ -121,7 +143,7 @@ export class Distribution {
 
 const CUMULATIVE = { aggregationTemporality: AggregationTemporality.CUMULATIVE };
 
-function descriptor({ name, description }: Description, unit: string) {
+function descriptor({ name, description, unit = '' }: Description) {
   return { name, description, unit, valueType: ValueType.DOUBLE };
 }
 

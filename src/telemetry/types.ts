@@ -43,6 +43,8 @@ export interface Gauges {
   readonly stdioProcesses: () => number;
   /** Events that are not stored yet, and not on their way to whoever stores them. */
   readonly eventsWaiting: () => number;
+  /** Entries of events on their way to the database, where this node is the one that stores them. */
+  readonly eventBacklog: () => number | undefined;
   /** How many events this node has stored, and how many were lost, by what became of them. */
   readonly events: () => Iterable<readonly [result: string, count: number]>;
   /** The circuit breakers of the servers that were called. */
@@ -50,18 +52,39 @@ export interface Gauges {
     readonly server: string;
     readonly state: 'closed' | 'half-open' | 'open';
   }>;
+  /** Of what servers list: how long ago it was found out, in seconds. */
+  readonly catalogAges: () => Iterable<readonly [server: string, seconds: number]>;
+  /** Requests to processes of other nodes, and of other nodes to those here. */
+  readonly forwards: () => Iterable<readonly [direction: 'sent' | 'served', count: number]>;
 }
 
-/** Counts and durations. Recording is cheap enough for each request: about half a microsecond an instrument. */
+/** What a node keeps things in. */
+export type Store = 'redis' | 'postgresql';
+
+/** Told of each time that a store was waited for, in seconds. */
+export type ObserveStore = (store: Store, seconds: number, isOk: boolean) => void;
+
+/** Counts and durations. Recording is cheap enough for each request: a look into a map or two, and numbers that rise. */
 export interface Metrics {
   /** A client's request was answered, after so many seconds. Methods that MCP does not have count as `other`. `face`: default legacy. */
   request(method: string, outcome: Outcome, seconds: number, face?: Face): void;
-  /** A downstream answered, or failed to. Servers beyond the first 200 count as `other`. */
-  downstream(server: string, outcome: Outcome, seconds: number): void;
+  /** How long a request was in the gateway before its server was asked. */
+  overhead(seconds: number, face: Face): void;
+  /** A call of the management API, by the name of its method, one that there is. */
+  management(method: string, outcome: Outcome, seconds: number): void;
+  /** A downstream answered, or failed to. `tool`: by the server's own name of one that it lists. Of servers and tools beyond a bound there is one `other`. */
+  downstream(server: string, outcome: Outcome, seconds: number, method: string, tool?: string): void;
+  readonly store: ObserveStore;
   /** A run of a job of this node ended. */
   job(name: string, outcome: Extract<Outcome, 'ok' | 'error'>, seconds: number): void;
   /** A client's `requestState` was not taken. `why`: one of a handful of words. */
   requestStateRefused(why: string): void;
+  /** A call was over the limit of this name. */
+  limited(limit: string): void;
+  /** A client has come back for what it missed: of the answer to a request, or of the standalone stream. */
+  replayed(stream: 'request' | 'standalone'): void;
+  /** A call is run again, as its connection was lost. */
+  repeated(): void;
   /** Says where gauges are read. */
   observe(gauges: Partial<Gauges>): void;
   /** All of it in the text format of Prometheus. */

@@ -95,9 +95,15 @@ export async function startCore(
   const counted: { readonly method: string; readonly outcome: string }[] = [];
   const metrics: Metrics = {
     request: (method, outcome) => counted.push({ method, outcome }),
+    overhead: () => {},
+    management: () => {},
     downstream: () => {},
+    store: () => {},
     job: () => {},
     requestStateRefused: () => {},
+    limited: () => {},
+    replayed: () => {},
+    repeated: () => {},
     observe: () => {},
     scrape: async () => '',
     shutdown: async () => {},

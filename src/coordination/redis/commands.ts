@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster, Redis } from 'ioredis';
 import { Code, GatewayError } from '../../protocol/errors.ts';
+import type { ObserveStore } from '../../telemetry/types.ts';
 import { unavailable } from '../unavailable.ts';
 import { backoffMs } from './backoff.ts';
 import type { Script, ScriptFile } from './scripts.ts';
@@ -20,6 +21,7 @@ export interface CommandsOptions {
   readonly watch: Watch;
   /** Milliseconds in which Redis has to answer. */
   readonly timeoutMs: number;
+  readonly observe?: ObserveStore | undefined;
 }
 
 /**
@@ -31,6 +33,7 @@ export class Commands {
   readonly #scripts: ReadonlyMap<ScriptFile, Script>;
   readonly #watch: Watch;
   readonly #timeoutMs: number;
+  readonly #observe: ObserveStore | undefined;
   readonly #closing = new AbortController();
 
   constructor(options: CommandsOptions) {
@@ -38,6 +41,7 @@ export class Commands {
     this.#scripts = options.scripts;
     this.#watch = options.watch;
     this.#timeoutMs = options.timeoutMs;
+    this.#observe = options.observe;
   }
 
   /** A command whose first argument is its key, or its channel. */
@@ -100,9 +104,13 @@ export class Commands {
 
   async #guard(key: string, send: () => Promise<unknown>): Promise<unknown> {
     if (this.#closing.signal.aborted) throw unavailable();
+    const startedAt = performance.now();
     try {
-      return await inTime(send(), this.#timeoutMs);
+      const answer = await inTime(send(), this.#timeoutMs);
+      this.#observe?.('redis', (performance.now() - startedAt) / 1000, true);
+      return answer;
     } catch (error) {
+      this.#observe?.('redis', (performance.now() - startedAt) / 1000, false);
       return this.#failed(key, error);
     }
   }

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { Code, GatewayError } from '../../protocol/errors.ts';
-import type { Logger } from '../../telemetry/types.ts';
+import type { Logger, ObserveStore } from '../../telemetry/types.ts';
 import type { Coordination } from '../coordination.ts';
 import { createKeys, DEFAULT_KEY_PREFIX } from '../keys.ts';
 import { STREAM_LOG_LIMITS, type StreamLogLimits } from '../stream-log.ts';
@@ -33,6 +33,7 @@ export interface RedisCoordinationOptions {
   readonly streamLimits?: StreamLogLimits;
   /** Milliseconds in which Redis has to answer. Default: 500. */
   readonly commandTimeoutMs?: number;
+  readonly observe?: ObserveStore;
   /** Milliseconds to wait for Redis at the start. Default: 10 s. */
   readonly startTimeoutMs?: number;
 }
@@ -43,13 +44,14 @@ export interface RedisCoordinationOptions {
  */
 export async function createRedisCoordination(options: RedisCoordinationOptions): Promise<Coordination> {
   const { nodeId, logger, keyPrefix = DEFAULT_KEY_PREFIX, streamLimits = STREAM_LOG_LIMITS } = options;
-  const { commandTimeoutMs = 500, startTimeoutMs = 10_000, signingKeys = [] } = options;
+  const { commandTimeoutMs = 500, startTimeoutMs = 10_000, signingKeys = [], observe } = options;
   const target = parseRedisUrl(options.url);
   const keys = createKeys(keyPrefix);
   const scripts = loadScripts();
   const watch = new Watch(logger);
   const connection = open(target, nodeId);
-  const commands = new Commands({ client: connection.client, scripts, watch, timeoutMs: commandTimeoutMs });
+  const { client } = connection;
+  const commands = new Commands({ client, scripts, watch, timeoutMs: commandTimeoutMs, observe });
   const bus = new RedisBus({ nodeId, connection, commands, keys, signingKeys, watch, logger });
   const close = async () => {
     watch.close();
