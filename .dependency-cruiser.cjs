@@ -48,7 +48,16 @@ const LAYERS = {
     'downstream/tls-agent',
   ],
   admission: ['auth/principal', 'protocol/errors'],
-  router: [...SHARED, 'admission/', 'limits/', 'catalog/', 'downstream/', 'session/', 'coordination/'],
+  router: [
+    ...SHARED,
+    'admission/',
+    'limits/',
+    'catalog/',
+    'downstream/',
+    'session/',
+    'coordination/',
+    'telemetry/mcp-methods',
+  ],
   admin: [...SHARED, 'catalog/', 'session/', 'auth/', 'db/', 'oauth/', 'gen/'],
   edge: [
     ...SHARED,

@@ -21,6 +21,7 @@ import { once } from './once.ts';
 import { openPolicy } from './open-policy.ts';
 import { NodeReadiness } from './readiness.ts';
 import { drain } from './stop.ts';
+import { openReaders, openTracing } from './telemetry/export.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import type { Logger } from './telemetry/types.ts';
 import { type Urls, urlsOf } from './urls.ts';
@@ -49,7 +50,9 @@ export async function startGateway(
   const version = packageVersion();
   const started = new Date().toISOString();
   const readiness = new NodeReadiness();
-  const metrics = createMetrics({ ...config, version });
+  const readers = await openReaders(config, logger);
+  const metrics = createMetrics({ ...config, version, ...(readers && { readers }) });
+  const tracing = await openTracing(config, { version, nodeId: config.nodeId }, logger);
   const running: RunningServer[] = [];
   const coordination = await foundation.openCoordination(metrics.store);
   let core: Core | undefined;
@@ -100,6 +103,7 @@ export async function startGateway(
     await heartbeat.stop();
     await coordination.close();
     await database?.close();
+    await tracing?.shutdown();
     await metrics.shutdown();
     logger.info('stopped');
   });
@@ -133,6 +137,7 @@ export async function startGateway(
       version,
       readiness,
       metrics,
+      tracing,
       auth,
       policy,
       recording: events,

@@ -36,7 +36,7 @@ import { Wants } from './router/wants.ts';
 import { type RetireOptions, retireSessions } from './session/retire.ts';
 import { Sessions } from './session/sessions.ts';
 import { Takeover } from './session/takeover.ts';
-import type { Logger, Metrics } from './telemetry/types.ts';
+import type { Logger, Metrics, Tracing } from './telemetry/types.ts';
 
 const NAME = 'dragon-mcp-gateway';
 export const TITLE = 'Dragon MCP Gateway';
@@ -80,6 +80,8 @@ export interface CoreParts {
   readonly version: string;
   readonly readiness: NodeReadiness;
   readonly metrics: Metrics;
+  /** Undefined: nothing is traced. */
+  readonly tracing: Tracing | undefined;
   readonly auth: Authentication;
   readonly policy: Policy | undefined;
   readonly recording: EventRecording;
@@ -90,7 +92,7 @@ export interface CoreParts {
 /** Puts together what serves requests. */
 export function createCore(parts: CoreParts): Core {
   const { config, logger, foundation, database, coordination, recording, metrics } = parts;
-  const { version, readiness, auth, policy, gatewayClient } = parts;
+  const { version, readiness, tracing, auth, policy, gatewayClient } = parts;
   const registry = new ServerRegistry(database.servers, coordination.bus);
   const gateway = { name: NAME, version, nodeId: config.nodeId };
   const networks = new NetworkGuard(config.allowedNetworks);
@@ -133,6 +135,7 @@ export function createCore(parts: CoreParts): Core {
       return record && downstreamServer(record);
     },
     onMoved: (server) => breakers.drop(server.id),
+    tracing,
   });
   const catalogs = new Catalogs({
     registry,
@@ -187,6 +190,7 @@ export function createCore(parts: CoreParts): Core {
     maxJsonDepth: config.maxJsonDepth,
     breakers,
     metrics,
+    tracing,
     events: recording.log,
   };
   const modern = new ModernRouter({

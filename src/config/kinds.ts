@@ -62,6 +62,11 @@ export const workers = kind(`auto, or a whole number from 1 to ${MOST_WORKERS}`,
 
 export const milliseconds = integer(1, LONGEST_TIMER_MS, ' of milliseconds');
 
+export const ratio = kind('a number from 0 to 1', (text) => {
+  const value = /^(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : Number.NaN;
+  return value <= 1 ? value : undefined;
+});
+
 /** Milliseconds to wait, where none at all is a choice. */
 export const delay = integer(0, LONGEST_TIMER_MS, ' of milliseconds');
 

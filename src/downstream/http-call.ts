@@ -11,7 +11,8 @@ export interface CallLink {
   exchange(call: HttpCall, lastEventId: string | undefined): HttpExchange;
   /** Resolves when the stream is open that is to be open first; undefined where it is, or none is. */
   readonly opening: Promise<void> | undefined;
-  post(text: string, exchange: HttpExchange): void;
+  /** `traced`: headers besides those of all requests. */
+  post(text: string, exchange: HttpExchange, traced: readonly string[] | undefined): void;
   get(lastEventId: string, exchange: HttpExchange): void;
   /** Opens a session in place of the one that the call was sent in. */
   renew(): () => Promise<void>;
@@ -29,6 +30,7 @@ export class HttpCall {
   #renew: (() => Promise<void>) | undefined;
   /** The request, once it is sent. */
   #text: string | undefined;
+  #traced: readonly string[] | undefined;
   #healed = false;
   #settled = false;
 
@@ -40,15 +42,16 @@ export class HttpCall {
     this.#deadline = new Deadline(deadlines, expired, link.serverName);
   }
 
-  post(text: string): void {
+  post(text: string, traced: readonly string[] | undefined): void {
     this.#text = text;
+    this.#traced = traced;
     this.#renew = this.#link.renew();
     const exchange = this.#link.exchange(this, undefined);
     this.#exchange = exchange;
     const { opening } = this.#link;
-    if (opening === undefined) return this.#link.post(text, exchange);
+    if (opening === undefined) return this.#link.post(text, exchange, traced);
     // What the server says outside of the call is for this stream, and would be lost before it is open.
-    void opening.then(() => !this.#settled && this.#link.post(text, exchange));
+    void opening.then(() => !this.#settled && this.#link.post(text, exchange, traced));
   }
 
   resume(lastEventId: string): void {
@@ -84,7 +87,7 @@ export class HttpCall {
     }
     this.#healed = true;
     this.#renew().then(
-      () => !this.#settled && this.post(text),
+      () => !this.#settled && this.post(text, this.#traced),
       (error) => this.#fail(GatewayError.from(error)),
     );
   }

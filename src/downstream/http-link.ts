@@ -79,7 +79,7 @@ export class HttpLink implements DownstreamLink {
 
   request(request: RequestMessage, sink: AnswerSink, deadlines: Deadlines): CancelRequest {
     const call = new HttpCall(this.#calls, request.id, sink, deadlines);
-    call.post(request.text);
+    call.post(request.text, request.traced);
     return (reason) => call.cancel(reason);
   }
 
@@ -170,7 +170,7 @@ export class HttpLink implements DownstreamLink {
           onSessionLost: () => call.sessionLost(),
         });
       },
-      post: (text, exchange) => this.#post(text, exchange),
+      post: (text, exchange, traced) => this.#post(text, exchange, traced),
       get: (lastEventId, exchange) => this.#get(lastEventId, exchange),
       renew: () => {
         const lost = this.#sessionId;
@@ -213,8 +213,9 @@ export class HttpLink implements DownstreamLink {
     this.#options.client.dispatch(this.#endpoint, 'DELETE', this.#headers, null, handler);
   }
 
-  #post(body: string, handler: Dispatcher.DispatchHandler): void {
-    this.#options.client.dispatch(this.#endpoint, 'POST', this.#headers, body, handler);
+  #post(body: string, handler: Dispatcher.DispatchHandler, traced?: readonly string[]): void {
+    const headers = traced === undefined ? this.#headers : [...this.#headers, ...traced];
+    this.#options.client.dispatch(this.#endpoint, 'POST', headers, body, handler);
   }
 
   #get(lastEventId: string | undefined, handler: Dispatcher.DispatchHandler): void {

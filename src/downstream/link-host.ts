@@ -1,4 +1,5 @@
 import type { Bus, BusMessage } from '../coordination/bus.ts';
+import type { Tracing } from '../telemetry/types.ts';
 import { insist } from './insist.ts';
 import { errorFields, LINK, outcomeUnknown } from './link-messages.ts';
 import type { ServerHandshake } from './port.ts';
@@ -18,6 +19,7 @@ export interface WantedProcess {
 
 export interface LinkHostOptions {
   readonly bus: Bus;
+  readonly tracing?: Tracing | undefined;
   /** Whether a node is a living member of the cluster. */
   readonly isMember: (node: string) => Promise<boolean>;
   /** Takes a place at a process, where that is this node's to run. Throws {@link Displaced}, and what the downstream port throws. */
@@ -81,6 +83,7 @@ export class LinkHost {
     if (known !== undefined) return known.sayOpened();
     const link: ServedLink = new ServedLink({
       bus: this.#options.bus,
+      tracing: this.#options.tracing,
       node,
       key,
       serverName: String(message['serverName']),

@@ -95,13 +95,13 @@ export class ModernHttpLink implements ModernLink {
     return () => subscription.close();
   }
 
-  #headersOf({ method, params }: RequestMessage, mirrored: Mirrored | undefined): string[] {
+  #headersOf({ method, params, traced = [] }: RequestMessage, mirrored: Mirrored | undefined): string[] {
     const name = mirrored?.name ?? nameIn(method, params);
     const standard = standardHeaders(this.discovery.version, method, name);
     const declared = mirrored?.params;
     return declared === undefined
-      ? [...this.#headers, ...standard]
-      : [...this.#headers, ...standard, ...declared];
+      ? [...this.#headers, ...standard, ...traced]
+      : [...this.#headers, ...standard, ...declared, ...traced];
   }
 }
 

@@ -5,7 +5,7 @@ import type { Leases } from '../coordination/leases.ts';
 import type { Members } from '../coordination/members.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { namesModern } from '../protocol/modern/versions.ts';
-import type { Logger } from '../telemetry/types.ts';
+import type { Logger, Tracing } from '../telemetry/types.ts';
 import type { TransportConnector } from './connector.ts';
 import { LinkHost, type WantedProcess } from './link-host.ts';
 import { replaced } from './link-messages.ts';
@@ -43,6 +43,7 @@ export interface OwnedConnectorOptions {
   readonly find: (owner: Owner, id: string, revision: number) => Promise<DownstreamServer | undefined>;
   /** The process of a server runs elsewhere than before. */
   readonly onMoved: (server: DownstreamServer) => void;
+  readonly tracing?: Tracing | undefined;
 }
 
 /**
@@ -64,11 +65,12 @@ export class OwnedConnector implements Connector, ModernConnector {
 
   constructor(options: OwnedConnectorOptions) {
     this.#options = options;
-    const { bus, leases, members, startTimeoutMs } = options;
+    const { bus, leases, members, startTimeoutMs, tracing } = options;
     this.#leases = new ProcessLeases(leases, bus);
     this.#remote = new RemoteLinks(bus, startTimeoutMs + OPEN_MARGIN_MS);
     this.#host = new LinkHost({
       bus,
+      tracing,
       isMember: (node) => members.isAlive(node),
       attach: (wanted, attaching) => this.#serve(wanted, attaching),
     });

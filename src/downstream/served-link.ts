@@ -4,13 +4,16 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import { LISTEN } from '../protocol/modern/subscriptions.ts';
 import { ForwardedAnswer } from './forwarded-answer.ts';
 import { insist } from './insist.ts';
+import type { Tracing } from '../telemetry/types.ts';
 import { errorFields, LINK, MAX_DEPTH, outcomeUnknown } from './link-messages.ts';
 import type { ServerHandshake } from './port.ts';
+import { tracedHere } from './traced-forward.ts';
 import { Displaced, type Ending, type Sharer } from './process-place.ts';
 import type { LocalAttachment } from './process-share.ts';
 
 export interface ServedLinkOptions {
   readonly bus: Bus;
+  readonly tracing?: Tracing | undefined;
   /** The node that uses the process. */
   readonly node: string;
   /** The name that it gave the link. */
@@ -132,12 +135,18 @@ export class ServedLink implements Sharer {
       number,
       unreadMs: totalMs,
       send: (said) => this.#send(said),
-      onEnd: () => this.#calls.delete(number),
+      onEnd: () => {
+        this.#calls.delete(number);
+        endSpan?.();
+      },
     });
+    let endSpan: (() => void) | undefined;
     this.#calls.set(number, call);
     try {
-      const request = parseMessage(String(message['text']), MAX_DEPTH);
+      let request = parseMessage(String(message['text']), MAX_DEPTH);
       if (request.kind !== 'request') throw new GatewayError(Code.InvalidRequest, 'Not a request');
+      const { tracing, serverName } = this.#options;
+      if (tracing !== undefined) [request, endSpan] = tracedHere(tracing, request, serverName, this.node);
       call.isListening = request.method === LISTEN;
       call.cancel = attachment.request(request, call, { idleMs: Number(message['idleMs']), totalMs });
     } catch (error) {

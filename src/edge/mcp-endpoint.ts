@@ -83,14 +83,19 @@ export class McpEndpoint {
     if (body.kind === 'request' && body.method === 'initialize')
       return this.#initialize(response, principal, body);
     const session = this.#session(request, principal);
-    if (!(session instanceof Promise)) return this.#message(session, body, response);
-    return session.then((found) => this.#message(found, body, response));
+    if (!(session instanceof Promise)) return this.#message(session, body, request, response);
+    return session.then((found) => this.#message(found, body, request, response));
   }
 
-  #message(session: Session, message: Message, response: HttpResponse): void | Promise<void> {
+  #message(
+    session: Session,
+    message: Message,
+    { headers }: HttpRequest,
+    response: HttpResponse,
+  ): void | Promise<void> {
     if (message.kind === 'request') {
       const answer = new HttpAnswer(response, this.#options.streams, session, message.id);
-      return this.#options.router.request(session, message, answer);
+      return this.#options.router.request(session, message, answer, headers);
     }
     const taken = this.#take(session, message);
     if (taken === undefined) response.writeHead(202).end();
@@ -203,7 +208,9 @@ export class McpEndpoint {
       return;
     }
     const answers = new BatchAnswer(response, this.#options.streams, requests.length);
-    for (const message of requests) this.#options.router.request(session, message, answers.part(message.id));
+    const { headers } = request;
+    for (const message of requests)
+      this.#options.router.request(session, message, answers.part(message.id), headers);
   }
 
   #take(session: Session, message: Exclude<Message, RequestMessage>): void | Promise<void> {

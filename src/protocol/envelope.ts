@@ -26,6 +26,8 @@ export interface RequestMessage extends Parsed {
   readonly id: Id;
   readonly method: string;
   readonly params: Params | undefined;
+  /** Headers that say which trace it is part of, names and values in turn, for where there are headers. */
+  readonly traced?: readonly string[];
 }
 
 export interface NotificationMessage extends Parsed {

@@ -12,12 +12,14 @@ import type { AnswerSink, Connector, Deadlines, DownstreamServer } from '../down
 import type { EventLog } from '../events/event.ts';
 import type { Limited } from '../limits/limited.ts';
 import type { Limits, Taken } from '../limits/limits.ts';
-import { type RequestMessage, resultFrame, resultText } from '../protocol/envelope.ts';
+import { own, type RequestMessage, resultFrame, resultText } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
+import { type TraceContext, traceHeaders, traceOf, traceOfHeaders, withTrace } from '../protocol/trace-context.ts';
 import type { Session } from '../session/session.ts';
-import type { Face, Logger, Metrics, Outcome } from '../telemetry/types.ts';
+import type { Face, Logger, Metrics, Outcome, Span, Tracing } from '../telemetry/types.ts';
 import { callEvent, denialEvent, isCall } from './call-event.ts';
 import { Denied } from './denied.ts';
+import { failureOf, methodLabel, operation } from './spans.ts';
 import type { RunningCalls } from './running-calls.ts';
 
 /** What both eras' requests are served with. */
@@ -30,6 +32,8 @@ export interface ExchangeOptions {
   readonly limits?: Limits | undefined;
   readonly breakers: Breakers;
   readonly metrics: Metrics;
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Tracing | undefined;
   readonly events: EventLog;
   readonly identity: { readonly name: string; readonly title: string; readonly version: string };
   readonly deadlines: Deadlines;
@@ -106,11 +110,39 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
   subject: string | undefined;
   /** What limits have given for it, until it is over. */
   taken: Taken | undefined;
+  /** Where it is traced. */
+  span: Span | undefined;
+  /** The trace context that it came with, where it goes on with it. */
+  #carried: TraceContext | undefined;
   readonly #startedAt = performance.now();
 
   constructor(message: RequestMessage, options: Options) {
     this.message = message;
     this.options = options;
+  }
+
+  /** Finds out which trace it is part of, by what its client says, in `headers` by their names in lower case too. */
+  join(headers: Readonly<Record<string, unknown>> | undefined): void {
+    const said = headers && traceOfHeaders(headers);
+    const { tracing } = this.options;
+    if (tracing === undefined) {
+      this.#carried = said;
+      return;
+    }
+    const context = traceOf(this.message.params, said);
+    this.span = tracing.asked(methodLabel(this.message.method), context);
+    this.#carried = this.span === undefined ? said : context;
+  }
+
+  /** The request as it goes to a server: as part of `span`, else with the headers of its client's trace. */
+  onward(request: RequestMessage, span: Span | undefined): RequestMessage {
+    if (span !== undefined) return withTrace(request, { ...span.context, baggage: this.#carried?.baggage });
+    return this.#carried === undefined ? request : { ...request, traced: traceHeaders(this.#carried) };
+  }
+
+  /** Fields of log lines about it. */
+  get traceFields(): { readonly trace_id?: string } {
+    return this.span === undefined ? {} : { trace_id: this.span.traceId };
   }
 
   /** Sends the request to a server and everything that comes of it to the client. `text` is the request by the server's own names. */
@@ -207,8 +239,30 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
     const { method } = this.message;
     metrics.request(method, outcome, durationMs / 1000, this.face);
     metrics.overhead((Math.min(askedAt, now) - this.#startedAt) / 1000, this.face);
+    if (this.span !== undefined) this.#endSpan(this.span, outcome, server, error);
     if (server !== undefined)
       metrics.downstream(server, outcome, (now - Math.min(askedAt, now)) / 1000, method, tool);
+  }
+
+  #endSpan(span: Span, outcome: Outcome, server: string | undefined, error: GatewayError | undefined): void {
+    const { method, params, id } = this.message;
+    // Of what exists alone, or clients could make up as many names as they like.
+    const asked = this.subject === undefined || params === undefined ? undefined : own(params, 'name');
+    const name = typeof asked === 'string' ? asked : undefined;
+    const { name: spanName, attributes } = operation(method, name);
+    span.end(
+      spanName,
+      {
+        ...attributes,
+        'jsonrpc.request.id': String(id),
+        'mcp.session.id': this.sessionMark,
+        'network.transport': 'tcp',
+        'network.protocol.name': 'http',
+        server,
+      },
+      failureOf(outcome, error),
+    );
+    this.span = undefined;
   }
 
   /** It is no longer under way here. */

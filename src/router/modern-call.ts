@@ -17,6 +17,7 @@ import { ModernRelaySink } from './modern-relay-sink.ts';
 import { answerOutcome } from './relay-sink.ts';
 import { RisingProgress } from './rising-progress.ts';
 import { SecondRun } from './second-run.ts';
+import { askedServer } from './spans.ts';
 
 /** A request of the modern era. */
 export interface ModernRequest extends Exchange<ModernOptions> {
@@ -40,6 +41,8 @@ export class ModernCall implements UnderWay {
   /** One of several that ask for the same. */
   readonly #isPart: boolean;
   #tool: ToolCall | undefined;
+  /** Where it is traced. */
+  readonly #asked: ReturnType<typeof askedServer> | undefined;
   readonly #startedAt = performance.now();
   #secondRun: SecondRun | undefined;
   #hasRetried = false;
@@ -72,6 +75,9 @@ export class ModernCall implements UnderWay {
     this.#options = options;
     this.#tool = options.tool;
     this.#isPart = deadlines !== undefined;
+    const { span } = exchange;
+    if (span !== undefined)
+      this.#asked = askedServer(span, message.method, server, options.tool?.listed.key ?? options.name);
     this.#deadlines =
       deadlines ?? callDeadlines(exchange.options.deadlines, server, options.tool?.listed.key);
     const client = options.client ?? exchange.sink;
@@ -118,14 +124,15 @@ export class ModernCall implements UnderWay {
     const { caller, options } = this.#exchange;
     this.#isWaiting = false;
     this.#cancelRequest = undefined;
+    const request = this.#exchange.onward(this.#request, this.#asked?.span);
     const cancelRequest =
       link === undefined
         ? options.legacy.call(
-            { caller, server: this.#server, request: this.#request },
+            { caller, server: this.#server, request },
             this.#sink,
             this.#left(),
           )
-        : link.request(this.#request, this.#relaySink(), this.#left(), this.#mirrored());
+        : link.request(request, this.#relaySink(), this.#left(), this.#mirrored());
     this.#cancelRequest = cancelRequest;
     // It may have been cancelled before `request` returned.
     if (this.#cancelled !== undefined && !this.#isOver) cancelRequest(this.#cancelled);
@@ -140,6 +147,7 @@ export class ModernCall implements UnderWay {
       this.#secondRun ??= new SecondRun({
         server: this.#server,
         method: message.method,
+        traceFields: this.#exchange.traceFields,
         options,
         progress,
         leftMs: () => this.#left().totalMs,
@@ -194,6 +202,7 @@ export class ModernCall implements UnderWay {
     this.#isWaiting = true;
     this.#exchange.options.logger.info('a server finds headers wrong: its list is read anew', {
       server: this.#server.name,
+      ...this.#exchange.traceFields,
     });
     this.#newest(tool.listed).then(
       (listed) => {
@@ -216,10 +225,11 @@ export class ModernCall implements UnderWay {
   #ended({ body, error, bytes }: End): void {
     this.#isOver = true;
     this.#over();
+    const outcome = error !== undefined ? outcomeOf(error) : body === undefined ? 'ok' : answerOutcome(body);
+    this.#asked?.end(outcome, error);
     if (this.#isPart) return;
     if (error === undefined) this.#breaker?.succeeded();
     else this.#breaker?.failed(error);
-    const outcome = error !== undefined ? outcomeOf(error) : body === undefined ? 'ok' : answerOutcome(body);
     const { name } = this.#server;
     this.#exchange.ended(outcome, name, error, bytes, this.#startedAt, this.#options.tool?.listed.key);
   }

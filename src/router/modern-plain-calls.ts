@@ -166,5 +166,6 @@ export function legacyRequest(
   const meta: Edits = hasProgress ? [...NO_ENVELOPE, ['progressToken', json]] : NO_ENVELOPE;
   const text = editRequest(request.text, { id: json, params: NOT_LEGACY, meta });
   const message = text === undefined ? undefined : parseMessage(text, maxDepth);
-  return message?.kind === 'request' ? message : undefined;
+  if (message?.kind !== 'request') return undefined;
+  return request.traced === undefined ? message : { ...message, traced: request.traced };
 }

@@ -84,6 +84,7 @@ export class ModernRouter {
     const view = catalogs.modernViewFor(caller.principal);
     const exchange = new ModernExchange(caller, view, message, sink, this.#options);
     exchange.load = load;
+    exchange.join(caller.headers);
     runHandler(MODERN_METHODS.get(message.method), exchange);
     return () => exchange.cancel();
   }

@@ -60,13 +60,18 @@ export class Router {
     return offer(await view.snapshot(), hello.protocolVersion, this.#options.identity);
   }
 
-  /** Answers through the sink, always: what is thrown on the way becomes its failure. */
-  request(session: Session, message: RequestMessage, sink: ClientSink): void {
+  /** Answers through the sink, always: what is thrown on the way becomes its failure. `headers`: the request came with them. */
+  request(
+    session: Session,
+    message: RequestMessage,
+    sink: ClientSink,
+    headers?: Readonly<Record<string, unknown>>,
+  ): void {
     const { admission } = this.#options;
     const load = admission.loadOf(session.principal);
     const refusal = admission.enter(load, message.method);
     if (refusal !== undefined) return admission.refusals.tell(sink, refusal);
-    this.#request(session, message, sink, undefined, load);
+    this.#request(session, message, sink, undefined, load, headers);
   }
 
   /** Goes on with a request whose stream is lost; see {@link Recovery.recover}. */
@@ -85,10 +90,12 @@ export class Router {
     sink: ClientSink,
     again: Again | undefined,
     load: PrincipalLoad,
+    headers?: Readonly<Record<string, unknown>>,
   ): void {
     const conversation = this.#conversation(session);
     const exchange = new SessionExchange(conversation, message, sink, this.#options, again);
     exchange.load = load;
+    exchange.join(headers);
     runHandler(METHODS.get(message.method), exchange);
   }
 

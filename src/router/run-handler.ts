@@ -31,9 +31,9 @@ function run<E extends Exchange>(
   }
 }
 
-function known({ options }: Exchange, thrown: unknown): GatewayError {
+function known({ options, traceFields }: Exchange, thrown: unknown): GatewayError {
   const error = GatewayError.from(thrown);
   if (error.code === Code.Internal)
-    options.logger.error('a request failed inside the gateway', { err: thrown });
+    options.logger.error('a request failed inside the gateway', { err: thrown, ...traceFields });
   return error;
 }

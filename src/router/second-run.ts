@@ -1,6 +1,7 @@
 import { ConnectionLost } from '../downstream/connection-lost.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
 import { GatewayError } from '../protocol/errors.ts';
+import type { LogFields } from '../telemetry/types.ts';
 import type { ExchangeOptions } from './exchange.ts';
 import type { RisingProgress } from './rising-progress.ts';
 
@@ -10,6 +11,8 @@ const PAUSE_MS = 200;
 export interface SecondRunOptions {
   readonly server: DownstreamServer;
   readonly method: string;
+  /** For the log. */
+  readonly traceFields: LogFields;
   readonly options: Pick<ExchangeOptions, 'breakers' | 'logger' | 'metrics'>;
   readonly progress: RisingProgress;
   /** What is left of the call's time, in milliseconds. */
@@ -33,7 +36,7 @@ export class SecondRun {
 
   /** Whether a failure is not the end: the call is run again after a pause, unless its server is left alone. */
   follows(error: GatewayError): boolean {
-    const { server, method, options, progress, leftMs, run } = this.#options;
+    const { server, method, traceFields, options, progress, leftMs, run } = this.#options;
     if (this.#hasBegun || !(error instanceof ConnectionLost) || leftMs() <= PAUSE_MS) return false;
     if (options.breakers.state(server.id) !== 'closed') return false;
     this.#hasBegun = true;
@@ -42,6 +45,7 @@ export class SecondRun {
     options.logger.info('a call is run again: its connection was lost', {
       server: server.name,
       method,
+      ...traceFields,
       reason: error.message,
     });
     this.#pause = setTimeout(run, PAUSE_MS);

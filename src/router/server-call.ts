@@ -21,6 +21,7 @@ import { RewriteSink } from './rewrite-sink.ts';
 import { RisingProgress } from './rising-progress.ts';
 import type { RunningCall } from './running-calls.ts';
 import { SecondRun } from './second-run.ts';
+import { askedServer } from './spans.ts';
 
 /** A request in a session. */
 export interface SessionRequest extends Exchange<RouterOptions> {
@@ -46,6 +47,8 @@ export class ServerCall implements RunningCall {
   readonly #progress: RisingProgress | undefined;
   /** The server's own name of the tool, where it is one. */
   readonly #tool: string | undefined;
+  /** Where it is traced. */
+  readonly #asked: ReturnType<typeof askedServer> | undefined;
   #secondRun: SecondRun | undefined;
   /** Under which the request was sent last, by this node or the one before. */
   #sentAs: Id | undefined;
@@ -73,6 +76,8 @@ export class ServerCall implements RunningCall {
     this.#text = text;
     this.#key = key;
     this.#tool = tool?.listed.key;
+    const { span, message } = exchange;
+    if (span !== undefined) this.#asked = askedServer(span, message.method, server, this.#tool ?? call.name);
     const mirrored = mirroredOf(call);
     this.#mirrored = tool === undefined ? mirrored : { ...mirrored, renewed: () => this.#newest(tool, call) };
     this.#deadlines = callDeadlines(options.deadlines, server, tool?.listed.key);
@@ -152,6 +157,7 @@ export class ServerCall implements RunningCall {
     this.#isWaiting = false;
     this.#cancelRequest = undefined;
     let request: RequestMessage = this.#text === message.text ? message : { ...message, text: this.#text };
+    request = this.#exchange.onward(request, this.#asked?.span);
     let sink: AnswerSink = this.#sink;
     if (this.#sentAs !== undefined) [request, sink] = this.#renewed(link, request, this.#sentAs);
     this.#sentAs = request.id;
@@ -182,6 +188,7 @@ export class ServerCall implements RunningCall {
     this.#secondRun ??= new SecondRun({
       server: this.#server,
       method: message.method,
+      traceFields: this.#exchange.traceFields,
       options,
       progress: this.#progress,
       leftMs: () => this.#left().totalMs,
@@ -194,7 +201,10 @@ export class ServerCall implements RunningCall {
   /** Headers as the server's list wants them now. Undefined where the tool is gone. */
   async #newest(tool: ToolCall, call: CallOptions): Promise<Mirrored | undefined> {
     const { conversation, options } = this.#exchange;
-    options.logger.info('a server finds headers wrong: its list is read anew', { server: this.#server.name });
+    options.logger.info('a server finds headers wrong: its list is read anew', {
+      server: this.#server.name,
+      ...this.#exchange.traceFields,
+    });
     const entry = await conversation.view.entry(this.#server.id, true);
     const listed = entry?.catalog?.tools.find(({ key }) => key === tool.listed.key);
     return listed && mirroredOf({ ...call, tool: { ...tool, listed } });
@@ -215,6 +225,7 @@ export class ServerCall implements RunningCall {
     conversation.session.inFlight.delete(this.#key);
     conversation.session.lastUsed = Date.now();
     options.running?.end(this);
+    this.#asked?.end(outcome, error);
     this.#exchange.ended(outcome, this.#server.name, error, bytes, this.startedAt, this.#tool);
   }
 }

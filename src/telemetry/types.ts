@@ -15,6 +15,35 @@ export interface Logger {
   child(fields: LogFields): Logger;
 }
 
+/** What is said of a span. What is undefined is left out. */
+export type SpanAttributes = Readonly<Record<string, string | number | undefined>>;
+
+/** Something that takes time, in a trace that is recorded. */
+export interface Span {
+  readonly traceId: string;
+  /** What whoever goes on with the trace is sent. */
+  readonly context: { readonly traceparent: string; readonly tracestate: string | undefined };
+  /** A request to somebody else that is part of it. */
+  child(name: string, attributes: SpanAttributes): Span;
+  /** `failure`: why it did not end well, as a word and as a sentence. */
+  end(
+    name: string,
+    attributes: SpanAttributes,
+    failure?: { readonly type: string; readonly message?: string | undefined },
+  ): void;
+}
+
+/** Records some of what happens as traces. */
+export interface Tracing {
+  /** What somebody has asked of this node. Undefined where it is not recorded. */
+  asked(
+    name: string,
+    parent: { readonly traceparent?: string | undefined; readonly tracestate?: string | undefined } | undefined,
+  ): Span | undefined;
+  /** Sends what waits, for a few seconds at most. */
+  shutdown(): Promise<void>;
+}
+
 /** How a request ended. `tool_error` is an answer with `isError`; `error` a JSON-RPC error or none at all; `denied` by the policy, `limited` by a limit. */
 export type Outcome = 'ok' | 'tool_error' | 'error' | 'cancelled' | 'denied' | 'limited';
 

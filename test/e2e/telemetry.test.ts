@@ -23,7 +23,7 @@ describe('metrics of a gateway after traffic that is known', () => {
         DRAGON_BUILTIN_TOOLS: 'off',
         DRAGON_METRICS_MAX_TOOLS: '1',
         DRAGON_LIMITS: JSON.stringify({
-          rules: [{ name: 'few', tools: ['slow'], calls: 1, per: '1h' }],
+          rules: [{ name: 'few', tools: ['slow'], calls: 1, seconds: 3600 }],
         }),
       },
     });
@@ -39,7 +39,7 @@ describe('metrics of a gateway after traffic that is known', () => {
     for (let made = 0; made < 20; made++) await client.callTool(`one__made_up_${made}`);
     for (let made = 0; made < 20; made++) await client.request(`made/up${made}`);
     await gateway.manage('ListMcpServers');
-    await gateway.manage('GetMcpServer', { name: 'no such server' }).catch(() => undefined);
+    await assert.rejects(gateway.manage('CreateMcpServer', { name: 'one', url: server.url }));
     page = await (await fetch(`${gateway.opsUrl}/metrics`)).text();
     client.close();
     modern.close();
@@ -57,7 +57,7 @@ describe('metrics of a gateway after traffic that is known', () => {
     ['dragon_requests_total{method="tools/call",face="modern",outcome="ok"}', 1],
     ['dragon_requests_total{method="other",face="legacy",outcome="error"}', 20],
     ['dragon_requests_total{method="CreateMcpServer",face="management",outcome="ok"}', 1],
-    ['dragon_requests_total{method="GetMcpServer",face="management",outcome="error"}', 1],
+    ['dragon_requests_total{method="CreateMcpServer",face="management",outcome="error"}', 1],
     ['mcp_server_operation_duration_seconds_count{mcp_method_name="tools/call",face="legacy"}', 4],
     [
       'mcp_server_operation_duration_seconds_count{mcp_method_name="other",face="legacy",error_type="error"}',

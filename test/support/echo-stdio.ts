@@ -22,6 +22,7 @@ const send = (message: Message) => process.stdout.write(`${JSON.stringify(messag
 /** What a test can see of the process from the outside, and make it do. */
 const processTools: readonly PeerTool[] = [
   { name: 'pid', run: () => text(String(process.pid)) },
+  { name: 'meta', run: ({ meta }) => text(JSON.stringify(meta)) },
   { name: 'env', run: ({ args }) => text(process.env[String(args['name'])] ?? '') },
   {
     name: 'calls',
