@@ -103,5 +103,18 @@ describe('metrics of a gateway after traffic that is known', () => {
     assert.ok(valueOf(page, 'v8js_memory_heap_used_bytes')! > 0);
   });
 
+  it('passes a trace context on as it came, though nothing is traced', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const headers = { traceparent, tracestate: 'a=1', baggage: 'k=v' };
+    const client = new RawClient(gateway.mcpUrl);
+    await client.initialize();
+    const params = { name: 'one__echo', arguments: { text: 'y' }, _meta: { traceparent: 'whatever it is' } };
+    await client.request('tools/call', params, { headers });
+    client.close();
+    const seen = server.seen.find(({ body }) => body.includes('"y"'));
+    for (const [name, value] of Object.entries(headers)) assert.equal(seen?.headers[name], value);
+    assert.deepEqual(JSON.parse(seen!.body).params._meta, { traceparent: 'whatever it is' });
+  });
+
   it('says nothing that only a client has said', () => assert.doesNotMatch(page, /made.up/));
 });
