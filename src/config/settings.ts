@@ -393,7 +393,8 @@ export const settings = z.object({
   }),
   otelEndpoint: optionalSetting('OTEL_EXPORTER_OTLP_ENDPOINT', kinds.publicUrl, {
     group: 'Telemetry',
-    description: 'Base URL of the collector, such as `http://collector:4318`; `/v1/traces` and `/v1/metrics` follow.',
+    description:
+      'Base URL of the collector, such as `http://collector:4318`; `/v1/traces` and `/v1/metrics` follow.',
   }),
   otelTracesEndpoint: optionalSetting('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', kinds.publicUrl, {
     group: 'Telemetry',

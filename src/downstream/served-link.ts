@@ -2,14 +2,14 @@ import type { Bus, BusMessage } from '../coordination/bus.ts';
 import { type Message, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { LISTEN } from '../protocol/modern/subscriptions.ts';
+import type { Tracing } from '../telemetry/types.ts';
 import { ForwardedAnswer } from './forwarded-answer.ts';
 import { insist } from './insist.ts';
-import type { Tracing } from '../telemetry/types.ts';
 import { errorFields, LINK, MAX_DEPTH, outcomeUnknown } from './link-messages.ts';
 import type { ServerHandshake } from './port.ts';
-import { tracedHere } from './traced-forward.ts';
 import { Displaced, type Ending, type Sharer } from './process-place.ts';
 import type { LocalAttachment } from './process-share.ts';
+import { tracedHere } from './traced-forward.ts';
 
 export interface ServedLinkOptions {
   readonly bus: Bus;

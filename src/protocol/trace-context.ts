@@ -26,7 +26,10 @@ export function traceOfHeaders(headers: Readonly<Record<string, unknown>>): Trac
 }
 
 /** The context of a request: what its `_meta` says goes before what headers say, for it is the sender's own. */
-export function traceOf(params: Params | undefined, headers: TraceContext | undefined): TraceContext | undefined {
+export function traceOf(
+  params: Params | undefined,
+  headers: TraceContext | undefined,
+): TraceContext | undefined {
   const meta = params === undefined ? undefined : own(params, '_meta');
   if (!isObject(meta)) return headers;
   const said = readTrace(own(meta, 'traceparent'), own(meta, 'tracestate'), own(meta, 'baggage'));

@@ -14,13 +14,19 @@ import type { Limited } from '../limits/limited.ts';
 import type { Limits, Taken } from '../limits/limits.ts';
 import { own, type RequestMessage, resultFrame, resultText } from '../protocol/envelope.ts';
 import { Code, type GatewayError } from '../protocol/errors.ts';
-import { type TraceContext, traceHeaders, traceOf, traceOfHeaders, withTrace } from '../protocol/trace-context.ts';
+import {
+  type TraceContext,
+  traceHeaders,
+  traceOf,
+  traceOfHeaders,
+  withTrace,
+} from '../protocol/trace-context.ts';
 import type { Session } from '../session/session.ts';
 import type { Face, Logger, Metrics, Outcome, Span, Tracing } from '../telemetry/types.ts';
 import { callEvent, denialEvent, isCall } from './call-event.ts';
 import { Denied } from './denied.ts';
-import { failureOf, methodLabel, operation } from './spans.ts';
 import type { RunningCalls } from './running-calls.ts';
+import { failureOf, methodLabel, operation } from './spans.ts';
 
 /** What both eras' requests are served with. */
 export interface ExchangeOptions {

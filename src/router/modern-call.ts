@@ -127,11 +127,7 @@ export class ModernCall implements UnderWay {
     const request = this.#exchange.onward(this.#request, this.#asked?.span);
     const cancelRequest =
       link === undefined
-        ? options.legacy.call(
-            { caller, server: this.#server, request },
-            this.#sink,
-            this.#left(),
-          )
+        ? options.legacy.call({ caller, server: this.#server, request }, this.#sink, this.#left())
         : link.request(request, this.#relaySink(), this.#left(), this.#mirrored());
     this.#cancelRequest = cancelRequest;
     // It may have been cancelled before `request` returned.

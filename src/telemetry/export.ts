@@ -4,7 +4,7 @@ import type { Instance } from './resource.ts';
 import type { SamplerName } from './sampling.ts';
 import type { Logger, Tracing } from './types.ts';
 
-export type Protocol = 'http/protobuf' | 'http/json';
+type Protocol = 'http/protobuf' | 'http/json';
 
 /** Settings of OpenTelemetry's; what else it reads of the environment (headers, timeouts, certificates) its exporters read themselves. */
 export interface OtelSettings {
@@ -28,7 +28,8 @@ export async function openTracing(
   logger: Logger,
 ): Promise<Tracing | undefined> {
   const { otelEndpoint, otelTracesEndpoint, otelProtocol } = settings;
-  const { otelTraces = otelEndpoint === undefined && otelTracesEndpoint === undefined ? 'none' : 'otlp' } = settings;
+  const { otelTraces = otelEndpoint === undefined && otelTracesEndpoint === undefined ? 'none' : 'otlp' } =
+    settings;
   if (settings.otelDisabled || otelTraces === 'none') return undefined;
   // Loaded only where they are used: the start without is faster.
   const { OTLPTraceExporter } =
@@ -38,7 +39,11 @@ export async function openTracing(
   const { createTracing } = await import('./tracing.ts');
   return createTracing({
     ...instance,
-    exporter: telling(new OTLPTraceExporter(urlOf(otelTracesEndpoint, otelEndpoint, 'v1/traces')), 'traces', logger),
+    exporter: telling(
+      new OTLPTraceExporter(urlOf(otelTracesEndpoint, otelEndpoint, 'v1/traces')),
+      'traces',
+      logger,
+    ),
     sampler: settings.otelSampler,
     ratio: settings.otelSamplerRatio,
     delayMs: settings.otelSpanDelayMs,

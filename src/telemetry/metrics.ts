@@ -65,10 +65,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'Streams that clients have come back to for what they missed',
     5,
   );
-  const repeated = tallies.counter({
-    name: 'dragon.calls.repeated',
-    description: 'Calls that were run again, as their connection was lost',
-  })({});
+  let repeated = 0;
+  tallies.read(
+    {
+      name: 'dragon.calls.repeated',
+      description: 'Calls that were run again, as their connection was lost',
+    },
+    'sum',
+    () => [[{}, repeated]],
+  );
   const gauges: Partial<Gauges> = {};
   observeGauges(tallies, gauges);
   observeServers(tallies, new Labels({ max: maxServers }, (server) => server), gauges);
@@ -91,7 +96,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       replays.of(stream).value++;
     },
     repeated() {
-      repeated.value++;
+      repeated++;
     },
     observe(sources) {
       Object.assign(gauges, sources);

@@ -5,11 +5,6 @@ import type { Outcome } from './types.ts';
 /** Seconds: from an answer out of the process to a tool that works for a minute. */
 const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** How often something ended how, and how long it took. */
-export interface Outcomes {
-  record(outcome: Outcome, seconds: number): void;
-}
-
 /** Returns what makes the series of one set of attributes; those of an outcome are made when there is the first. */
 export function countsOf(tallies: Tallies, about: Description): (attributes: Attributes) => OutcomeCounts {
   const counter = tallies.counter(about);
@@ -66,8 +61,8 @@ export class OutcomeTimes {
   }
 }
 
-/** Both. */
-export class CountedTimes implements Outcomes {
+/** How often something ended how, and how long it took. */
+export class CountedTimes {
   readonly #counts: OutcomeCounts;
   readonly #times: OutcomeTimes;
 

@@ -14,7 +14,10 @@ export type SamplerName =
  * Whether a request is recorded, from the `traceparent` that it came with. Decided before anything is made for it: what is
  * not recorded costs no more than this.
  */
-export function createSampling(name: SamplerName, ratio: number): (traceparent: string | undefined) => boolean {
+export function createSampling(
+  name: SamplerName,
+  ratio: number,
+): (traceparent: string | undefined) => boolean {
   const isByParent = name.startsWith('parentbased_');
   const own = isByParent ? name.slice('parentbased_'.length) : name;
   const share = own === 'always_on' ? 1 : own === 'always_off' ? 0 : ratio;

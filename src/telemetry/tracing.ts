@@ -1,14 +1,19 @@
 import {
   type Context,
   createTraceState,
-  ROOT_CONTEXT,
   type Span as RecordedSpan,
+  ROOT_CONTEXT,
   SpanKind,
   SpanStatusCode,
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import { AlwaysOnSampler, BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
+import {
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  type SpanExporter,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
 import { scrub } from './redact.ts';
 import { type Instance, resourceOf } from './resource.ts';
 import { createSampling, type SamplerName } from './sampling.ts';
@@ -39,8 +44,15 @@ export function createTracing(options: TracingOptions): Tracing {
   return {
     asked(name, parent) {
       if (!isSampled(parent?.traceparent)) return undefined;
-      const context = parent?.traceparent === undefined ? ROOT_CONTEXT : remoteContext(parent.traceparent, parent.tracestate);
-      return new TracedSpan(tracer, tracer.startSpan(name, { kind: SpanKind.SERVER }, context), parent?.tracestate);
+      const context =
+        parent?.traceparent === undefined
+          ? ROOT_CONTEXT
+          : remoteContext(parent.traceparent, parent.tracestate);
+      return new TracedSpan(
+        tracer,
+        tracer.startSpan(name, { kind: SpanKind.SERVER }, context),
+        parent?.tracestate,
+      );
     },
     async shutdown() {
       let timer: NodeJS.Timeout | undefined;
@@ -56,7 +68,13 @@ export function createTracing(options: TracingOptions): Tracing {
 function remoteContext(traceparent: string, tracestate: string | undefined): Context {
   const [, traceId = '', spanId = ''] = traceparent.split('-');
   const traceState = tracestate === undefined ? {} : { traceState: createTraceState(tracestate) };
-  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: 1, isRemote: true, ...traceState });
+  return trace.setSpanContext(ROOT_CONTEXT, {
+    traceId,
+    spanId,
+    traceFlags: 1,
+    isRemote: true,
+    ...traceState,
+  });
 }
 
 class TracedSpan implements Span {
@@ -79,13 +97,20 @@ class TracedSpan implements Span {
     return new TracedSpan(this.#tracer, span, this.context.tracestate);
   }
 
-  end(name: string, attributes: SpanAttributes, failure?: { type: string; message?: string | undefined }): void {
+  end(
+    name: string,
+    attributes: SpanAttributes,
+    failure?: { type: string; message?: string | undefined },
+  ): void {
     this.#span.updateName(name);
     this.#span.setAttributes(known(attributes));
     if (failure !== undefined) {
       const { type, message } = failure;
       this.#span.setAttribute('error.type', type);
-      this.#span.setStatus({ code: SpanStatusCode.ERROR, ...(message === undefined ? {} : { message: scrub(message) }) });
+      this.#span.setStatus({
+        code: SpanStatusCode.ERROR,
+        ...(message === undefined ? {} : { message: scrub(message) }),
+      });
     }
     this.#span.end();
   }

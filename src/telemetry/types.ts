@@ -38,7 +38,9 @@ export interface Tracing {
   /** What somebody has asked of this node. Undefined where it is not recorded. */
   asked(
     name: string,
-    parent: { readonly traceparent?: string | undefined; readonly tracestate?: string | undefined } | undefined,
+    parent:
+      | { readonly traceparent?: string | undefined; readonly tracestate?: string | undefined }
+      | undefined,
   ): Span | undefined;
   /** Sends what waits, for a few seconds at most. */
   shutdown(): Promise<void>;

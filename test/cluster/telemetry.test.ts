@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { readdir, readFile } from 'node:fs/promises';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { parse as parseYaml } from 'yaml';
 import { type Cluster, startCluster } from '../support/cluster.ts';
 import { CountingServer } from '../support/counting-http.ts';
 import { toolText } from '../support/marked-server.ts';
 import { ModernClient } from '../support/modern-client.ts';
 import { OtlpReceiver, type ReceivedSpan } from '../support/otlp-receiver.ts';
 import { parentOf } from '../support/processes.ts';
+import { metricsIn } from '../support/promql.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { textOf } from '../support/rpc.ts';
 import { echoStdio } from '../support/stdio-commands.ts';
@@ -34,7 +37,13 @@ describe('a trace of a call, through two nodes', () => {
 
   before(async () => {
     [receiver, http] = await Promise.all([OtlpReceiver.start(), CountingServer.start()]);
-    const env = { ...receiver.env, OTEL_METRICS_EXPORTER: 'otlp', OTEL_METRIC_EXPORT_INTERVAL: '300' };
+    const env = {
+      ...receiver.env,
+      OTEL_METRICS_EXPORTER: 'otlp',
+      OTEL_METRIC_EXPORT_INTERVAL: '300',
+      DRAGON_LIMITS: JSON.stringify({ rules: [{ name: 'none', tools: ['hold'], calls: 1, seconds: 3600 }] }),
+      DRAGON_CATALOG_TTL_MS: '500',
+    };
     cluster = await startCluster({ nodes: 2, env });
     await cluster.nodes[0]!.addServer({ name: 'p', stdio: echoStdio() });
     await cluster.nodes[0]!.addServer({ name: 'h', url: http.url });
@@ -97,7 +106,10 @@ describe('a trace of a call, through two nodes', () => {
     assert.equal(asked.attributes['server'], 'p');
     assert.equal(call.attributes['gen_ai.tool.name'], 'meta');
     assert.equal(call.attributes['network.transport'], 'pipe');
-    assert.ok(asked.attributes['mcp.session.id'] !== far.sessionId, 'who reads traces cannot go on with sessions');
+    assert.ok(
+      asked.attributes['mcp.session.id'] !== far.sessionId,
+      'who reads traces cannot go on with sessions',
+    );
   });
 
   it('is without the forward where the process is at hand, and taken from headers where _meta has none', async () => {
@@ -172,4 +184,74 @@ describe('a trace of a call, through two nodes', () => {
     const wanted = ['mcp.server.operation.duration', 'dragon.sessions', 'dragon.forwards'];
     await until(() => wanted.every((name) => receiver.metrics.has(name)), { what: 'metrics' });
   });
+
+  it('goes with metrics of which dashboards and alerts ask for none that nobody tells', async (t) => {
+    const { asked, rules } = await expressions();
+    assert.ok(asked.size > 30, String(asked.size));
+    await produce(t);
+    const missing = async () => {
+      const pages = await Promise.all(
+        cluster.nodes.map(async ({ opsUrl }) => (await fetch(`${opsUrl}/metrics`)).text()),
+      );
+      const told = new Set(pages.join('\n').match(/^[a-z_0-9]+(?=[{ ])/gm));
+      return [...asked].filter((name) => name !== 'up' && !told.has(name));
+    };
+    await until(async () => (await missing()).length === 0, { what: 'all metrics' }).catch(async () =>
+      assert.deepEqual(await missing(), []),
+    );
+    const runbook = await readFile(new URL('docs/runbook.md', ROOT), 'utf8');
+    const sections = new Set(runbook.match(/^## .*$/gm)?.map((line) => `#${line.slice(3).toLowerCase()}`));
+    for (const { alert, annotations } of rules) {
+      const [file, section = ''] = annotations.runbook.split(/(?=#)/);
+      assert.equal(file, 'docs/runbook.md');
+      assert.ok(sections.has(section), `${alert}: ${section}`);
+    }
+  });
+
+  /** What is told of once it happens: a limit, and a client that comes back. */
+  async function produce(t: TestContext): Promise<void> {
+    const client = new RawClient(cluster.nodes[0]!.mcpUrl);
+    t.after(() => client.close());
+    await client.initialize();
+    const signal = AbortSignal.timeout(200);
+    await client.callTool('h__hold', {}, { signal }).catch(() => undefined);
+    const { message } = await client.callTool('h__hold');
+    assert.match(message?.error?.message ?? '', /limit/);
+    const stream = await client.stream({ lastEventId: 'g_0' });
+    stream.close();
+  }
 });
+
+const ROOT = new URL('../../', import.meta.url);
+
+interface Rule {
+  readonly alert: string;
+  readonly expr: string;
+  readonly annotations: { readonly runbook: string };
+}
+
+/** All that dashboards and alerts ask Prometheus for. */
+async function expressions(): Promise<{
+  readonly asked: ReadonlySet<string>;
+  readonly rules: readonly Rule[];
+}> {
+  const folder = new URL('deploy/grafana/', ROOT);
+  const text = await readFile(new URL('alerts.yaml', folder), 'utf8');
+  const { groups } = parseYaml(text) as { readonly groups: readonly { readonly rules: readonly Rule[] }[] };
+  const rules = groups.flatMap(({ rules }) => rules);
+  const asked = new Set(rules.flatMap(({ expr }) => [...metricsIn(expr)]));
+  for (const name of await readdir(new URL('dashboards/', folder))) {
+    const dashboard = JSON.parse(await readFile(new URL(`dashboards/${name}`, folder), 'utf8')) as {
+      readonly panels: readonly {
+        readonly title: string;
+        readonly targets: readonly { readonly expr: string }[];
+      }[];
+    };
+    assert.ok(dashboard.panels.length > 0, name);
+    for (const { title, targets } of dashboard.panels) {
+      assert.ok(targets.length > 0, `${name}: ${title}`);
+      for (const { expr } of targets) for (const metric of metricsIn(expr)) asked.add(metric);
+    }
+  }
+  return { asked, rules };
+}

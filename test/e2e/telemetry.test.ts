@@ -6,7 +6,7 @@ import { ModernClient } from '../support/modern-client.ts';
 import { RawClient } from '../support/raw-client.ts';
 
 /** Value of a series by its whole name; undefined where there is none. */
-function valueOf(page: string, series: string): number | undefined {
+function seriesValue(page: string, series: string): number | undefined {
   const line = page.split('\n').find((each) => each.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length));
 }
@@ -71,10 +71,7 @@ describe('metrics of a gateway after traffic that is known', () => {
       'mcp_client_operation_duration_seconds_count{mcp_method_name="tools/call",gen_ai_tool_name="other",server="one"}',
       1,
     ],
-    [
-      'rpc_server_call_duration_seconds_count{rpc_method="CreateMcpServer",rpc_system_name="connectrpc"}',
-      1,
-    ],
+    ['rpc_server_call_duration_seconds_count{rpc_method="CreateMcpServer",rpc_system_name="connectrpc"}', 1],
     ['dragon_downstream_requests_total{server="one",outcome="ok"}', 5],
     ['dragon_limits_refused_total{limit="few"}', 1],
     ['dragon_downstream_breaker_state{server="one"}', 0],
@@ -82,15 +79,15 @@ describe('metrics of a gateway after traffic that is known', () => {
     ['dragon_requests_in_flight', 0],
   ];
   for (const [series, value] of expected)
-    it(`${series} is ${value}`, () => assert.equal(valueOf(page, series), value, page));
+    it(`${series} is ${value}`, () => assert.equal(seriesValue(page, series), value, page));
 
   it('what the gateway itself takes is less than the whole, and counted for each request', () => {
     const overhead = 'dragon_request_overhead_seconds';
-    const count = valueOf(page, `${overhead}_count{face="legacy"}`) ?? 0;
+    const count = seriesValue(page, `${overhead}_count{face="legacy"}`) ?? 0;
     // Four that were answered, one over its limit, and forty that nobody had to be asked for.
     assert.equal(count, 45);
-    const sum = valueOf(page, `${overhead}_sum{face="modern"}`) ?? Number.NaN;
-    const whole = valueOf(
+    const sum = seriesValue(page, `${overhead}_sum{face="modern"}`) ?? Number.NaN;
+    const whole = seriesValue(
       page,
       'mcp_server_operation_duration_seconds_sum{mcp_method_name="tools/call",face="modern"}',
     );
@@ -98,9 +95,11 @@ describe('metrics of a gateway after traffic that is known', () => {
   });
 
   it('tells of the database, of lists and of the process', () => {
-    assert.ok(valueOf(page, 'db_client_operation_duration_seconds_count{db_system_name="postgresql"}')! > 0);
-    assert.ok(valueOf(page, 'dragon_catalog_age_seconds{server="one"}')! >= 0);
-    assert.ok(valueOf(page, 'v8js_memory_heap_used_bytes')! > 0);
+    assert.ok(
+      seriesValue(page, 'db_client_operation_duration_seconds_count{db_system_name="postgresql"}')! > 0,
+    );
+    assert.ok(seriesValue(page, 'dragon_catalog_age_seconds{server="one"}')! >= 0);
+    assert.ok(seriesValue(page, 'v8js_memory_heap_used_bytes')! > 0);
   });
 
   it('passes a trace context on as it came, though nothing is traced', async () => {

@@ -97,7 +97,5 @@ export class OtlpReceiver {
 }
 
 function valuesOf(attributes: readonly Attribute[]): Record<string, string | number | undefined> {
-  return Object.fromEntries(
-    attributes.map(({ key, value }) => [key, value.stringValue ?? value.intValue]),
-  );
+  return Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue ?? value.intValue]));
 }
