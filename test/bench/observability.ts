@@ -3,7 +3,10 @@
  * did. Gateways with more and more of it on are put under the same load in turn, each on a core of its own.
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -42,7 +45,24 @@ const STAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'API key': { DRAGON_EVENTS: 'off', ...AUTHENTICATED },
   'API key, policy': { DRAGON_EVENTS: 'off', ...AUTHENTICATED, DRAGON_POLICY: JSON.stringify(POLICY) },
   'API key, policy, events': { ...AUTHENTICATED, DRAGON_POLICY: JSON.stringify(POLICY) },
+  'API key, policy, events, traces of 1 %': {
+    ...AUTHENTICATED,
+    DRAGON_POLICY: JSON.stringify(POLICY),
+    OTEL_EXPORTER_OTLP_ENDPOINT: await startCollector(),
+    OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+    OTEL_TRACES_SAMPLER_ARG: '0.01',
+  },
 };
+
+/** Takes what it is sent and keeps nothing. Returns its URL. */
+async function startCollector(): Promise<string> {
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => response.end());
+  });
+  server.listen(0, '127.0.0.1').unref();
+  await once(server, 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
 
 const folder = await mkdtemp(join(tmpdir(), 'dragon-observability-'));
 const tools = await findTools(folder);
