@@ -260,7 +260,7 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
       spanName,
       {
         ...attributes,
-        'jsonrpc.request.id': String(id),
+        'jsonrpc.request.id': String(id).slice(0, 128),
         'mcp.session.id': this.sessionMark,
         'network.transport': 'tcp',
         'network.protocol.name': 'http',
