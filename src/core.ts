@@ -118,9 +118,9 @@ export function createCore(parts: CoreParts): Core {
     stdioStartTimeoutMs: config.stdioStartTimeoutMs,
     stdioIdleMs: config.stdioIdleMs,
     maxMessageBytes: config.maxDownstreamMessageBytes,
-    noteEra: ({ id, owner, name: server, revision }, era) => {
+    noteEra: ({ id, owner, lender = owner, name: server, revision }, era) => {
       logger.info('what a server speaks was found out', { server, era });
-      registry.noteEra(owner, id, revision, era).catch(() => {
+      registry.noteEra(lender, id, revision, era).catch(() => {
         // It is gone, only tried out, or the database is away: then it is asked again after the next start.
       });
     },

@@ -4,7 +4,7 @@ import {
   GetLoginStatusForMcpServerResponse_State as State,
   type TurnstileService,
 } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
-import { callerOf } from './caller.ts';
+import { callerOf, requireAdmin } from './caller.ts';
 import type { TurnstileDependencies } from './dependencies.ts';
 import { wrongField } from './field-paths.ts';
 import { resolveServer } from './server-ref.ts';
@@ -26,8 +26,11 @@ const STATES = {
 export function createLoginMethods({ servers, logins }: TurnstileDependencies): Methods {
   return {
     async loginMcpServer(request, context) {
-      const record = await resolveServer(servers, callerOf(context), request.server);
+      const caller = callerOf(context);
+      const record = await resolveServer(servers, caller, request.server);
       const { clientId, clientSecret } = request;
+      if (clientId !== '' && record.sharedWith !== undefined)
+        requireAdmin(caller, 'give a shared server a client of its own');
       if (clientId === '' && clientSecret !== '') throw wrongField('client_id', 'a secret needs a client');
       const secret = clientSecret === '' ? {} : { clientSecret };
       return { url: await logins.login(record, clientId === '' ? undefined : { clientId, ...secret }) };

@@ -3,9 +3,10 @@ import type {
   ServerRecord,
   ServerSpec,
   ServerTarget,
+  Sharing,
   StdioTarget,
 } from '../db/server-record.ts';
-import type { StdioCommand } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import type { ServerSharing, StdioCommand } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import type {
   CreateMcpServerRequest,
   McpServerChanges,
@@ -26,7 +27,12 @@ export function toServerSpec(request: CreateMcpServerRequest): ServerSpec {
     ...(request.toolPrefix === undefined ? {} : { toolPrefix: request.toolPrefix }),
     ...(timeouts === undefined ? {} : { timeouts }),
     ...(toolTimeouts === undefined ? {} : { toolTimeouts }),
+    ...(request.sharedWith === undefined ? {} : { sharedWith: toSharing(request.sharedWith) }),
   };
+}
+
+function toSharing({ tenant, roles }: ServerSharing): Sharing {
+  return tenant ? { tenant } : { roles: [...new Set(roles)].sort() };
 }
 
 function toTarget(request: CreateMcpServerRequest): ServerTarget {
@@ -59,6 +65,7 @@ const PATHS = [
   'timeouts.idle',
   'timeouts.total',
   'tool_timeouts',
+  'shared_with',
 ] as const;
 type MaskPath = (typeof PATHS)[number];
 
@@ -81,6 +88,8 @@ export function toServerPatch(request: UpdateMcpServerRequest, stored: ServerRec
   const total = mask.has('timeouts') || mask.has('timeouts.total');
   if (idle || total) patch.timeouts = changedTimeouts({ idle, total }, changes?.timeouts, stored.timeouts);
   if (mask.has('tool_timeouts')) patch.toolTimeouts = toToolTimeouts(changes?.toolTimeouts ?? {}) ?? null;
+  if (mask.has('shared_with'))
+    patch.sharedWith = changes?.sharedWith === undefined ? null : toSharing(changes.sharedWith);
   const target = changedTarget(mask, changes, stored.target);
   if (target === stored.target) return patch;
   if (stored.unreadable !== undefined && keepsSecrets(mask, stored.target, target)) {
@@ -119,6 +128,7 @@ function populated(changes: McpServerChanges | undefined): ReadonlySet<MaskPath>
   if (changes.timeouts?.idle !== undefined) mask.add('timeouts.idle');
   if (changes.timeouts?.total !== undefined) mask.add('timeouts.total');
   if (Object.keys(changes.toolTimeouts).length > 0) mask.add('tool_timeouts');
+  if (changes.sharedWith !== undefined) mask.add('shared_with');
   return mask;
 }
 

@@ -1,7 +1,8 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { Principal } from '../auth/principal.ts';
 import type { ServerHealth } from '../catalog/types.ts';
-import type { ServerRecord, ServerTarget } from '../db/server-record.ts';
+import type { ServerRecord, ServerTarget, Sharing } from '../db/server-record.ts';
 import {
   McpServer_Health_Breaker as Breaker,
   McpServer_Era as Era,
@@ -9,13 +10,19 @@ import {
   type McpServer_Health,
   McpServer_HealthSchema,
   McpServerSchema,
+  type ServerSharingSchema,
   McpServer_Health_State as State,
 } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import { timeoutsMessage } from './timeouts.ts';
 
-/** A server as shown: with the names of its headers and variables, and none of their values. */
-export function toServerMessage(record: ServerRecord, health: ServerHealth): McpServer {
-  const { target, timeouts, toolTimeouts = {} } = record;
+/**
+ * A server as shown: with the names of its headers and variables, and none of their values. Who may use it and not change it
+ * sees what kind it is and where, and no arguments, names or query that may say more.
+ */
+export function toServerMessage(record: ServerRecord, health: ServerHealth, viewer: Principal): McpServer {
+  const { timeouts, toolTimeouts = {}, lender, sharedWith } = record;
+  const target =
+    lender === undefined || viewer.roles.includes('admin') ? record.target : outline(record.target);
   return create(McpServerSchema, {
     id: record.id,
     name: record.name,
@@ -27,11 +34,23 @@ export function toServerMessage(record: ServerRecord, health: ServerHealth): Mcp
     updateTime: timestampFromDate(record.updatedAt),
     health: toHealth(health),
     era: record.era === undefined ? Era.UNSPECIFIED : ERAS[record.era],
+    sharedBy: lender?.userId ?? '',
+    ...(sharedWith === undefined ? {} : { sharedWith: sharingMessage(sharedWith) }),
     ...(timeouts === undefined ? {} : { timeouts: timeoutsMessage(timeouts) }),
     toolTimeouts: Object.fromEntries(
       Object.entries(toolTimeouts).map(([tool, limits]) => [tool, timeoutsMessage(limits)]),
     ),
   });
+}
+
+function outline(target: ServerTarget): ServerTarget {
+  if (target.kind === 'stdio') return { kind: 'stdio', command: target.command, args: [], env: {} };
+  const { origin, pathname } = new URL(target.url);
+  return { kind: 'http', url: origin + pathname, headers: {} };
+}
+
+function sharingMessage(sharing: Sharing): MessageInitShape<typeof ServerSharingSchema> {
+  return 'tenant' in sharing ? { tenant: true } : { roles: [...sharing.roles] };
 }
 
 function toTarget(target: ServerTarget): NonNullable<MessageInitShape<typeof McpServerSchema>['target']> {

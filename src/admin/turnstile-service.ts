@@ -1,4 +1,5 @@
 import type { ServiceImpl } from '@connectrpc/connect';
+import type { Principal } from '../auth/principal.ts';
 import type { ServerRecord } from '../db/server-record.ts';
 import type { McpServer } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import type {
@@ -29,8 +30,8 @@ export function createTurnstileService(
 ): ServiceImpl<typeof TurnstileService> {
   const { servers, apiKeys, eventStore, reseal } = deps;
 
-  async function show(record: ServerRecord): Promise<McpServer> {
-    return toServerMessage(record, await servers.health(record));
+  async function show(record: ServerRecord, viewer: Principal): Promise<McpServer> {
+    return toServerMessage(record, await servers.health(record), viewer);
   }
 
   return {
@@ -40,51 +41,51 @@ export function createTurnstileService(
     ...createLoginMethods(deps),
 
     async createMcpServer(request, context) {
-      const owner = callerOf(context);
-      if (request.target.case === 'stdio') requireAdmin(owner, STARTING);
-      return { server: await show(await servers.create(owner, toServerSpec(request))) };
+      const caller = callerOf(context);
+      if (request.target.case === 'stdio') requireAdmin(caller, STARTING);
+      return { server: await show(await servers.create(caller, toServerSpec(request)), caller) };
     },
 
     async getMcpServer(request, context) {
-      const owner = callerOf(context);
-      return { server: await show(await resolveServer(servers, owner, request.server)) };
+      const caller = callerOf(context);
+      return { server: await show(await resolveServer(servers, caller, request.server), caller) };
     },
 
     async listMcpServers(request, context) {
-      const owner = callerOf(context);
-      const page = await servers.page(owner, toPageRequest(request));
+      const caller = callerOf(context);
+      const page = await servers.page(caller, toPageRequest(request));
       return {
-        servers: await Promise.all(page.items.map(show)),
+        servers: await Promise.all(page.items.map((record) => show(record, caller))),
         nextPageToken: page.nextPageToken ?? '',
         totalSize: page.total,
       };
     },
 
     async updateMcpServer(request, context) {
-      const owner = callerOf(context);
-      if (isAboutProcess(request)) requireAdmin(owner, STARTING);
-      return { server: await show(await updateServer(servers, owner, request)) };
+      const caller = callerOf(context);
+      if (isAboutProcess(request)) requireAdmin(caller, STARTING);
+      return { server: await show(await updateServer(servers, caller, request), caller) };
     },
 
     async deleteMcpServer(request, context) {
-      const owner = callerOf(context);
-      const { id } = await resolveServer(servers, owner, request.server);
-      await servers.delete(owner, id);
+      const caller = callerOf(context);
+      const { id } = await resolveServer(servers, caller, request.server);
+      await servers.delete(caller, id);
       return {};
     },
 
     async testMcpServer(request, context) {
-      const owner = callerOf(context);
-      const { id } = await resolveServer(servers, owner, request.server);
-      return toTestResponse(await servers.test(owner, id, context.signal));
+      const caller = callerOf(context);
+      const { id } = await resolveServer(servers, caller, request.server);
+      return toTestResponse(await servers.test(caller, id, context.signal));
     },
 
     async refreshMcpServer(request, context) {
-      const owner = callerOf(context);
-      const record = await resolveServer(servers, owner, request.server);
-      const seen = await servers.refresh(owner, record.id, context.signal);
+      const caller = callerOf(context);
+      const record = await resolveServer(servers, caller, request.server);
+      const seen = await servers.refresh(caller, record.id, context.signal);
       return {
-        server: await show(record),
+        server: await show(record, caller),
         toolCount: seen.tools.length,
         resourceCount: seen.resources.length,
         resourceTemplateCount: seen.resourceTemplates.length,

@@ -1,4 +1,4 @@
-import type { Owner } from '../auth/principal.ts';
+import type { Principal } from '../auth/principal.ts';
 import type { ServerManager } from '../catalog/types.ts';
 import type { ServerRecord } from '../db/server-record.ts';
 import type { UpdateMcpServerRequest } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
@@ -17,14 +17,14 @@ const ATTEMPTS = 20;
  */
 export async function updateServer(
   servers: ServerManager,
-  owner: Owner,
+  principal: Principal,
   request: UpdateMcpServerRequest,
 ): Promise<ServerRecord> {
   for (let attempt = 1; ; attempt++) {
-    const stored = await resolveServer(servers, owner, request.server);
+    const stored = await resolveServer(servers, principal, request.server);
     const patch = { ...toServerPatch(request, stored), revision: stored.revision };
     try {
-      return await withFieldsUnder('changes', () => servers.update(owner, stored.id, patch));
+      return await withFieldsUnder('changes', () => servers.update(principal, stored.id, patch));
     } catch (error) {
       const isLate = error instanceof GatewayError && error.code === Code.Conflict;
       if (!isLate || attempt === ATTEMPTS) throw error;

@@ -1,10 +1,11 @@
-import { type Owner, ownerKey, type Principal } from '../auth/principal.ts';
+import { type Owner, ownerKey, type Principal, type Role } from '../auth/principal.ts';
 import type { CatalogStore } from '../coordination/catalog-store.ts';
 import type { ServerRecord } from '../db/server-record.ts';
-import type { Connector, DownstreamServer } from '../downstream/port.ts';
+import { type Connector, type DownstreamServer, idInUse } from '../downstream/port.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { kindOf } from './kind.ts';
+import { sharingRoles } from './lent-servers.ts';
 import type { ServerRegistry } from './registry.ts';
 import { RestrictedView } from './restricted-view.ts';
 import type { CatalogSharing } from './sharing.ts';
@@ -60,11 +61,14 @@ export class Catalogs {
     this.#options = options;
     this.#sweeper = setInterval(() => this.#sweep(), VIEW_IDLE_MS / 10);
     this.#sweeper.unref();
-    this.#unsubscribe = options.registry.onChange(({ owner }) => {
-      for (const view of this.#viewsOf(owner)) {
-        view
-          .serversChanged()
-          .catch((error) => options.logger.error('catalog could not follow a change', { err: error }));
+    this.#unsubscribe = options.registry.onChange(({ owner, serverId, isShared, isTouched }) => {
+      const views = isShared === true ? this.#viewsIn(owner) : this.#viewsOf(owner);
+      for (const view of views) {
+        if (isTouched === true && serverId !== undefined) view.peek(serverId)?.changed();
+        else
+          view
+            .serversChanged()
+            .catch((error) => options.logger.error('catalog could not follow a change', { err: error }));
       }
     });
   }
@@ -79,8 +83,8 @@ export class Catalogs {
     return this.#for(principal, this.modernView(principal));
   }
 
-  /** All that the owner has, whatever may be used of it. */
-  view(owner: Owner, clientCapabilities: Readonly<Record<string, unknown>>): CatalogView {
+  /** All that somebody has, whatever may be used of it: own servers, and what is shared with the roles, where there are any. */
+  view(owner: Owner | Principal, clientCapabilities: Readonly<Record<string, unknown>>): CatalogView {
     return this.#view(owner, clientCapabilities, kindOf(clientCapabilities));
   }
 
@@ -88,29 +92,40 @@ export class Catalogs {
    * The same for all of an owner's clients of the modern era: there, lists must not differ from one client to another
    * (2026-07-28, tools), so servers are asked as by one that can do everything.
    */
-  modernView(owner: Owner): CatalogView {
+  modernView(owner: Owner | Principal): CatalogView {
     return this.#view(owner, EVERYTHING, EVERYTHING_KIND);
   }
 
+  /** A server says to an owner's clients of the modern era that a list is another. */
+  changed(owner: Owner, serverId: string): void {
+    for (const view of this.#viewsOf(owner))
+      if (view.kind === EVERYTHING_KIND) view.peek(serverId)?.changed();
+  }
+
   /** The view that an operator sees through: the one in use, where there is one, so that looking starts no second process. */
-  operatorView(owner: Owner): CatalogView {
-    return this.#mostUsed(owner) ?? this.view(owner, {});
+  operatorView(owner: Owner | Principal): CatalogView {
+    return this.#mostUsed(owner, rolesIn(owner)) ?? this.view(owner, {});
   }
 
   /**
    * The same for a look at one server: where nobody uses a view on this node, one of the kind for which some node has
    * asked the server last, so that looking has no node ask it for another.
    */
-  async operatorViewOf({ owner, id }: ServerRecord): Promise<CatalogView> {
-    const view = this.operatorView(owner);
+  async operatorViewOf(
+    record: ServerRecord,
+    operator: Owner | Principal = record.owner,
+  ): Promise<CatalogView> {
+    const view = this.operatorView(operator);
     if (view.users > 0) return view;
-    const check = await this.#options.sharing?.lastCheck(id).catch(() => undefined);
-    return check === undefined ? view : this.view(owner, check.capabilities);
+    const check = await this.#options.sharing?.lastCheck(idInUse(record)).catch(() => undefined);
+    return check === undefined ? view : this.view(operator, check.capabilities);
   }
 
   /** What came of asking a server last; undefined where it has not been asked. The same on every node, while the store answers. */
-  async lastCheck({ owner, id, revision }: ServerRecord): Promise<LastCheck | undefined> {
+  async lastCheck(record: ServerRecord): Promise<LastCheck | undefined> {
     const { sharing, checks } = this.#options;
+    const { owner, revision } = record;
+    const id = idInUse(record);
     const own = this.#mostUsed(owner)?.peek(id);
     const known =
       own?.checkedAt === undefined ? undefined : { checkedAt: own.checkedAt, error: own.error?.message };
@@ -161,11 +176,19 @@ export class Catalogs {
     return restricted;
   }
 
-  #view(owner: Owner, clientCapabilities: Readonly<Record<string, unknown>>, kind: string): CatalogView {
+  #view(
+    principal: Owner | Principal,
+    clientCapabilities: Readonly<Record<string, unknown>>,
+    kind: string,
+  ): CatalogView {
+    const { tenantId, userId } = principal;
+    const owner = { tenantId, userId };
+    const roles = rolesIn(principal);
     const key = ownerKey(owner);
+    const each = JSON.stringify([kind, roles]);
     const views = this.#views.get(key) ?? new Map<string, CatalogView>();
     this.#views.set(key, views);
-    const known = views.get(kind);
+    const known = views.get(each);
     if (known !== undefined) {
       known.idleSince = Date.now();
       return known;
@@ -173,6 +196,8 @@ export class Catalogs {
     const { registry, connector, logger, builtin, listTimeoutMs, ttlMs, pageSize, sharing } = this.#options;
     const view = new CatalogView({
       owner,
+      roles,
+      kind,
       clientCapabilities,
       connector,
       logger,
@@ -181,15 +206,24 @@ export class Catalogs {
       pageSize,
       sharing,
       builtin: builtin?.(owner),
-      servers: () => registry.all(owner),
+      servers: () => registry.visibleTo(owner, roles),
     });
-    views.set(kind, view);
+    views.set(each, view);
     return view;
   }
 
-  #mostUsed(owner: Owner): CatalogView | undefined {
-    const [first] = [...this.#viewsOf(owner)].sort((a, b) => b.users - a.users);
+  /** `roles`: of those that these have; else of all. */
+  #mostUsed(owner: Owner, roles?: readonly Role[]): CatalogView | undefined {
+    const wanted = roles && JSON.stringify(roles);
+    const views = [...this.#viewsOf(owner)];
+    const theirs = views.filter(({ roles }) => wanted === undefined || JSON.stringify(roles) === wanted);
+    const [first] = theirs.sort((a, b) => b.users - a.users);
     return first;
+  }
+
+  #viewsIn({ tenantId }: Owner): readonly CatalogView[] {
+    const all = [...this.#views.values()].flatMap((views) => [...views.values()]);
+    return all.filter(({ owner }) => owner.tenantId === tenantId);
   }
 
   #viewsOf(owner: Owner): Iterable<CatalogView> {
@@ -207,4 +241,9 @@ export class Catalogs {
       if (views.size === 0) this.#views.delete(owner);
     }
   }
+}
+
+/** By which servers may be shared with somebody; of an owner as such, none. */
+function rolesIn(principal: Owner | Principal): readonly Role[] {
+  return 'roles' in principal ? sharingRoles(principal.roles) : [];
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Owner } from '../auth/principal.ts';
+import type { Principal, Role } from '../auth/principal.ts';
 import type {
   Page,
   PageRequest,
@@ -9,7 +9,7 @@ import type {
   ServerTarget,
 } from '../db/server-record.ts';
 import type { Breakers } from '../downstream/breaker.ts';
-import { type Connector, downstreamServer } from '../downstream/port.ts';
+import { type Connector, downstreamServer, idInUse } from '../downstream/port.ts';
 import type { NetworkGuard } from '../networks/guard.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { namesModern } from '../protocol/modern/versions.ts';
@@ -17,6 +17,7 @@ import type { Catalogs } from './catalogs.ts';
 import { checkTarget } from './check-target.ts';
 import type { CatalogEntry } from './entry.ts';
 import { fetchCatalog } from './fetch.ts';
+import { lend } from './lent-servers.ts';
 import type { ServerRegistry } from './registry.ts';
 import type { Route, Snapshot } from './snapshot.ts';
 import type { PublicEntry, SeenEntries, ServerHealth, ServerManager, TestReport } from './types.ts';
@@ -40,34 +41,42 @@ export class CatalogServerManager implements ServerManager {
     this.#options = options;
   }
 
-  create(owner: Owner, spec: ServerSpec): Promise<ServerRecord> {
+  async create({ tenantId, userId, roles }: Principal, spec: ServerSpec): Promise<ServerRecord> {
     this.#check(spec.target);
-    return this.#options.registry.create(owner, spec);
+    if (spec.sharedWith !== undefined) requireSharer(roles);
+    return await this.#options.registry.create({ tenantId, userId }, spec);
   }
 
-  get(owner: Owner, id: string): Promise<ServerRecord> {
-    return this.#options.registry.get(owner, id);
+  get(principal: Principal, id: string): Promise<ServerRecord> {
+    return this.#options.registry.get(principal, id);
   }
 
-  findByName(owner: Owner, name: string): Promise<ServerRecord> {
-    return this.#options.registry.findByName(owner, name);
+  findByName(principal: Principal, name: string): Promise<ServerRecord> {
+    return this.#options.registry.findByName(principal, name);
   }
 
-  page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>> {
-    return this.#options.registry.page(owner, request);
+  page(principal: Principal, request: PageRequest): Promise<Page<ServerRecord>> {
+    return this.#options.registry.page(principal, request);
   }
 
-  update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord> {
+  async update(principal: Principal, id: string, patch: ServerPatch): Promise<ServerRecord> {
     if (patch.target !== undefined) this.#check(patch.target);
-    return this.#options.registry.update(owner, id, patch);
+    const { registry } = this.#options;
+    const record = await registry.get(principal, id);
+    if (record.sharedWith !== undefined || patch.sharedWith !== undefined) requireSharer(principal.roles);
+    const updated = await registry.update(record.lender ?? record.owner, id, patch);
+    return record.lender === undefined ? updated : lend(updated, principal);
   }
 
-  delete(owner: Owner, id: string): Promise<void> {
-    return this.#options.registry.delete(owner, id);
+  async delete(principal: Principal, id: string): Promise<void> {
+    const { registry } = this.#options;
+    const record = await registry.get(principal, id);
+    if (record.sharedWith !== undefined) requireSharer(principal.roles);
+    await registry.delete(record.lender ?? record.owner, id);
   }
 
-  async test(owner: Owner, id: string, signal: AbortSignal): Promise<TestReport> {
-    const record = await this.get(owner, id);
+  async test(principal: Principal, id: string, signal: AbortSignal): Promise<TestReport> {
+    const record = await this.get(principal, id);
     // Without its secrets it would be another server that is tested.
     if (record.unreadable !== undefined) return { ok: false, error: record.unreadable, latencyMs: 0 };
     const startedAt = performance.now();
@@ -75,7 +84,7 @@ export class CatalogServerManager implements ServerManager {
     // Under an id of its own, so that a process is started anew, and no other, in use or tested too, is ended with it.
     // What it was found to speak before is not believed.
     const { era: _, ...server } = downstreamServer(record);
-    const probe = { ...server, id: `${record.id}#test-${randomUUID()}` };
+    const probe = { ...server, id: `${server.id}#test-${randomUUID()}` };
     const listener = { message: () => {}, restarted: () => {} };
     try {
       const link = await this.#options.connector.open(probe, { clientCapabilities: {}, listener, signal });
@@ -101,17 +110,17 @@ export class CatalogServerManager implements ServerManager {
     }
   }
 
-  refresh(owner: Owner, id: string): Promise<SeenEntries> {
-    return this.#see(owner, id, true);
+  refresh(principal: Principal, id: string): Promise<SeenEntries> {
+    return this.#see(principal, id, true);
   }
 
-  seen(owner: Owner, id: string): Promise<SeenEntries> {
-    return this.#see(owner, id, false);
+  seen(principal: Principal, id: string): Promise<SeenEntries> {
+    return this.#see(principal, id, false);
   }
 
   async health(record: ServerRecord): Promise<ServerHealth> {
-    const { id, unreadable } = record;
-    const breaker = this.#options.breakers.state(id);
+    const { unreadable } = record;
+    const breaker = this.#options.breakers.state(idInUse(record));
     if (unreadable !== undefined) return { state: 'failing', breaker, error: unreadable };
     const check = await this.#options.catalogs.lastCheck(record);
     if (check === undefined) return { state: 'unknown', breaker };
@@ -121,18 +130,20 @@ export class CatalogServerManager implements ServerManager {
       : { state: 'failing', breaker, error, checkedAt };
   }
 
-  async #see(owner: Owner, id: string, fresh: boolean): Promise<SeenEntries> {
-    const record = await this.get(owner, id);
-    const view = await this.#options.catalogs.operatorViewOf(record);
-    const entry: CatalogEntry | undefined = await view.entry(id, fresh);
+  async #see(principal: Principal, id: string, fresh: boolean): Promise<SeenEntries> {
+    const record = await this.get(principal, id);
+    const inUse = idInUse(record);
+    const view = await this.#options.catalogs.operatorViewOf(record, principal);
+    const entry: CatalogEntry | undefined = await view.entry(inUse, fresh);
     if (entry === undefined) {
-      const reason = record.unreadable ?? `Server "${record.name}" is disabled`;
+      const why = record.enabled ? 'is not among those that you use' : 'is disabled';
+      const reason = record.unreadable ?? `Server "${record.name}" ${why}`;
       throw new GatewayError(Code.FailedPrecondition, reason);
     }
     // What is still known of a server that fails now is shown, but is no answer to whoever wants it fetched.
     if (fresh && entry.error !== undefined) throw entry.error;
     if (entry.catalog === undefined) throw entry.error ?? new GatewayError(Code.Internal, 'Internal error');
-    return seenOf(await view.snapshot(), id);
+    return seenOf(await view.snapshot(), inUse);
   }
 
   #check(target: ServerTarget): void {
@@ -141,6 +152,15 @@ export class CatalogServerManager implements ServerManager {
     }
     checkTarget(target, this.#options.networks);
   }
+}
+
+/** Whose servers are others' is for those to say who run the tenant. */
+function requireSharer(roles: readonly Role[]): void {
+  if (!roles.includes('admin'))
+    throw new GatewayError(
+      Code.Forbidden,
+      'Only an admin may share a server, or change or remove a shared one',
+    );
 }
 
 function seenOf(snapshot: Snapshot, serverId: string): SeenEntries {

@@ -30,6 +30,12 @@ class FakeRepository implements ServerRepository {
     return this.records.filter((record) => record.owner.userId === owner.userId);
   }
 
+  async shared(tenantId: string): Promise<readonly ServerRecord[]> {
+    return this.records.filter(
+      ({ owner, sharedWith }) => owner.tenantId === tenantId && sharedWith !== undefined,
+    );
+  }
+
   async create(owner: Owner, spec: ServerSpec): Promise<ServerRecord> {
     if (this.records.some(({ name }) => name === spec.name))
       throw new GatewayError(Code.AlreadyExists, 'taken');

@@ -101,8 +101,8 @@ export class CatalogSharing {
     onState: (state: CatalogState) => void,
   ): CatalogSource {
     const { store, logger } = this.#options;
-    const { clientCapabilities } = watcher;
-    const scope = scopeOf(server.owner, clientCapabilities);
+    const { clientCapabilities, roles } = watcher;
+    const scope = scopeOf(server.owner, clientCapabilities, roles);
     const key = { serverId: server.id, revision: server.revision, scope };
     const id = `${server.id}:${server.revision}:${scope}`;
     const watch = new SharedWatch({

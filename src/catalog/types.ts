@@ -1,4 +1,4 @@
-import type { Owner } from '../auth/principal.ts';
+import type { Principal } from '../auth/principal.ts';
 import type { Page, PageRequest, ServerPatch, ServerRecord, ServerSpec } from '../db/server-record.ts';
 import type { Span } from '../protocol/json-text.ts';
 
@@ -67,22 +67,22 @@ export interface SeenEntries {
 }
 
 /**
- * The servers of an owner, for whoever manages them (`admin/`, built-in tools). Changes are stored, announced, and
- * reach connected clients as `list_changed`. Errors: GatewayError with InvalidArgument (fields named), AlreadyExists,
- * NotFound, Conflict (a patch of another revision than the stored one), FailedPrecondition (stdio switched off).
+ * The servers that somebody has, own and shared ones, for whoever manages them (`admin/`). Changes are stored, announced,
+ * and reach connected clients as `list_changed`. Errors: GatewayError with InvalidArgument (fields named), AlreadyExists,
+ * NotFound, Forbidden (what is shared is for admins to change), Conflict (a patch of another revision than the stored one), FailedPrecondition (stdio switched off).
  */
 export interface ServerManager {
-  create(owner: Owner, spec: ServerSpec): Promise<ServerRecord>;
-  get(owner: Owner, id: string): Promise<ServerRecord>;
-  findByName(owner: Owner, name: string): Promise<ServerRecord>;
-  page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>>;
-  update(owner: Owner, id: string, patch: ServerPatch): Promise<ServerRecord>;
-  delete(owner: Owner, id: string): Promise<void>;
+  create(principal: Principal, spec: ServerSpec): Promise<ServerRecord>;
+  get(principal: Principal, id: string): Promise<ServerRecord>;
+  findByName(principal: Principal, name: string): Promise<ServerRecord>;
+  page(principal: Principal, request: PageRequest): Promise<Page<ServerRecord>>;
+  update(principal: Principal, id: string, patch: ServerPatch): Promise<ServerRecord>;
+  delete(principal: Principal, id: string): Promise<void>;
   /** Connects anew, apart from any connection in use, and says how it went. Never throws for a failing server. */
-  test(owner: Owner, id: string, signal: AbortSignal): Promise<TestReport>;
+  test(principal: Principal, id: string, signal: AbortSignal): Promise<TestReport>;
   /** Fetches the lists again. Throws DownstreamUnavailable, DownstreamProtocol, DownstreamTimeout. */
-  refresh(owner: Owner, id: string, signal: AbortSignal): Promise<SeenEntries>;
+  refresh(principal: Principal, id: string, signal: AbortSignal): Promise<SeenEntries>;
   /** What the gateway has of a server, fetched where it has nothing yet. Throws as refresh. */
-  seen(owner: Owner, id: string, signal: AbortSignal): Promise<SeenEntries>;
+  seen(principal: Principal, id: string, signal: AbortSignal): Promise<SeenEntries>;
   health(record: ServerRecord): Promise<ServerHealth>;
 }

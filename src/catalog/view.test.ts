@@ -47,6 +47,8 @@ function start(t: TestContext, ...names: readonly string[]) {
     owner: OWNER,
     connector,
     logger: recordingLogger(),
+    kind: '{}',
+    roles: [],
     clientCapabilities: {},
     listTimeoutMs: PATIENCE_MS,
     ttlMs: 60_000,

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Owner } from '../auth/principal.ts';
+import type { Owner, Role } from '../auth/principal.ts';
 import type { ServerRecord } from '../db/server-record.ts';
 import { type DownstreamServer, downstreamServer } from '../downstream/port.ts';
 import { CatalogEntry, type EntryOptions } from './entry.ts';
@@ -14,6 +14,9 @@ export type ChangedLists = {
 
 export interface ViewOptions extends EntryOptions {
   readonly owner: Owner;
+  /** Of clients, by what they can do. */
+  readonly kind: string;
+  readonly roles: readonly Role[];
   readonly pageSize: number;
   /** The gateway's own tools, as the first of all servers; absent where they are switched off. */
   readonly builtin: DownstreamServer | undefined;
@@ -65,6 +68,15 @@ export class CatalogView {
 
   get owner(): Owner {
     return this.#options.owner;
+  }
+
+  get kind(): string {
+    return this.#options.kind;
+  }
+
+  /** By which servers are shared with those it is for. */
+  get roles(): readonly Role[] {
+    return this.#options.roles;
   }
 
   /** The snapshot as it is now, without waiting; undefined before the first. */

@@ -1,3 +1,4 @@
+import type { Role } from '../auth/principal.ts';
 import { Backoff } from '../downstream/backoff.ts';
 import { ownRefusal } from '../downstream/call.ts';
 import type { Connector, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
@@ -17,6 +18,8 @@ export interface WatcherOptions {
   readonly connector: Connector;
   readonly logger: Logger;
   readonly clientCapabilities: Readonly<Record<string, unknown>>;
+  /** By which servers are shared with those it is for. Default: none. */
+  readonly roles?: readonly Role[];
   readonly listTimeoutMs: number;
   /** After this many milliseconds a catalog is fetched again. */
   readonly ttlMs: number;

@@ -21,6 +21,12 @@ export interface Timeouts {
   readonly totalMs?: number;
 }
 
+/** Who else may use a server. */
+export interface Sharing {
+  readonly tenant: boolean;
+  readonly roles: readonly string[];
+}
+
 /** A server to add. */
 export interface NewServer {
   readonly name: string;
@@ -30,23 +36,29 @@ export interface NewServer {
   readonly timeouts?: Timeouts;
   /** By the server's own name of the tool. */
   readonly toolTimeouts?: Readonly<Record<string, Timeouts>>;
+  readonly sharedWith?: Sharing;
 }
 
 /** The request that adds it. */
 export function createRequest(server: NewServer): MessageInitShape<typeof CreateMcpServerRequestSchema> {
-  const { name, target, toolPrefix, enabled, timeouts, toolTimeouts } = server;
+  const { name, target, toolPrefix, enabled, timeouts, toolTimeouts, sharedWith } = server;
   const common = {
     name,
     ...(toolPrefix !== undefined && { toolPrefix }),
     ...(enabled !== undefined && { enabled }),
     ...(timeouts !== undefined && { timeouts: timeoutsMessage(timeouts) }),
     ...(toolTimeouts !== undefined && { toolTimeouts: toolTimeoutsMessage(toolTimeouts) }),
+    ...(sharedWith !== undefined && { sharedWith: sharingMessage(sharedWith) }),
   };
   if (target.kind === 'http') {
     return { ...common, target: { case: 'url', value: target.url }, headers: { ...target.headers } };
   }
   const { command, args, env, cwd = '' } = target;
   return { ...common, target: { case: 'stdio', value: { command, args: [...args], env: { ...env }, cwd } } };
+}
+
+export function sharingMessage({ tenant, roles }: Sharing) {
+  return { tenant, roles: [...roles] };
 }
 
 export function timeoutsMessage({ idleMs, totalMs }: Timeouts) {

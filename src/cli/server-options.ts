@@ -1,7 +1,7 @@
 import { parseArgsStringToArgv } from 'string-argv';
 import { parseDuration } from './durations.ts';
 import { usageError } from './exit.ts';
-import type { Timeouts } from './new-server.ts';
+import type { Sharing, Timeouts } from './new-server.ts';
 
 /** `--header "Name: value"`, collected into an object. */
 export function collectHeader(text: string, collected: Readonly<Record<string, string>> = {}) {
@@ -30,6 +30,17 @@ export function collectToolTimeout(text: string, collected: Readonly<Record<stri
     ...(idle === '' ? {} : { idleMs: parseDuration(idle, option) }),
     ...(total === undefined ? {} : { totalMs: parseDuration(total, option) }),
   });
+}
+
+/** `--share tenant` or `--share role:NAME`, collected. */
+export function collectShare(
+  text: string,
+  { tenant, roles }: Sharing = { tenant: false, roles: [] },
+): Sharing {
+  const role = /^role:(.+)$/.exec(text)?.[1];
+  if (text === 'tenant' && roles.length === 0) return { tenant: true, roles };
+  if (role !== undefined && !tenant) return { tenant, roles: [...roles, role] };
+  throw usageError('--share: expected either tenant, or role:NAME once or more');
 }
 
 /** Without a prototype, so that `__proto__` is a name like any other. */

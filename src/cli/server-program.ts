@@ -3,8 +3,14 @@ import { type Context, examples } from './context.ts';
 import { parseDuration } from './durations.ts';
 import { usageError } from './exit.ts';
 import type { LoginOptions } from './login-commands.ts';
-import type { NewServer, NewTarget, Timeouts } from './new-server.ts';
-import { collectEnv, collectHeader, collectToolTimeout, splitCommand } from './server-options.ts';
+import type { NewServer, NewTarget, Sharing, Timeouts } from './new-server.ts';
+import {
+  collectEnv,
+  collectHeader,
+  collectShare,
+  collectToolTimeout,
+  splitCommand,
+} from './server-options.ts';
 import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
 
 interface AddOptions {
@@ -18,6 +24,7 @@ interface AddOptions {
   readonly timeout?: number;
   readonly maxTimeout?: number;
   readonly toolTimeout?: Record<string, Timeouts>;
+  readonly share?: Sharing;
 }
 
 const QUOTES = 'its command line; quotes keep words together';
@@ -26,6 +33,7 @@ const ENV = 'variable of the process, NAME=value; repeatable';
 const TIMEOUT = 'end a call after so long without a sign of life, such as 90s or 5m';
 const MAX_TIMEOUT = 'end a call after so long whatever its progress, such as 30m';
 const TOOL_TIMEOUT = 'both for one tool by its own name, NAME=5m or NAME=5m:1h; repeatable';
+const SHARE = 'share it, as an admin: tenant for everybody, or role:NAME; repeatable';
 const timeout = (text: string) => parseDuration(text, '--timeout');
 const maxTimeout = (text: string) => parseDuration(text, '--max-timeout');
 
@@ -79,6 +87,7 @@ export function addServerCommands(program: Command, context: Context): void {
     .option('--timeout <time>', TIMEOUT, timeout)
     .option('--max-timeout <time>', MAX_TIMEOUT, maxTimeout)
     .option('--tool-timeout <limits>', TOOL_TIMEOUT, collectToolTimeout)
+    .option('--share <whom>', SHARE, collectShare)
     .option('--disabled', 'add it without showing it to clients')
     .addHelpText(
       'after',
@@ -142,6 +151,7 @@ export function addServerCommands(program: Command, context: Context): void {
       `${TOOL_TIMEOUT}; together they replace those of all tools`,
       collectToolTimeout,
     )
+    .option('--share <whom>', SHARE, collectShare)
     .option('--clear <field...>', `set back: ${[...CLEARABLE.keys()].join(', ')}`)
     .option('--enable', 'show it to clients')
     .option('--disable', 'hide it from clients')
@@ -245,6 +255,7 @@ export function addServerCommands(program: Command, context: Context): void {
 
 function newServer(name: string, words: readonly string[], options: AddOptions): NewServer {
   const { toolPrefix, disabled, timeout: idleMs, maxTimeout: totalMs, toolTimeout: toolTimeouts } = options;
+  const { share: sharedWith } = options;
   return {
     name,
     target: targetOf(words, options),
@@ -252,6 +263,7 @@ function newServer(name: string, words: readonly string[], options: AddOptions):
     ...(toolTimeouts !== undefined && { toolTimeouts }),
     ...(toolPrefix !== undefined && { toolPrefix }),
     ...(disabled && { enabled: false }),
+    ...(sharedWith !== undefined && { sharedWith }),
   };
 }
 

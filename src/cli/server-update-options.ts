@@ -1,4 +1,4 @@
-import type { Timeouts } from './new-server.ts';
+import type { Sharing, Timeouts } from './new-server.ts';
 
 /** Options of `dragon server update`: what is absent stays as it is. */
 export interface UpdateOptions {
@@ -14,6 +14,7 @@ export interface UpdateOptions {
   /** In milliseconds. */
   readonly maxTimeout?: number;
   readonly toolTimeout?: Record<string, Timeouts>;
+  readonly share?: Sharing;
   readonly clear?: readonly string[];
   readonly enable?: boolean;
   readonly disable?: boolean;
@@ -28,4 +29,5 @@ export const CLEARABLE: ReadonlyMap<string, string> = new Map([
   ['timeout', 'timeouts.idle'],
   ['max-timeout', 'timeouts.total'],
   ['tool-timeouts', 'tool_timeouts'],
+  ['share', 'shared_with'],
 ]);

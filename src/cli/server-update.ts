@@ -2,13 +2,14 @@ import { create } from '@bufbuild/protobuf';
 import {
   CallTimeoutsSchema,
   McpServerSchema,
+  ServerSharingSchema,
   StdioCommandSchema,
 } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import { McpServerChangesSchema } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
 import { usageError } from './exit.ts';
 import { type GlobalOptions, type Io, print } from './io.ts';
 import { byName, type Management, messageJson } from './management.ts';
-import { timeoutsMessage, toolTimeoutsMessage } from './new-server.ts';
+import { sharingMessage, timeoutsMessage, toolTimeoutsMessage } from './new-server.ts';
 import { splitCommand } from './server-options.ts';
 import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
 import { serverDetails } from './server-view.ts';
@@ -83,6 +84,10 @@ function updateOf(update: UpdateOptions) {
       changes.toolTimeouts[tool] = create(CallTimeoutsSchema, value);
     }
     paths.push('tool_timeouts');
+  }
+  if (update.share !== undefined) {
+    changes.sharedWith = create(ServerSharingSchema, sharingMessage(update.share));
+    paths.push('shared_with');
   }
   for (const word of update.clear ?? []) {
     const path = CLEARABLE.get(word);

@@ -47,11 +47,21 @@ export function serverDetails(server: McpServer): string {
     ...limits.filter(([, value]) => value !== ''),
     ...eraField(server),
     ['enabled', server.enabled ? 'yes' : 'no'],
+    ...sharingFields(server),
     ['health', healthText(server)],
     ['breaker', breakerText(server)],
     ['added', timeText(server.createTime)],
     ['changed', timeText(server.updateTime)],
   ]);
+}
+
+function sharingFields({ sharedWith, sharedBy }: McpServer): [string, string][] {
+  if (sharedWith === undefined) return [];
+  const roles = sharedWith.roles.map((role) => `role ${role}`).join(', ');
+  return [
+    ['shared with', sharedWith.tenant ? 'the tenant' : roles],
+    ...(sharedBy === '' ? [] : [['shared by', sharedBy] as [string, string]]),
+  ];
 }
 
 function targetText({ target }: McpServer): string {

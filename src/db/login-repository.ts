@@ -12,7 +12,7 @@ import {
   type OAuthTokens,
   type PendingLogin,
 } from './oauth-record.ts';
-import type { Engine } from './orm.ts';
+import type { Engine, Orm } from './orm.ts';
 import { run } from './run.ts';
 import { oauthClients, oauthLogins, oauthTokens, servers } from './schema.ts';
 import type { Sealer, SealPlace } from './seal.ts';
@@ -144,18 +144,8 @@ export class DatabaseLoginRepository implements LoginRepository {
   async invite(ticketHash: string, { owner, serverId, scopes }: Invitation): Promise<void> {
     await run(this.#engine, async (orm) => {
       await orm.delete(oauthLogins).where(lt(oauthLogins.createdAt, oldest()));
-      // The owner's own server, or nothing: an id alone is no proof.
-      const [server] = await orm
-        .select({ id: servers.id })
-        .from(servers)
-        .where(
-          and(
-            eq(servers.id, serverId),
-            eq(servers.tenantId, owner.tenantId),
-            eq(servers.userId, owner.userId),
-          ),
-        );
-      if (server === undefined) throw new GatewayError(Code.NotFound, 'This server does not exist');
+      if (!(await mayUse(orm, owner, serverId)))
+        throw new GatewayError(Code.NotFound, 'This server does not exist');
       await orm.insert(oauthLogins).values({ ...keyOf(owner, serverId), ticketHash, scopes });
     });
   }
@@ -218,21 +208,18 @@ export class DatabaseLoginRepository implements LoginRepository {
       ReturnType<ReturnType<Engine['orm']['insert']>['values']>['onConflictDoUpdate']
     >[0]['set'],
   ): Promise<number | undefined> {
-    const [row] = await run(this.#engine, (orm) =>
-      orm
+    return await run(this.#engine, async (orm) => {
+      if (!(await mayUse(orm, owner, serverId))) return undefined;
+      const [row] = await orm
         .insert(oauthTokens)
         .values({ ...keyOf(owner, serverId), ...values })
         .onConflictDoUpdate({
-          target: oauthTokens.serverId,
+          target: [oauthTokens.serverId, oauthTokens.tenantId, oauthTokens.userId],
           set,
-          setWhere: and(
-            eq(oauthTokens.tenantId, owner.tenantId),
-            eq(oauthTokens.userId, owner.userId),
-          ) as SQL,
         })
-        .returning({ version: oauthTokens.version }),
-    );
-    return row?.version;
+        .returning({ version: oauthTokens.version });
+      return row?.version;
+    });
   }
 
   async #drop(owner: Owner, serverId: string, state: 'needed' | 'expired', condition?: SQL): Promise<void> {
@@ -258,6 +245,16 @@ export class DatabaseLoginRepository implements LoginRepository {
       throw error;
     }
   }
+}
+
+/** Whether it is the owner's own server or one that is shared in the tenant: an id alone is no proof. */
+async function mayUse(orm: Orm, { tenantId, userId }: Owner, serverId: string): Promise<boolean> {
+  const isTheirs = or(eq(servers.userId, userId), isNotNull(servers.sharedWith));
+  const rows = await orm
+    .select({ id: servers.id })
+    .from(servers)
+    .where(and(eq(servers.id, serverId), eq(servers.tenantId, tenantId), isTheirs));
+  return rows.length > 0;
 }
 
 function keyOf({ tenantId, userId }: Owner, serverId: string) {

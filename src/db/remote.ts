@@ -9,6 +9,7 @@ const SERVERS: Methods<Database['servers']> = {
   get: true,
   findByName: true,
   all: true,
+  shared: true,
   page: true,
   update: true,
   delete: true,

@@ -16,7 +16,7 @@ import {
   uuid,
 } from './drizzle.ts';
 import type { LoginChallenge } from './oauth-record.ts';
-import type { CallTimeouts, ToolTimeouts } from './server-record.ts';
+import type { CallTimeouts, Sharing, ToolTimeouts } from './server-record.ts';
 
 /*
  * docs/schema.md tells what each table is for. After a change here: `npx drizzle-kit generate`, which writes the
@@ -69,6 +69,7 @@ export const servers = dragon.table(
     enabled: boolean('enabled').notNull(),
     timeouts: jsonb('timeouts').$type<CallTimeouts>(),
     toolTimeouts: jsonb('tool_timeouts').$type<ToolTimeouts>(),
+    sharedWith: jsonb('shared_with').$type<Sharing>(),
     era: text('era', { enum: ['legacy', 'modern', 'modern-only'] }),
     revision: integer('revision').notNull().default(1),
     createdAt: moment('created_at'),
@@ -81,6 +82,7 @@ export const servers = dragon.table(
       foreignColumns: [users.tenantId, users.id],
     }).onDelete('cascade'),
     unique('servers_owner_name_key').on(table.tenantId, table.userId, table.name),
+    index('servers_shared_idx').on(table.tenantId).where(sql`${table.sharedWith} is not null`),
     unique('servers_owner_ordinal_key').on(table.tenantId, table.userId, table.ordinal),
     check('servers_name_check', sql`${table.name} ~ '^[A-Za-z0-9_-]{1,64}$'`),
     check(
@@ -171,7 +173,7 @@ export const eventStubs = dragon.table(
   (table) => [primaryKey({ name: 'event_stubs_pkey', columns: [table.tenantId, table.ordinal] })],
 );
 
-/** What every log-in is bound to: a server, and with it its owner. */
+/** What every log-in is bound to: a server, and who uses it, its owner or whom it is shared with. */
 const ofServer = () => ({
   serverId: uuid('server_id').notNull(),
   tenantId: text('tenant_id').notNull(),
@@ -191,7 +193,7 @@ export const oauthTokens = dragon.table(
     updatedAt: moment('updated_at'),
   },
   (table) => [
-    primaryKey({ name: 'oauth_tokens_pkey', columns: [table.serverId] }),
+    primaryKey({ name: 'oauth_tokens_pkey', columns: [table.serverId, table.tenantId, table.userId] }),
     foreignKey({
       name: 'oauth_tokens_server_fkey',
       columns: [table.serverId],

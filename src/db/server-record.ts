@@ -1,4 +1,4 @@
-import type { Owner } from '../auth/principal.ts';
+import type { Owner, Role } from '../auth/principal.ts';
 
 /** A server reached over HTTP. Header values are secrets: sealed at rest, never listed, never logged. */
 export interface HttpTarget {
@@ -36,6 +36,9 @@ export type ToolTimeouts = Readonly<Record<string, CallTimeouts>>;
  */
 export type ServerEra = 'legacy' | 'modern' | 'modern-only';
 
+/** Who may use a server beside its owner: everybody of the tenant, or who has one of these roles there. */
+export type Sharing = { readonly tenant: true } | { readonly roles: readonly Role[] };
+
 /** What an owner chooses about a server. */
 export interface ServerSpec {
   /** Letters, digits, `-`, `_`; at most 64; unique per owner. */
@@ -48,11 +51,16 @@ export interface ServerSpec {
   readonly timeouts?: CallTimeouts;
   /** Absent: no tool has limits of its own. */
   readonly toolTimeouts?: ToolTimeouts;
+  /** Absent: nobody else has it. */
+  readonly sharedWith?: Sharing;
 }
 
 export interface ServerRecord extends ServerSpec {
   readonly id: string;
+  /** Who uses it; whose it is unless there is a `lender`. */
   readonly owner: Owner;
+  /** Whose it is, where that is somebody else. */
+  readonly lender?: Owner;
   /** Order of registration among all servers: on a name collision the smaller keeps the plain name. */
   readonly ordinal: number;
   /** Absent where it was not asked yet, or its target has changed since. */
@@ -78,6 +86,7 @@ export interface ServerPatch {
   readonly enabled?: boolean;
   readonly timeouts?: CallTimeouts | null;
   readonly toolTimeouts?: ToolTimeouts | null;
+  readonly sharedWith?: Sharing | null;
 }
 
 export interface Page<T> {
@@ -102,6 +111,8 @@ export interface ServerRepository {
   findByName(owner: Owner, name: string): Promise<ServerRecord>;
   /** All of an owner's servers in order of registration. */
   all(owner: Owner): Promise<readonly ServerRecord[]>;
+  /** What is shared in a tenant, with whomever, in order of registration; each as its owner has it. */
+  shared(tenantId: string): Promise<readonly ServerRecord[]>;
   /** A page in order of registration. */
   page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>>;
   /** `Conflict` where another revision is stored than the patch was worked out from. */

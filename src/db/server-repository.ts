@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { enabledHttpServers } from './all-servers.ts';
+import { enabledHttpServers, sharedServers } from './all-servers.ts';
 import { eq, gt } from './drizzle.ts';
 import { driverError } from './errors.ts';
 import type { Engine } from './orm.ts';
 import { type OwnedServers, ownedServers, type ServerColumns, type ServerRow } from './owned-servers.ts';
+import { pageSize } from './page-of.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
 import { run } from './run.ts';
 import { servers } from './schema.ts';
@@ -25,9 +26,6 @@ import { targetColumns, toRecord } from './server-row.ts';
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Larger pages are cut to this: one answer stays of a size that a client can take. */
-const LARGEST_PAGE = 1000;
 
 /** Servers in the database. Secrets are sealed on the way in and opened on the way out. */
 export class DatabaseServerRepository implements ServerRepository, EveryServer {
@@ -49,6 +47,7 @@ export class DatabaseServerRepository implements ServerRepository, EveryServer {
       enabled: spec.enabled,
       timeouts: spec.timeouts ?? null,
       toolTimeouts: spec.toolTimeouts ?? null,
+      sharedWith: spec.sharedWith ?? null,
     };
     return this.#one(
       this.#run(owner, (mine) => mine.insert(row), spec.name),
@@ -78,6 +77,10 @@ export class DatabaseServerRepository implements ServerRepository, EveryServer {
     return this.#many(await this.#run(owner, (mine) => mine.select()));
   }
 
+  async shared(tenantId: string): Promise<readonly ServerRecord[]> {
+    return this.#many(await run(this.#engine, (orm) => sharedServers(orm, tenantId)));
+  }
+
   async page(owner: Owner, request: PageRequest): Promise<Page<ServerRecord>> {
     const size = pageSize(request);
     const after = request.pageToken === undefined ? undefined : decodePageToken(request.pageToken);
@@ -105,6 +108,7 @@ export class DatabaseServerRepository implements ServerRepository, EveryServer {
       ...(patch.enabled === undefined ? {} : { enabled: patch.enabled }),
       ...(patch.timeouts === undefined ? {} : { timeouts: patch.timeouts }),
       ...(patch.toolTimeouts === undefined ? {} : { toolTimeouts: patch.toolTimeouts }),
+      ...(patch.sharedWith === undefined ? {} : { sharedWith: patch.sharedWith }),
     };
     const updated = await this.#run(owner, (mine) => mine.update(id, columns, patch.revision), patch.name);
     if (updated !== undefined) return toRecord(this.#sealer, updated);
@@ -182,14 +186,5 @@ function invalidName(): GatewayError {
   const description = 'may have letters, digits, "-" and "_", at least 1 and at most 64';
   return new GatewayError(Code.InvalidArgument, `A name ${description}`, {
     fields: [{ field: 'name', description }],
-  });
-}
-
-function pageSize(request: PageRequest): number {
-  if (Number.isInteger(request.pageSize) && request.pageSize > 0)
-    return Math.min(request.pageSize, LARGEST_PAGE);
-  const description = 'must be a whole number above 0';
-  throw new GatewayError(Code.InvalidArgument, `The page size ${description}`, {
-    fields: [{ field: 'page_size', description }],
   });
 }

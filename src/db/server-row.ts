@@ -43,6 +43,7 @@ export function toRecord(sealer: Sealer, row: ServerRow): ServerRecord {
     enabled: row.enabled && readable,
     ...(row.timeouts === null ? {} : { timeouts: row.timeouts }),
     ...(row.toolTimeouts === null ? {} : { toolTimeouts: row.toolTimeouts }),
+    ...(row.sharedWith === null ? {} : { sharedWith: row.sharedWith }),
     ...(row.era === null ? {} : { era: row.era }),
     ordinal: row.ordinal,
     revision: row.revision,

@@ -1,6 +1,7 @@
 import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { Backoff } from './backoff.ts';
+import { usesIn } from './server-id.ts';
 
 /** However often a server fails, it is tried about once a minute. */
 const LONGEST_PAUSE_MS = 60_000;
@@ -181,7 +182,9 @@ export class Breakers {
 
   /** The server has changed or gone: what was learnt of it no longer counts. */
   drop(serverId: string): void {
-    this.#fullBefore += this.#breakers.get(serverId)?.full ?? 0;
-    this.#breakers.delete(serverId);
+    for (const id of usesIn(this.#breakers, serverId)) {
+      this.#fullBefore += this.#breakers.get(id)?.full ?? 0;
+      this.#breakers.delete(id);
+    }
   }
 }

@@ -17,6 +17,7 @@ import { ModernPipeLink } from './modern-pipe-link.ts';
 import type { ModernConnector, ModernLink } from './modern-port.ts';
 import type { Connector, DownstreamLink, DownstreamServer, OpenOptions } from './port.ts';
 import { Reaper } from './reaper.ts';
+import { usesIn } from './server-id.ts';
 import { SseLink } from './sse-link.ts';
 import { StdioServer } from './stdio-server.ts';
 
@@ -153,12 +154,14 @@ export class TransportConnector implements Connector, ModernConnector {
 
   async drop(serverId: string): Promise<void> {
     this.#eras.forget(serverId);
-    this.#noted.delete(serverId);
-    this.#older.delete(serverId);
-    this.#asModern.delete(serverId);
-    const servers = this.#processes.get(serverId);
-    this.#processes.delete(serverId);
-    await Promise.all([...(servers?.values() ?? [])].map((server) => server.stop()));
+    for (const known of [this.#noted, this.#older, this.#asModern])
+      for (const id of usesIn(known, serverId)) known.delete(id);
+    const stopping: Promise<void>[] = [];
+    for (const id of usesIn(this.#processes, serverId)) {
+      stopping.push(...[...(this.#processes.get(id)?.values() ?? [])].map((server) => server.stop()));
+      this.#processes.delete(id);
+    }
+    await Promise.all(stopping);
   }
 
   async close(): Promise<void> {

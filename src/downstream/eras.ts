@@ -11,6 +11,7 @@ import { commonHeaders, ModernHttpLink } from './modern-http-link.ts';
 import type { ModernLink } from './modern-port.ts';
 import { probe, UnspeakableServer } from './modern-probe.ts';
 import type { Deadlines, DownstreamServer } from './port.ts';
+import { usesIn } from './server-id.ts';
 import { TextSink } from './text-sink.ts';
 
 export interface ErasOptions {
@@ -67,8 +68,8 @@ export class Eras {
 
   /** The server has changed or gone. */
   forget(serverId: string): void {
-    this.#known.delete(serverId);
-    this.#doubted.delete(serverId);
+    for (const known of [this.#known, this.#doubted])
+      for (const id of usesIn(known, serverId)) known.delete(id);
   }
 
   async #ask(server: DownstreamServer, target: HttpTarget): Promise<ModernLink | undefined> {

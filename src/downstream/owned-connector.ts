@@ -18,6 +18,7 @@ import { ProcessLeases } from './process-leases.ts';
 import { ProcessLink } from './process-link.ts';
 import type { HostedOptions, LocalAttachment } from './process-share.ts';
 import { RemoteLinks } from './remote-links.ts';
+import { isUseOf } from './server-id.ts';
 
 /** Between two looks at what can be given up, in milliseconds. */
 const SWEEP_MS = 1000;
@@ -130,7 +131,7 @@ export class OwnedConnector implements Connector, ModernConnector {
   }
 
   async drop(serverId: string): Promise<void> {
-    const ofServer = [...this.#processes.values()].filter(({ server }) => server.id === serverId);
+    const ofServer = [...this.#processes.values()].filter(({ server }) => isUseOf(server.id, serverId));
     await Promise.all([
       this.#options.local.drop(serverId),
       ...ofServer.map(async (process) => {
@@ -138,8 +139,8 @@ export class OwnedConnector implements Connector, ModernConnector {
         if (!(await this.#isCurrent(process.server))) await process.close(true);
       }),
     ]);
-    const known = this.#eras.record(serverId);
-    if (known !== undefined && !(await this.#isCurrent(known))) this.#eras.forget(known);
+    for (const known of this.#eras.records(serverId))
+      if (!(await this.#isCurrent(known))) this.#eras.forget(known);
   }
 
   /** This node is about to stop: processes that other nodes use go there as soon as nothing runs in them, at the latest after `graceMs`. */

@@ -8,6 +8,7 @@ import type {
 } from '../db/server-record.ts';
 import type { Id, Message, RequestMessage } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
+import { lentId } from './server-id.ts';
 
 /**
  * Where everything goes that comes of one request to a downstream. Order of calls: `openStream` where the downstream
@@ -143,8 +144,12 @@ export interface OpenOptions {
 
 /** A server as connections see it. */
 export interface DownstreamServer {
+  /** One that somebody else shares with the owner has an id of its own for each who uses it: see `server-id.ts`. */
   readonly id: string;
+  /** Who uses it. */
   readonly owner: Owner;
+  /** Whose it is, where that is somebody else. */
+  readonly lender?: Owner;
   readonly name: string;
   /** Prefix of its public names; empty for none. */
   readonly prefix: string;
@@ -160,11 +165,17 @@ export interface DownstreamServer {
   readonly toolTimeouts?: ToolTimeouts;
 }
 
+/** The id that a server goes by for who uses it. */
+export function idInUse({ id, owner, lender }: Pick<ServerRecord, 'id' | 'owner' | 'lender'>): string {
+  return lender === undefined ? id : lentId(id, owner);
+}
+
 export function downstreamServer(record: ServerRecord): DownstreamServer {
-  const { id, owner, name, ordinal, revision, target, era, timeouts, toolTimeouts } = record;
+  const { owner, lender, name, ordinal, revision, target, era, timeouts, toolTimeouts } = record;
   return {
-    id,
+    id: idInUse(record),
     owner,
+    ...(lender === undefined ? {} : { lender }),
     name,
     ordinal,
     revision,

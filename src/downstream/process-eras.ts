@@ -1,6 +1,7 @@
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { ModernLink } from './modern-port.ts';
 import type { DownstreamLink, DownstreamServer, LinkListener } from './port.ts';
+import { isUseOf } from './server-id.ts';
 
 export interface ProcessErasOptions {
   /** Takes the gateway's own place at a process, the one that clients which can do nothing share. */
@@ -64,9 +65,9 @@ export class ProcessEras {
     return this.#at(server)?.link;
   }
 
-  /** The record of a server that something is known of. */
-  record(serverId: string): DownstreamServer | undefined {
-    return this.#known.get(serverId)?.server;
+  /** The records of a server, as everybody has it of whom something is known. */
+  records(serverId: string): readonly DownstreamServer[] {
+    return [...this.#known.values()].map(({ server }) => server).filter(({ id }) => isUseOf(id, serverId));
   }
 
   /** Somebody has found out that the server is of the legacy era. */

@@ -4,6 +4,7 @@ import type { Bus } from '../coordination/bus.ts';
 import type { LoginRepository, OAuthTokens } from '../db/oauth-record.ts';
 import type { Credentials } from '../downstream/credentials.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
+import { storedId } from '../downstream/server-id.ts';
 import type { EventLog } from '../events/event.ts';
 import type { NetworkGuard } from '../networks/guard.ts';
 import type { Logger } from '../telemetry/types.ts';
@@ -13,7 +14,7 @@ import type { GatewayClient } from './client-identity.ts';
 import { discover } from './discovery.ts';
 import { createGuardedFetcher, type GuardedFetch } from './guarded-fetch.ts';
 import { Logins, type LoginsOptions } from './logins.ts';
-import { idOf, ServerTokens } from './server-tokens.ts';
+import { ServerTokens } from './server-tokens.ts';
 
 export interface OutgoingLoginsOptions {
   readonly logins: LoginRepository;
@@ -50,10 +51,11 @@ export function createOutgoingLogins(options: OutgoingLoginsOptions): OutgoingLo
     changes,
     logger,
     refresh: async (tokens: OAuthTokens) => (await import('./wire.ts')).refreshTokens(tokens, fetcher.fetch),
-    invite: (server, scopes) => logins.invite(server.owner, idOf(server), scopes),
+    invite: (server, scopes) => logins.invite(server, scopes),
     offersLogin: offers(fetcher.fetch),
     clientLost: async (server, { client: { issuer, isConfigured = false } }) => {
-      if (!isConfigured) await options.logins.forgetClient(server.owner, idOf(server), issuer);
+      const { id, owner, lender = owner } = server;
+      if (!isConfigured) await options.logins.forgetClient(lender, storedId(id), issuer);
     },
   });
   return {

@@ -10,6 +10,8 @@ import {
   type PendingLogin,
 } from '../db/oauth-record.ts';
 import type { HttpTarget, ServerRecord } from '../db/server-record.ts';
+import { type DownstreamServer, idInUse } from '../downstream/port.ts';
+import { storedId, usedId } from '../downstream/server-id.ts';
 import type { EventLog, EventOutcome } from '../events/event.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
@@ -34,10 +36,10 @@ export interface LoginsOptions {
   /** The gateway as it is reached from outside. */
   readonly gateway: () => GatewayClient;
   readonly servers: {
-    /** Rejects with NotFound. */
-    get(owner: Owner, id: string): Promise<ServerRecord>;
+    /** A server that the owner has or uses. Rejects with NotFound. */
+    used(owner: Owner, id: string): Promise<ServerRecord>;
     /** What is open to a server, and what is known of it, is of before: opened and read anew, on all nodes. */
-    touch(owner: Owner, id: string): Promise<void>;
+    touch(record: ServerRecord): Promise<void>;
   };
   readonly events: EventLog;
   readonly logger: Logger;
@@ -87,15 +89,17 @@ export class Logins {
     });
   }
 
-  /** The address where an owner can log in to a server; the same for a while to all who ask for the same. */
-  invite(owner: Owner, serverId: string, scopes: readonly string[]): Promise<string> {
+  /** The address where who uses a server can log in to it; the same for a while to all who ask for the same. */
+  invite({ id, owner }: DownstreamServer, scopes: readonly string[]): Promise<string> {
     const key = JSON.stringify([...scopes].sort());
-    const known = this.#invitations.get(serverId) ?? new Map<string, Promise<string>>();
+    const inUse = usedId(id);
+    const serverId = storedId(id);
+    const known = this.#invitations.get(inUse) ?? new Map<string, Promise<string>>();
     const invited = known.get(key);
     if (invited !== undefined) return invited;
     const made = this.#invite({ owner, serverId, scopes });
     known.set(key, made);
-    if (!this.#invitations.has(serverId)) this.#invitations.set(serverId, known);
+    if (!this.#invitations.has(inUse)) this.#invitations.set(inUse, known);
     made.catch(() => known.delete(key));
     return made;
   }
@@ -111,10 +115,10 @@ export class Logins {
     const { server } = await this.#discover(target.url, challenge);
     if (ownClient !== undefined) {
       const client = configuredClient(server, this.#options.gateway(), ownClient);
-      await this.#options.logins.saveClient(owner, id, client);
+      await this.#options.logins.saveClient(clientOwner(record), id, client);
     }
     await this.#options.logins.noteChallenge(owner, id, target.url, challenge ?? {});
-    this.#options.changes.tell(id);
+    this.#options.changes.tell(idInUse(record));
     const known = await this.#options.logins.read(owner, id);
     return this.#invite({ owner, serverId: id, scopes: known?.tokens?.scopes ?? [] });
   }
@@ -142,10 +146,10 @@ export class Logins {
     const { owner, id, name } = record;
     const { logins, changes, servers, fetch, logger } = this.#options;
     const tokens = await logins.forget(owner, id);
-    changes.tell(id);
+    changes.tell(idInUse(record));
     if (tokens === undefined) return { isRevoked: false };
     this.#note(record, 'logged_out', 'ok');
-    await servers.touch(owner, id);
+    await servers.touch(record);
     const { server, client, accessToken, refreshToken } = tokens;
     if (server.revocationEndpoint === undefined) return { isRevoked: false };
     try {
@@ -166,7 +170,7 @@ export class Logins {
   async opened(ticket: string): Promise<OpenedInvitation> {
     const invited = await this.#options.logins.invitation(hash(ticket));
     if (invited === undefined) throw new GatewayError(Code.NotFound, OVER);
-    const record = await this.#options.servers.get(invited.owner, invited.serverId);
+    const record = await this.#options.servers.used(invited.owner, invited.serverId);
     return { ...invited, serverName: record.name, serverHost: new URL(loginTarget(record).url).host };
   }
 
@@ -176,7 +180,7 @@ export class Logins {
     const ticketHash = hash(ticket);
     const invited = await logins.invitation(ticketHash);
     if (invited === undefined) throw new GatewayError(Code.NotFound, OVER);
-    const record = await servers.get(invited.owner, invited.serverId);
+    const record = await servers.used(invited.owner, invited.serverId);
     const target = loginTarget(record);
     const challenge = await this.#challengeOf(record, target);
     const found = await this.#discover(target.url, challenge);
@@ -218,9 +222,9 @@ export class Logins {
     const taken = state === '' ? undefined : await logins.take(hash(state));
     if (taken === undefined) throw new GatewayError(Code.NotFound, OVER);
     const { owner, serverId, login } = taken;
+    const record = await servers.used(owner, serverId);
     // The invitation has gone with it.
-    changes.tell(serverId);
-    const record = await servers.get(owner, serverId);
+    changes.tell(idInUse(record));
     try {
       const done = await this.#redeem(record, login, params, state, cookie);
       if ('serverName' in done) this.#note(record, 'logged_in', 'ok');
@@ -269,12 +273,12 @@ export class Logins {
         throw new GatewayError(Code.Forbidden, 'The log-in was refused, and nothing has changed.');
       if (error.error !== 'invalid_client' || login.isFixedClient || login.isSecondTry) throw error;
       logger.info('an authorization server does not know the gateway any more', { server: record.name });
-      await logins.forgetClient(owner, serverId, login.server.issuer);
+      await logins.forgetClient(clientOwner(record), serverId, login.server.issuer);
       const ticket = await this.#ticket({ owner, serverId, scopes: login.scopes });
       return { again: await this.begin(ticket, true) };
     }
-    changes.tell(serverId);
-    await servers.touch(owner, serverId);
+    changes.tell(idInUse(record));
+    await servers.touch(record);
     logger.info('a server was logged in to', { server: record.name });
     return { serverName: record.name };
   }
@@ -326,12 +330,13 @@ export class Logins {
   }
 
   async #client(
-    { owner, id }: ServerRecord,
+    record: ServerRecord,
     { server }: Discovered,
   ): Promise<{ readonly client: OAuthClient; readonly isFixed: boolean }> {
     const { logins, fetch } = this.#options;
     const gateway = this.#options.gateway();
-    const known = await logins.client(owner, id, server.issuer);
+    const { owner, id } = record;
+    const known = await logins.client(clientOwner(record), id, server.issuer);
     if (known?.isConfigured)
       return { client: { ...known, redirectUri: redirectUriOf(gateway) }, isFixed: true };
     const documented = documentedClient(server, gateway);
@@ -343,7 +348,7 @@ export class Logins {
     if (known !== undefined && isUsable && !(await logins.isPending(owner, id)))
       return { client: known, isFixed: false };
     const client = await registerClient(server, gateway, fetch);
-    await logins.saveClient(owner, id, client);
+    await logins.saveClient(clientOwner(record), id, client);
     return { client, isFixed: false };
   }
 }
@@ -351,6 +356,11 @@ export class Logins {
 export const LOGIN_PATH = '/oauth/login';
 
 const OVER = 'This log-in is over: it was used already, or took too long. Begin it again.';
+
+/** Whose the gateway's client at an authorization server is: that of a shared server is the same for all. */
+function clientOwner({ owner, lender }: ServerRecord): Owner {
+  return lender ?? owner;
+}
 
 /** Throws FailedPrecondition for a server that is not logged in to. */
 function loginTarget({ target }: ServerRecord): HttpTarget {

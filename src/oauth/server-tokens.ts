@@ -3,6 +3,7 @@ import type { LoginRecord, LoginRepository, OAuthTokens } from '../db/oauth-reco
 import type { AccessToken, Credentials, Refusal } from '../downstream/credentials.ts';
 import { LoginRequired } from '../downstream/login-required.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
+import { storedId, usedId } from '../downstream/server-id.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { bearerChallenge } from './challenge.ts';
@@ -135,7 +136,7 @@ export class ServerTokens implements Credentials {
     if (loading !== undefined) return loading;
     const seen = this.#changes.count(id);
     const started = this.#options.logins
-      .read(server.owner, id)
+      .read(server.owner, storedId(id))
       .then((record) => this.#keep(id, record, seen))
       .finally(() => this.#loading.delete(id));
     this.#loading.set(id, started);
@@ -165,12 +166,12 @@ export class ServerTokens implements Credentials {
     const until = performance.now() + WAIT_MS;
     while (performance.now() < until) {
       const seen = this.#changes.count(id);
-      const record = await logins.read(server.owner, id);
+      const record = await logins.read(server.owner, storedId(id));
       const known = this.#keep(id, record, seen);
       if (record?.tokens === undefined) throw await this.#loginRequired(server, OVER, known);
       if (record.version !== version) return known;
       if (record.tokens.refreshToken === undefined) return this.#over(server, known, record.version);
-      if (await logins.claim(server.owner, id, version, CLAIM_MS))
+      if (await logins.claim(server.owner, storedId(id), version, CLAIM_MS))
         return this.#renewClaimed(server, known, record.tokens, version);
       await this.#changes.next(id, POLL_MS);
     }
@@ -196,13 +197,13 @@ export class ServerTokens implements Credentials {
         if (isClientLost(error)) await clientLost(server, tokens);
         return this.#over(server, known, version);
       }
-      await logins.unclaim(server.owner, id, version).catch(() => {});
+      await logins.unclaim(server.owner, storedId(id), version).catch(() => {});
       const reason = `The log-in to server "${server.name}" could not be renewed: ${error.message}`;
       throw new GatewayError(Code.DownstreamUnavailable, reason, { cause: thrown });
     }
     const next = await this.#save(server, renewed, version);
     this.#changes.tell(id);
-    const fresh = next === undefined ? await logins.read(server.owner, id) : undefined;
+    const fresh = next === undefined ? await logins.read(server.owner, storedId(id)) : undefined;
     const record: LoginRecord | undefined =
       next === undefined ? fresh : { url: renewed.url, state: 'active', version: next, tokens: renewed };
     const kept = this.#keep(id, record, this.#changes.count(id));
@@ -214,7 +215,7 @@ export class ServerTokens implements Credentials {
   async #save(server: DownstreamServer, tokens: OAuthTokens, version: number): Promise<number | undefined> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#options.logins.save(server.owner, idOf(server), tokens, version);
+        return await this.#options.logins.save(server.owner, storedId(server.id), tokens, version);
       } catch (error) {
         if (attempt === SAVES) throw error;
         await this.#changes.next(idOf(server), POLL_MS * attempt);
@@ -225,7 +226,7 @@ export class ServerTokens implements Credentials {
   /** Nothing renews it any more. */
   async #over(server: DownstreamServer, known: Known, version: number): Promise<never> {
     const id = idOf(server);
-    await this.#options.logins.expire(server.owner, id, version);
+    await this.#options.logins.expire(server.owner, storedId(id), version);
     this.#changes.tell(id);
     throw await this.#loginRequired(server, OVER, known);
   }
@@ -236,7 +237,7 @@ export class ServerTokens implements Credentials {
     const { record } = known;
     if (record?.url === url && JSON.stringify(record.challenge) === JSON.stringify(challenge)) return;
     const id = idOf(server);
-    await this.#options.logins.noteChallenge(server.owner, id, url, challenge);
+    await this.#options.logins.noteChallenge(server.owner, storedId(id), url, challenge);
     this.#forget(id);
   }
 
@@ -257,10 +258,9 @@ export class ServerTokens implements Credentials {
   }
 }
 
-/** A server that is tried out goes by an id with something after it. */
-export function idOf({ id }: DownstreamServer): string {
-  const end = id.indexOf('#');
-  return end === -1 ? id : id.slice(0, end);
+/** By which a log-in is known in memory: one that is tried out has that of the server in use. */
+function idOf({ id }: DownstreamServer): string {
+  return usedId(id);
 }
 
 /** A token is for the address that somebody has logged in to, and not for where the server is said to be since. */

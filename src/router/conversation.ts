@@ -2,6 +2,7 @@ import type { ChangedLists, View } from '../catalog/view.ts';
 import type { SessionStore, StoredLink } from '../coordination/session-store.ts';
 import { call, ownNotification, ownRequest } from '../downstream/call.ts';
 import type { Connector, Deadlines, DownstreamLink, DownstreamServer } from '../downstream/port.ts';
+import { lentId } from '../downstream/server-id.ts';
 import { type Message, notificationText } from '../protocol/envelope.ts';
 import type { Session } from '../session/session.ts';
 import type { Logger } from '../telemetry/types.ts';
@@ -72,8 +73,10 @@ export class Conversation {
 
   /** The server has been removed or changed. */
   drop(serverId: string): void {
-    this.links.drop(serverId);
-    this.#subscriptions.delete(serverId);
+    for (const id of [serverId, lentId(serverId, this.view.owner)]) {
+      this.links.drop(id);
+      this.#subscriptions.delete(id);
+    }
   }
 
   subscribed(serverId: string, uri: string, on: boolean): void {

@@ -1,6 +1,7 @@
 import { type Owner, ownerKey } from '../auth/principal.ts';
 import type { Snapshot } from '../catalog/snapshot.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
+import { isUseOf } from '../downstream/server-id.ts';
 import {
   type Id,
   type Message,
@@ -76,7 +77,7 @@ export class ResourceHub {
 
   /** The server has been removed or changed. */
   drop(serverId: string): void {
-    for (const watched of this.#watched.values()) if (watched.server.id === serverId) watched.lose();
+    for (const watched of this.#watched.values()) if (isUseOf(watched.server.id, serverId)) watched.lose();
   }
 
   close(): void {

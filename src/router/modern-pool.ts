@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Owner, ownerKey } from '../auth/principal.ts';
 import { ownRefusal } from '../downstream/call.ts';
 import type { Connector, DownstreamLink, DownstreamServer, LinkListener } from '../downstream/port.ts';
+import { isUseOf } from '../downstream/server-id.ts';
 import { type Message, parseMessage, type RequestMessage, resultText } from '../protocol/envelope.ts';
 
 /** A session that nobody has used for so long is closed, in milliseconds. */
@@ -14,6 +15,7 @@ export interface LegacyPoolOptions {
 }
 
 interface Pooled {
+  readonly serverId: string;
   readonly revision: number;
   readonly opening: Promise<DownstreamLink>;
   readonly abort: AbortController;
@@ -71,7 +73,8 @@ export class LegacyPool {
 
   /** The server has been removed or changed. */
   drop(serverId: string): void {
-    for (const [key, pooled] of this.#pooled) if (key.endsWith(` ${serverId}`)) this.#discard(key, pooled);
+    for (const [key, pooled] of this.#pooled)
+      if (isUseOf(pooled.serverId, serverId)) this.#discard(key, pooled);
   }
 
   async close(): Promise<void> {
@@ -98,6 +101,7 @@ export class LegacyPool {
       session: `pool-${randomUUID()}`,
     });
     const pooled: Pooled = {
+      serverId: server.id,
       revision: server.revision,
       opening,
       abort,

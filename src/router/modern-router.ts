@@ -113,13 +113,12 @@ export class ModernRouter {
 
   #heard(owner: Owner, serverId: string, message: Message): void {
     if (message.kind !== 'notification') return;
-    if (message.method.endsWith('/list_changed'))
-      this.#options.catalogs.modernView(owner).peek(serverId)?.changed();
+    if (message.method.endsWith('/list_changed')) this.#options.catalogs.changed(owner, serverId);
     else this.#options.hub.heard(owner, serverId, message);
   }
 
   #restarted(owner: Owner, serverId: string): void {
-    this.#options.catalogs.modernView(owner).peek(serverId)?.changed();
+    this.#options.catalogs.changed(owner, serverId);
     this.#options.hub.restarted(owner, serverId);
   }
 }

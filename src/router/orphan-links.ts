@@ -1,7 +1,7 @@
 import type { Owner } from '../auth/principal.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
 import type { ServerRecord } from '../db/server-record.ts';
-import { type Connector, downstreamServer } from '../downstream/port.ts';
+import { type Connector, downstreamServer, idInUse } from '../downstream/port.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { fromStored } from './links.ts';
 
@@ -31,7 +31,7 @@ export async function closeOrphanLinks(
   );
   if (named.length === 0) return;
   try {
-    const records = new Map((await servers(owner)).map((record) => [record.id, record]));
+    const records = new Map((await servers(owner)).map((record) => [idInUse(record), record]));
     const closed = await Promise.allSettled(
       named.map(async (stored) => {
         const record = records.get(stored.serverId);

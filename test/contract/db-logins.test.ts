@@ -202,6 +202,28 @@ for (const [name, backend] of Object.entries(BACKENDS)) {
       assert.deepEqual(await logins.client(me, id, CLIENT.issuer), CLIENT);
     });
 
+    it('has one for each who uses a server that is shared in the tenant', async () => {
+      const { logins, servers } = database;
+      const id = await newServer();
+      await servers.update(me, id, { sharedWith: { tenant: true } });
+      const [bob, ...strangers] = [
+        { tenantId: me.tenantId, userId: 'bob' },
+        { tenantId: 'elsewhere', userId: me.userId },
+      ];
+      assert.deepEqual((await servers.shared(me.tenantId)).find((each) => each.id === id)?.sharedWith, {
+        tenant: true,
+      });
+      await logins.save(me, id, TOKENS);
+      await logins.save(bob!, id, { ...TOKENS, accessToken: 'of bob' });
+      for (const stranger of strangers) {
+        assert.deepEqual(await servers.shared(stranger.tenantId), []);
+        assert.equal(await logins.save(stranger, id, TOKENS), undefined);
+        assert.equal(await logins.read(stranger, id), undefined);
+      }
+      await logins.forget(me, id);
+      assert.equal((await logins.read(bob!, id))?.tokens?.accessToken, 'of bob');
+    });
+
     it('keeps secrets sealed, each for its place', async (t) => {
       if (backend.url === undefined) return t.skip('it can not be looked into from outside');
       const { logins } = database;

@@ -97,7 +97,7 @@ async function codeOf(work: Promise<unknown>): Promise<Code | undefined> {
 
 async function started(context: Parameters<typeof startManagement>[0]) {
   const management = await startManagement(context);
-  const owner = { tenantId: 'default', userId: 'owner' };
+  const owner = { tenantId: 'default', userId: 'owner', roles: ['user'] };
   const target = { kind: 'http', url: 'http://localhost:1', headers: {} } as const;
   const { id: serverId } = await management.servers.create(owner, { name: 'mine', enabled: true, target });
   const { record } = await management.apiKeys.create(owner, { name: 'mine', scopes: ['mcp'] });

@@ -95,7 +95,7 @@ function noLogins(bus: Bus): Logins {
     changes: new Changes(bus),
     fetch: nothing,
     gateway: () => ({ name: 'test', publicUrl: 'http://127.0.0.1:1' }),
-    servers: { get: nothing, touch: nothing },
+    servers: { used: nothing, touch: nothing },
     logger: recordingLogger(),
   });
 }

@@ -168,7 +168,10 @@ export class CatalogNode {
 
   /** All catalogs, over servers that are records. */
   catalogs(records: readonly ServerRecord[] = [fakeRecord('files')]): Catalogs {
-    const repository = { all: async (_owner: Owner) => records } as Partial<ServerRepository>;
+    const repository: Partial<ServerRepository> = {
+      all: async (_owner: Owner) => records,
+      shared: async () => [],
+    };
     const registry = new ServerRegistry(repository as ServerRepository, this.#bus);
     const catalogs = new Catalogs({
       ...this.#options,

@@ -63,7 +63,7 @@ export async function startCore(
     fakeRecord(id, { ordinal: index + 1, ...record }),
   );
   const registry = new ServerRegistry(
-    { all: async () => records } as Partial<ServerRepository> as ServerRepository,
+    { all: async () => records, shared: async () => [] } as Partial<ServerRepository> as ServerRepository,
     coordination.bus,
   );
   /** By server: one link for its catalog, one for the session, in the order they were opened. */

@@ -3,6 +3,7 @@ import { ownerKey, type Principal } from '../../auth/principal.ts';
 import type { SessionStore, StoredLink } from '../../coordination/session-store.ts';
 import { ownRefusal } from '../../downstream/call.ts';
 import type { DownstreamLink, DownstreamServer } from '../../downstream/port.ts';
+import { isUseOf } from '../../downstream/server-id.ts';
 import type { Message, RequestMessage } from '../../protocol/envelope.ts';
 import type { Capabilities } from '../../protocol/modern/meta.ts';
 import { LATEST_LEGACY } from '../../protocol/versions.ts';
@@ -112,7 +113,7 @@ export class ExclusiveSessions {
 
   drop(serverId: string): void {
     for (const [key, kept] of this.#idle) {
-      if (kept[0]?.server.id !== serverId) continue;
+      if (kept[0] === undefined || !isUseOf(kept[0].server.id, serverId)) continue;
       this.#idle.delete(key);
       for (const { session } of kept) void this.#end(session);
     }

@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file dragon/turnstile/api/v1/server.proto.
  */
 export const file_dragon_turnstile_api_v1_server: GenFile = /*@__PURE__*/
-  fileDesc("CiRkcmFnb24vdHVybnN0aWxlL2FwaS92MS9zZXJ2ZXIucHJvdG8SF2RyYWdvbi50dXJuc3RpbGUuYXBpLnYxIqQICglNY3BTZXJ2ZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgN1cmwYAyABKAlIABI1CgVzdGRpbxgEIAEoCzIkLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvU2VydmVySAASFAoMaGVhZGVyX25hbWVzGAUgAygJEhMKC3Rvb2xfcHJlZml4GAYgASgJEg8KB2VuYWJsZWQYByABKAgSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZoZWFsdGgYCiABKAsyKS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoEjcKCHRpbWVvdXRzGAsgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzEksKDXRvb2xfdGltZW91dHMYDCADKAsyNC5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuVG9vbFRpbWVvdXRzRW50cnkSMwoDZXJhGA0gASgOMiYuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkVyYRpaChFUb29sVGltZW91dHNFbnRyeRILCgNrZXkYASABKAkSNAoFdmFsdWUYAiABKAsyJS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5DYWxsVGltZW91dHM6AjgBGoADCgZIZWFsdGgSPgoFc3RhdGUYASABKA4yLy5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoLlN0YXRlEg0KBWVycm9yGAIgASgJEi4KCmNoZWNrX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkIKB2JyZWFrZXIYBCABKA4yMS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoLkJyZWFrZXIiUgoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIRCg1TVEFURV9VTktOT1dOEAESDAoIU1RBVEVfT0sQAhIRCg1TVEFURV9GQUlMSU5HEAMiXwoHQnJlYWtlchIXChNCUkVBS0VSX1VOU1BFQ0lGSUVEEAASEgoOQlJFQUtFUl9DTE9TRUQQARIQCgxCUkVBS0VSX09QRU4QAhIVChFCUkVBS0VSX0hBTEZfT1BFThADIjoKA0VyYRITCg9FUkFfVU5TUEVDSUZJRUQQABIOCgpFUkFfTEVHQUNZEAESDgoKRVJBX01PREVSThACQggKBnRhcmdldCKyAwoMQ2FsbFRpbWVvdXRzEpEBCgRpZGxlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQmi6SGW6AWIKDnRpbWVvdXRzLnJhbmdlEhttdXN0IGJlIGZyb20gMSBtcyB0byA3IGRheXMaM3RoaXMgPj0gZHVyYXRpb24oJzFtcycpICYmIHRoaXMgPD0gZHVyYXRpb24oJzE2OGgnKRKSAQoFdG90YWwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CaLpIZboBYgoOdGltZW91dHMucmFuZ2USG211c3QgYmUgZnJvbSAxIG1zIHRvIDcgZGF5cxozdGhpcyA+PSBkdXJhdGlvbignMW1zJykgJiYgdGhpcyA8PSBkdXJhdGlvbignMTY4aCcpOnm6SHYadAoOdGltZW91dHMub3JkZXISImlkbGUgbXVzdCBub3QgYmUgbG9uZ2VyIHRoYW4gdG90YWwaPiFoYXModGhpcy5pZGxlKSB8fCAhaGFzKHRoaXMudG90YWwpIHx8IHRoaXMuaWRsZSA8PSB0aGlzLnRvdGFsIkwKC1N0ZGlvU2VydmVyEg8KB2NvbW1hbmQYASABKAkSDAoEYXJncxgCIAMoCRIRCgllbnZfbmFtZXMYAyADKAkSCwoDY3dkGAQgASgJIsMCCgxTdGRpb0NvbW1hbmQSGQoHY29tbWFuZBgBIAEoCUIIukgFcgMYgCASHwoEYXJncxgCIAMoCUIRukgOkgELEIACIgZyBBiAgAISswEKA2VudhgDIAMoCzIuLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvQ29tbWFuZC5FbnZFbnRyeUJ2ukhzmgFwEIACImO6AWAKCGVudi5uYW1lEjFtdXN0IGJlIGEgdmFyaWFibGUncyBuYW1lOiBub3QgZW1wdHksIHdpdGhvdXQgJz0nGiF0aGlzICE9ICcnICYmICF0aGlzLmNvbnRhaW5zKCc9JykqBnIEGICAAhIVCgNjd2QYBCABKAlCCLpIBXIDGIAgGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTWNwU2VydmVyUmVmEhcKAmlkGAEgASgJQgm6SAZyBBABGEBIABIZCgRuYW1lGAIgASgJQgm6SAZyBBABGEBIAEIMCgNyZWYSBbpIAggBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiRkcmFnb24vdHVybnN0aWxlL2FwaS92MS9zZXJ2ZXIucHJvdG8SF2RyYWdvbi50dXJuc3RpbGUuYXBpLnYxIvQICglNY3BTZXJ2ZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgN1cmwYAyABKAlIABI1CgVzdGRpbxgEIAEoCzIkLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvU2VydmVySAASFAoMaGVhZGVyX25hbWVzGAUgAygJEhMKC3Rvb2xfcHJlZml4GAYgASgJEg8KB2VuYWJsZWQYByABKAgSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZoZWFsdGgYCiABKAsyKS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoEjcKCHRpbWVvdXRzGAsgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzEksKDXRvb2xfdGltZW91dHMYDCADKAsyNC5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuVG9vbFRpbWVvdXRzRW50cnkSMwoDZXJhGA0gASgOMiYuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkVyYRI7CgtzaGFyZWRfd2l0aBgOIAEoCzImLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlNlcnZlclNoYXJpbmcSEQoJc2hhcmVkX2J5GA8gASgJGloKEVRvb2xUaW1lb3V0c0VudHJ5EgsKA2tleRgBIAEoCRI0CgV2YWx1ZRgCIAEoCzIlLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLkNhbGxUaW1lb3V0czoCOAEagAMKBkhlYWx0aBI+CgVzdGF0ZRgBIAEoDjIvLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLk1jcFNlcnZlci5IZWFsdGguU3RhdGUSDQoFZXJyb3IYAiABKAkSLgoKY2hlY2tfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQgoHYnJlYWtlchgEIAEoDjIxLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLk1jcFNlcnZlci5IZWFsdGguQnJlYWtlciJSCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1VOS05PV04QARIMCghTVEFURV9PSxACEhEKDVNUQVRFX0ZBSUxJTkcQAyJfCgdCcmVha2VyEhcKE0JSRUFLRVJfVU5TUEVDSUZJRUQQABISCg5CUkVBS0VSX0NMT1NFRBABEhAKDEJSRUFLRVJfT1BFThACEhUKEUJSRUFLRVJfSEFMRl9PUEVOEAMiOgoDRXJhEhMKD0VSQV9VTlNQRUNJRklFRBAAEg4KCkVSQV9MRUdBQ1kQARIOCgpFUkFfTU9ERVJOEAJCCAoGdGFyZ2V0IrUCCg1TZXJ2ZXJTaGFyaW5nEg4KBnRlbmFudBgBIAEoCBK6AQoFcm9sZXMYAiADKAlCqgG6SKYBkgGiARBAIp0BugGZAQoMc2hhcmluZy5yb2xlEj1tdXN0IGJlIGEgcm9sZSBvdGhlciB0aGFuIHVzZXIgYW5kIGFkbWluOiAxIHRvIDI1NiBjaGFyYWN0ZXJzGkp0aGlzLnNpemUoKSA+IDAgJiYgdGhpcy5zaXplKCkgPD0gMjU2ICYmIHRoaXMgIT0gJ3VzZXInICYmIHRoaXMgIT0gJ2FkbWluJzpXukhUGlIKC3NoYXJpbmcub25lEhtnaXZlIGVpdGhlciB0ZW5hbnQgb3Igcm9sZXMaJnRoaXMudGVuYW50ICE9ICh0aGlzLnJvbGVzLnNpemUoKSA+IDApIrIDCgxDYWxsVGltZW91dHMSkQEKBGlkbGUYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CaLpIZboBYgoOdGltZW91dHMucmFuZ2USG211c3QgYmUgZnJvbSAxIG1zIHRvIDcgZGF5cxozdGhpcyA+PSBkdXJhdGlvbignMW1zJykgJiYgdGhpcyA8PSBkdXJhdGlvbignMTY4aCcpEpIBCgV0b3RhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJoukhlugFiCg50aW1lb3V0cy5yYW5nZRIbbXVzdCBiZSBmcm9tIDEgbXMgdG8gNyBkYXlzGjN0aGlzID49IGR1cmF0aW9uKCcxbXMnKSAmJiB0aGlzIDw9IGR1cmF0aW9uKCcxNjhoJyk6ebpIdhp0Cg50aW1lb3V0cy5vcmRlchIiaWRsZSBtdXN0IG5vdCBiZSBsb25nZXIgdGhhbiB0b3RhbBo+IWhhcyh0aGlzLmlkbGUpIHx8ICFoYXModGhpcy50b3RhbCkgfHwgdGhpcy5pZGxlIDw9IHRoaXMudG90YWwiTAoLU3RkaW9TZXJ2ZXISDwoHY29tbWFuZBgBIAEoCRIMCgRhcmdzGAIgAygJEhEKCWVudl9uYW1lcxgDIAMoCRILCgNjd2QYBCABKAkiwwIKDFN0ZGlvQ29tbWFuZBIZCgdjb21tYW5kGAEgASgJQgi6SAVyAxiAIBIfCgRhcmdzGAIgAygJQhG6SA6SAQsQgAIiBnIEGICAAhKzAQoDZW52GAMgAygLMi4uZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuU3RkaW9Db21tYW5kLkVudkVudHJ5Qna6SHOaAXAQgAIiY7oBYAoIZW52Lm5hbWUSMW11c3QgYmUgYSB2YXJpYWJsZSdzIG5hbWU6IG5vdCBlbXB0eSwgd2l0aG91dCAnPScaIXRoaXMgIT0gJycgJiYgIXRoaXMuY29udGFpbnMoJz0nKSoGcgQYgIACEhUKA2N3ZBgEIAEoCUIIukgFcgMYgCAaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgxNY3BTZXJ2ZXJSZWYSFwoCaWQYASABKAlCCbpIBnIEEAEYQEgAEhkKBG5hbWUYAiABKAlCCbpIBnIEEAEYQEgAQgwKA3JlZhIFukgCCAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * An MCP server behind the gateway.
@@ -120,6 +120,20 @@ export type McpServer = Message<"dragon.turnstile.api.v1.McpServer"> & {
    * @generated from field: dragon.turnstile.api.v1.McpServer.Era era = 13;
    */
   era: McpServer_Era;
+
+  /**
+   * Who may use it beside its owner. Unset: nobody.
+   *
+   * @generated from field: dragon.turnstile.api.v1.ServerSharing shared_with = 14;
+   */
+  sharedWith?: ServerSharing | undefined;
+
+  /**
+   * The user whose it is, where that is not the caller.
+   *
+   * @generated from field: string shared_by = 15;
+   */
+  sharedBy: string;
 };
 
 /**
@@ -309,6 +323,34 @@ export const McpServer_EraSchema: GenEnum<McpServer_Era> = /*@__PURE__*/
   enumDesc(file_dragon_turnstile_api_v1_server, 0, 0);
 
 /**
+ * Who may use a server beside its owner.
+ *
+ * @generated from message dragon.turnstile.api.v1.ServerSharing
+ */
+export type ServerSharing = Message<"dragon.turnstile.api.v1.ServerSharing"> & {
+  /**
+   * Everybody of the owner's tenant.
+   *
+   * @generated from field: bool tenant = 1;
+   */
+  tenant: boolean;
+
+  /**
+   * Whoever of the owner's tenant has one of these roles. `user`, which everybody has, and `admin` are none to share with.
+   *
+   * @generated from field: repeated string roles = 2;
+   */
+  roles: string[];
+};
+
+/**
+ * Describes the message dragon.turnstile.api.v1.ServerSharing.
+ * Use `create(ServerSharingSchema)` to create a new message.
+ */
+export const ServerSharingSchema: GenMessage<ServerSharing> = /*@__PURE__*/
+  messageDesc(file_dragon_turnstile_api_v1_server, 1);
+
+/**
  * Time limits of a call. What is unset is taken from the wider setting: a tool's from the server's, a server's from the
  * gateway's (DRAGON_CALL_TIMEOUT_MS and DRAGON_CALL_MAX_TIMEOUT_MS). Counted in milliseconds.
  *
@@ -335,7 +377,7 @@ export type CallTimeouts = Message<"dragon.turnstile.api.v1.CallTimeouts"> & {
  * Use `create(CallTimeoutsSchema)` to create a new message.
  */
 export const CallTimeoutsSchema: GenMessage<CallTimeouts> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 1);
+  messageDesc(file_dragon_turnstile_api_v1_server, 2);
 
 /**
  * A server that is a child process of the gateway, as shown.
@@ -377,7 +419,7 @@ export type StdioServer = Message<"dragon.turnstile.api.v1.StdioServer"> & {
  * Use `create(StdioServerSchema)` to create a new message.
  */
 export const StdioServerSchema: GenMessage<StdioServer> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 2);
+  messageDesc(file_dragon_turnstile_api_v1_server, 3);
 
 /**
  * A server that is a child process of the gateway, as given.
@@ -419,10 +461,10 @@ export type StdioCommand = Message<"dragon.turnstile.api.v1.StdioCommand"> & {
  * Use `create(StdioCommandSchema)` to create a new message.
  */
 export const StdioCommandSchema: GenMessage<StdioCommand> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 3);
+  messageDesc(file_dragon_turnstile_api_v1_server, 4);
 
 /**
- * Names one server of the caller, by its id or by its name.
+ * Names one server of the caller, own or shared, by its id or by its name.
  *
  * @generated from message dragon.turnstile.api.v1.McpServerRef
  */
@@ -456,5 +498,5 @@ export type McpServerRef = Message<"dragon.turnstile.api.v1.McpServerRef"> & {
  * Use `create(McpServerRefSchema)` to create a new message.
  */
 export const McpServerRefSchema: GenMessage<McpServerRef> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 4);
+  messageDesc(file_dragon_turnstile_api_v1_server, 5);
 
