@@ -28,7 +28,7 @@ export function createTurnstileService(
   deps: TurnstileDependencies,
   closing: AbortSignal,
 ): ServiceImpl<typeof TurnstileService> {
-  const { servers, apiKeys, eventStore, reseal } = deps;
+  const { servers, apiKeys, eventStore, reseal, logins } = deps;
 
   async function show(record: ServerRecord, viewer: Principal): Promise<McpServer> {
     return toServerMessage(record, await servers.health(record), viewer);
@@ -64,13 +64,17 @@ export function createTurnstileService(
     async updateMcpServer(request, context) {
       const caller = callerOf(context);
       if (isAboutProcess(request)) requireAdmin(caller, STARTING);
-      return { server: await show(await updateServer(servers, caller, request), caller) };
+      const updated = await updateServer(servers, caller, request);
+      if (updated.sharedWith === undefined && isAboutSharing(request)) await logins.unshared(updated);
+      return { server: await show(updated, caller) };
     },
 
     async deleteMcpServer(request, context) {
       const caller = callerOf(context);
-      const { id } = await resolveServer(servers, caller, request.server);
-      await servers.delete(caller, id);
+      const record = await resolveServer(servers, caller, request.server);
+      const revoke = await logins.ending(record);
+      await servers.delete(caller, record.id);
+      revoke();
       return {};
     },
 
@@ -116,6 +120,10 @@ export function createTurnstileService(
       return { ...page, prompts: entries.map(({ key, definition }) => ({ publicName: key, definition })) };
     },
   };
+}
+
+function isAboutSharing({ updateMask }: UpdateMcpServerRequest): boolean {
+  return updateMask?.paths.includes('shared_with') === true;
 }
 
 function isAboutProcess({ changes, updateMask }: UpdateMcpServerRequest): boolean {

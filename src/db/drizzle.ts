@@ -10,7 +10,7 @@ const require = createRequire(import.meta.url);
 type Orm = typeof import('drizzle-orm');
 type PgCore = typeof import('drizzle-orm/pg-core');
 
-export const { and, asc, count, eq, gt, isNotNull, isNull, lt, or, sql }: Orm = require('drizzle-orm');
+export const { and, asc, count, eq, gt, isNotNull, isNull, lt, not, or, sql }: Orm = require('drizzle-orm');
 
 export const {
   bigint,

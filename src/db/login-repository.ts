@@ -1,7 +1,7 @@
 import type { SQL } from 'drizzle-orm';
 import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import { and, eq, gt, isNotNull, isNull, lt, or, sql } from './drizzle.ts';
+import { and, eq, gt, isNotNull, isNull, lt, not, or, sql } from './drizzle.ts';
 import {
   type Invitation,
   LOGIN_TTL_MS,
@@ -110,6 +110,29 @@ export class DatabaseLoginRepository implements LoginRepository {
     const known = await this.read(owner, serverId);
     await this.#drop(owner, serverId, 'needed');
     return known?.tokens;
+  }
+
+  async ofServer(owner: Owner, serverId: string): Promise<readonly OAuthTokens[]> {
+    const rows = await run(this.#engine, (orm) =>
+      orm
+        .select()
+        .from(oauthTokens)
+        .where(and(eq(oauthTokens.serverId, serverId), eq(oauthTokens.tenantId, owner.tenantId))),
+    );
+    return this.#tokensIn(rows);
+  }
+
+  async forgetOthers(owner: Owner, serverId: string): Promise<readonly OAuthTokens[]> {
+    const ofOthers = (table: Table) =>
+      and(
+        eq(table.serverId, serverId),
+        eq(table.tenantId, owner.tenantId),
+        not(eq(table.userId, owner.userId)),
+      );
+    return await run(this.#engine, async (orm) => {
+      await orm.delete(oauthLogins).where(ofOthers(oauthLogins));
+      return this.#tokensIn(await orm.delete(oauthTokens).where(ofOthers(oauthTokens)).returning());
+    });
   }
 
   async client(owner: Owner, serverId: string, issuer: string): Promise<OAuthClient | undefined> {
@@ -229,6 +252,13 @@ export class DatabaseLoginRepository implements LoginRepository {
         .set({ state, sealed: null, claimedUntil: null, version: sql`${oauthTokens.version} + 1` })
         .where(mine(oauthTokens, owner, serverId, condition)),
     );
+  }
+
+  #tokensIn(rows: readonly (typeof oauthTokens.$inferSelect)[]): readonly OAuthTokens[] {
+    return rows.flatMap(({ tenantId, userId, serverId, sealed }) => {
+      const owner = { tenantId, userId };
+      return this.#open<OAuthTokens>(sealed, { owner, serverId, field: 'oauth_tokens' }) ?? [];
+    });
   }
 
   #seal(value: unknown, place: SealPlace): string {

@@ -101,6 +101,10 @@ export interface LoginRepository {
   expire(owner: Owner, serverId: string, version: number): Promise<void>;
   /** Forgets the tokens, and returns them. */
   forget(owner: Owner, serverId: string): Promise<OAuthTokens | undefined>;
+  /** The tokens of all who are logged in to a server, whoever they are: for its end. `owner`: whose the server is. */
+  ofServer(owner: Owner, serverId: string): Promise<readonly OAuthTokens[]>;
+  /** Forgets what others than its owner have of a server, and returns their tokens. */
+  forgetOthers(owner: Owner, serverId: string): Promise<readonly OAuthTokens[]>;
   client(owner: Owner, serverId: string, issuer: string): Promise<OAuthClient | undefined>;
   saveClient(owner: Owner, serverId: string, client: OAuthClient): Promise<void>;
   forgetClient(owner: Owner, serverId: string, issuer: string): Promise<void>;

@@ -42,6 +42,8 @@ const LOGINS: Methods<Database['logins']> = {
   unclaim: true,
   expire: true,
   forget: true,
+  ofServer: true,
+  forgetOthers: true,
   client: true,
   saveClient: true,
   forgetClient: true,

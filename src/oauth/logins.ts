@@ -7,6 +7,7 @@ import {
   type LoginChallenge,
   type LoginRepository,
   type OAuthClient,
+  type OAuthTokens,
   type PendingLogin,
 } from '../db/oauth-record.ts';
 import type { HttpTarget, ServerRecord } from '../db/server-record.ts';
@@ -72,6 +73,8 @@ export type Completion = { readonly serverName: string } | { readonly again: Dep
 const REUSED_MS = LOGIN_TTL_MS / 2;
 
 const MAX_INVITATIONS = 10_000;
+
+const REVOKED_AT_A_TIME = 4;
 
 /** Log-ins of owners to their servers, through a browser. */
 export class Logins {
@@ -144,25 +147,56 @@ export class Logins {
   /** Forgets a log-in on all nodes, and has the authorization server forget it. `isRevoked`: it says that it has. */
   async logout(record: ServerRecord): Promise<{ readonly isRevoked: boolean }> {
     const { owner, id, name } = record;
-    const { logins, changes, servers, fetch, logger } = this.#options;
+    const { logins, changes, servers } = this.#options;
     const tokens = await logins.forget(owner, id);
     changes.tell(idInUse(record));
     if (tokens === undefined) return { isRevoked: false };
     this.#note(record, 'logged_out', 'ok');
     await servers.touch(record);
-    const { server, client, accessToken, refreshToken } = tokens;
-    if (server.revocationEndpoint === undefined) return { isRevoked: false };
+    return { isRevoked: await this.#revoke(name, tokens) };
+  }
+
+  /**
+   * Takes note of all log-ins to a server that is about to be removed. The function that is returned has the authorization
+   * servers forget them, in the background, as far as they can be reached.
+   */
+  async ending({ owner, lender = owner, id, name }: ServerRecord): Promise<() => void> {
+    const all = await this.#options.logins.ofServer(lender, id);
+    return () => void this.#revokeAll(name, all);
+  }
+
+  /** Others than the owner do not have a server any more: their log-ins are forgotten, and revoked as by {@link ending}. */
+  async unshared({ owner, lender = owner, id, name }: ServerRecord): Promise<void> {
+    void this.#revokeAll(name, await this.#options.logins.forgetOthers(lender, id));
+  }
+
+  /** A few at a time: there may be many, and all at one authorization server. */
+  async #revokeAll(serverName: string, all: readonly OAuthTokens[]): Promise<void> {
+    const rest = all.values();
+    const worker = async () => {
+      for (const tokens of rest) await this.#revoke(serverName, tokens);
+    };
+    await Promise.all(Array.from({ length: REVOKED_AT_A_TIME }, worker));
+  }
+
+  /** Whether the authorization server says that it has. */
+  async #revoke(
+    serverName: string,
+    { server, client, accessToken, refreshToken }: OAuthTokens,
+  ): Promise<boolean> {
+    const { fetch, logger } = this.#options;
+    if (server.revocationEndpoint === undefined) return false;
     try {
       const { revokeToken } = await import('./wire.ts');
       if (refreshToken !== undefined) await revokeToken(server, client, refreshToken, 'refresh_token', fetch);
       await revokeToken(server, client, accessToken, 'access_token', fetch);
-      return { isRevoked: true };
+      return true;
     } catch (error) {
       logger.warn('a log-in was forgotten and could not be revoked', {
-        server: name,
+        server: serverName,
         reason: error instanceof Error ? error.message : String(error),
       });
-      return { isRevoked: false };
+      return false;
     }
   }
 

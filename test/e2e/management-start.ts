@@ -89,9 +89,10 @@ export async function startManagement(
 /** Log-ins of which there are none, to servers that are not there. */
 function noLogins(bus: Bus): Logins {
   const nothing = () => Promise.reject(new GatewayError(Code.Unavailable, 'There are no log-ins here'));
+  const none = async () => [];
   return new Logins({
     events: NO_EVENTS,
-    logins: new Proxy({} as LoginRepository, { get: () => nothing }),
+    logins: new Proxy({} as LoginRepository, { get: (_, name) => (name === 'ofServer' ? none : nothing) }),
     changes: new Changes(bus),
     fetch: nothing,
     gateway: () => ({ name: 'test', publicUrl: 'http://127.0.0.1:1' }),

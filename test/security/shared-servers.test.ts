@@ -243,6 +243,15 @@ describe('servers that an admin shares', { timeout: 120_000 }, () => {
     await ask(CHIEF, 'DeleteMcpServer', { server: { id: ids.tools } });
     assert.deepEqual(await namesOf(CAT), ['crew', 'docs']);
   });
+
+  it('end with the log-ins of all', async () => {
+    const { provider, server } = setup;
+    const ofBob = server.token;
+    assert.equal(await provider.whose(ofBob), 'ann');
+    assert.equal((await ask(CHIEF, 'DeleteMcpServer', { server: { id: ids.docs } })).status, 200);
+    await until(async () => (await provider.whose(ofBob)) === undefined, { what: 'the token to be revoked' });
+    assert.deepEqual(await namesOf(BOB), []);
+  });
 });
 
 /** One of each server. */
