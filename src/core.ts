@@ -14,6 +14,7 @@ import { STDIO_OFF, TransportConnector } from './downstream/connector.ts';
 import { OwnedConnector } from './downstream/owned-connector.ts';
 import { type Deadlines, downstreamServer } from './downstream/port.ts';
 import { EventStreams } from './edge/event-stream.ts';
+import { KeyStreams } from './edge/key-streams.ts';
 import { type EndpointOptions, McpEndpoint } from './edge/mcp-endpoint.ts';
 import { ModernEndpoint } from './edge/modern-endpoint.ts';
 import { SseEndpoint } from './edge/sse-endpoint.ts';
@@ -249,6 +250,18 @@ export function createCore(parts: CoreParts): Core {
     onLinked: (session) => router.linked(session),
     events: recording.log,
   });
+  const keyStreams = new KeyStreams();
+  const endKey = (keyId: string) => {
+    keyStreams.end(keyId);
+    sessions.endOf(keyId);
+    modern.endOf(keyId);
+  };
+  auth.apiKeys.onRevoked((keyId) => {
+    if (keyId !== undefined) return endKey(keyId);
+    // News may have been lost: those in use are asked about.
+    for (const id of new Set([...keyStreams.keyIds, ...sessions.keyIds, ...modern.keyIds]))
+      void auth.apiKeys.isGood(id).then((isGood) => isGood || endKey(id));
+  });
   const streams = new EventStreams();
   const takeover = new Takeover({
     bus: coordination.bus,
@@ -262,6 +275,7 @@ export function createCore(parts: CoreParts): Core {
     router,
     modern: new ModernEndpoint({ router: modern, streams }),
     streams,
+    keyStreams,
     admission,
     logger,
     metrics,

@@ -6,6 +6,7 @@ import { type EventLog, NO_EVENTS } from '../events/event.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { API_KEY_PREFIX, apiKeyId, matches, mintApiKey } from './api-key.ts';
 import { type Identity, type TokenScheme, unauthenticated } from './identity.ts';
+import { KeyEnds } from './key-ends.ts';
 import { isUnusual, keyEvent } from './key-events.ts';
 import type { Owner } from './principal.ts';
 import { barredBy, scopeRoles } from './scopes.ts';
@@ -65,6 +66,7 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
   readonly #lookups = new Map<string, Promise<Remembered | undefined>>();
   readonly #listeners = new Set<(keyId: string | undefined) => void>();
   readonly #unsubscribe: readonly (() => void)[];
+  readonly #ends = new KeyEnds((id) => this.#forget(id));
   #generation = 0;
 
   constructor(
@@ -85,11 +87,20 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
 
   close(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#ends.close();
   }
 
-  /** Called when a key is revoked; without an id when any may have been. */
+  /** Called when a key is over, revoked or expired; without an id when any may be. */
   onRevoked(listener: (keyId: string | undefined) => void): void {
     this.#listeners.add(listener);
+  }
+
+  /** Whether a key is still good, as the database has it. True while that is away: nobody revokes a key there either. */
+  async isGood(id: string): Promise<boolean> {
+    const found = await this.#find(id).catch(() => 'away' as const);
+    if (found === 'away') return true;
+    if (found === undefined || found.stored.revokedAt !== undefined) return false;
+    return (found.stored.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) > Date.now();
   }
 
   async create(owner: Owner, { name, scopes, expiresAt }: NewKey): Promise<CreatedKey> {
@@ -128,9 +139,10 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
     const endsAt = stored.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
     if (stored.revokedAt !== undefined) throw unauthenticated('This API key was revoked');
     if (endsAt <= Date.now()) throw unauthenticated('This API key has expired');
+    this.#ends.watch(id, endsAt);
     this.#noteUse(found);
     return {
-      principal: { ...stored.owner, roles: scopeRoles(stored.scopes) },
+      principal: { ...stored.owner, roles: scopeRoles(stored.scopes), keyId: id },
       until: Math.min(endsAt, freshUntil),
       barred: barredBy(stored.scopes),
       keyId: id,

@@ -11,6 +11,8 @@ export type Role = string;
 export interface Principal extends Owner {
   /** Each once, in order of the alphabet. */
   readonly roles: readonly Role[];
+  /** The API key that has shown it: what was opened with a key ends with it. No part of who it is. */
+  readonly keyId?: string;
 }
 
 /** A key for maps: JSON, so that no choice of characters in either part can make two owners equal. */

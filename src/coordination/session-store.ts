@@ -4,6 +4,8 @@ export interface StoredSession {
   readonly tenantId: string;
   readonly userId: string;
   readonly roles: readonly string[];
+  /** The API key that it was opened with. */
+  readonly keyId?: string;
   readonly protocolVersion: string;
   readonly clientInfo: Readonly<Record<string, unknown>>;
   readonly capabilities: Readonly<Record<string, unknown>>;

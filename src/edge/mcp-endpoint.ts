@@ -17,6 +17,7 @@ import type { EventStreams } from './event-stream.ts';
 import { readHello } from './hello.ts';
 import { HttpAnswer, writeFailure, writeJson } from './http-answer.ts';
 import type { HttpRequest, HttpResponse } from './http-io.ts';
+import type { KeyStreams } from './key-streams.ts';
 import { NOT_ALLOWED } from './mcp-handler.ts';
 import { checkGetHeaders, checkPostHeaders, sessionIdOf, versionOf } from './mcp-headers.ts';
 import { type ModernEndpoint, writeModernError } from './modern-endpoint.ts';
@@ -29,6 +30,7 @@ export interface EndpointOptions {
   /** Takes what is not of the legacy era. */
   readonly modern: ModernEndpoint;
   readonly streams: EventStreams;
+  readonly keyStreams: KeyStreams;
   readonly admission: Admission;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'replayed'>;
@@ -112,7 +114,8 @@ export class McpEndpoint {
     const { streams, router, admission, isLeaving } = this.#options;
     if (isLeaving()) return streams.turnAway(response);
     const primed = hasPriming(session.hello.protocolVersion);
-    openStream(admission, session.principal, response);
+    openStream(admission, principal, response);
+    this.#options.keyStreams.hold(principal, response);
     response.on('close', () => {
       session.lastUsed = Date.now();
     });

@@ -40,6 +40,7 @@ export class SseEndpoint {
       throw new GatewayError(Code.Unavailable, 'The gateway is shutting down', { retryAfter: 1 });
     }
     openStream(this.#options.admission, principal, response);
+    this.#options.keyStreams.hold(principal, response);
     const id = randomBytes(24).toString('base64url');
     const connection: Connection = { principal, response, session: undefined, pending: 0, isEnding: false };
     this.#connections.set(id, connection);

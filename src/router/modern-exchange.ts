@@ -69,7 +69,7 @@ export class ModernExchange extends Exchange<ModernOptions> implements ModernReq
   track(request: UnderWay): () => void {
     this.endWithClient(request);
     const { underWay } = this.options;
-    underWay.add(request);
+    underWay.set(request, this.principal);
     return () => underWay.delete(request);
   }
 

@@ -1,3 +1,4 @@
+import type { Principal } from '../auth/principal.ts';
 import { resourceCandidates, type Snapshot, type Source } from '../catalog/snapshot.ts';
 import type { ChangedLists } from '../catalog/view.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
@@ -108,6 +109,10 @@ class Listening implements OpenListener, UnderWay {
     sink.message(text, parseMessage(text, options.maxJsonDepth));
     for (const news of this.#early.splice(0)) this.#tell(news);
     if (options.listeners.isOver) this.end();
+  }
+
+  get principal(): Principal {
+    return this.#exchange.caller.principal;
   }
 
   end(): void {

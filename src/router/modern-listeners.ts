@@ -1,5 +1,8 @@
+import type { Principal } from '../auth/principal.ts';
+
 /** A stream that somebody listens on. */
 export interface OpenListener {
+  readonly principal: Principal;
   /** Ends it, and says that it was meant to end. */
   end(): void;
 }
@@ -24,6 +27,15 @@ export class Listeners {
 
   delete(listener: OpenListener): void {
     this.#open.delete(listener);
+  }
+
+  /** Ends those that an API key has opened. */
+  endOf(keyId: string): void {
+    for (const listener of [...this.#open]) if (listener.principal.keyId === keyId) listener.end();
+  }
+
+  get keyIds(): ReadonlySet<string> {
+    return new Set([...this.#open].flatMap(({ principal }) => principal.keyId ?? []));
   }
 
   /** Ends all, now and from now on: their clients come back, and not to here. */

@@ -1,3 +1,4 @@
+import type { Principal } from '../auth/principal.ts';
 import type { ModernConnector } from '../downstream/modern-port.ts';
 import type { ExchangeOptions, UnderWay } from './exchange.ts';
 import type { LegacyCalls } from './modern-caller.ts';
@@ -13,5 +14,5 @@ export interface ModernOptions extends ExchangeOptions {
   readonly hub: ResourceHub;
   readonly listeners: Listeners;
   /** Requests that are not answered. */
-  readonly underWay: Set<UnderWay>;
+  readonly underWay: Map<UnderWay, Principal>;
 }

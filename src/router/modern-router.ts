@@ -1,4 +1,4 @@
-import type { Owner } from '../auth/principal.ts';
+import type { Owner, Principal } from '../auth/principal.ts';
 import type { ModernConnector } from '../downstream/modern-port.ts';
 import type { AnswerSink } from '../downstream/port.ts';
 import type { Message, RequestMessage } from '../protocol/envelope.ts';
@@ -25,6 +25,8 @@ const SHUT_DOWN = new GatewayError(
   Code.Unavailable,
   'The gateway is shutting down and the request took too long; its outcome is unknown',
 );
+
+const KEY_OVER = new GatewayError(Code.Unauthenticated, 'The API key that this was begun with is over');
 
 const NOTHING = (): void => {};
 
@@ -53,7 +55,7 @@ export class ModernRouter {
       legacy,
       hub: new ResourceHub({ ...options, pool, snapshotOf: (owner) => catalogs.modernView(owner).current }),
       listeners: new Listeners(),
-      underWay: new Set<UnderWay>(),
+      underWay: new Map<UnderWay, Principal>(),
     };
   }
 
@@ -96,7 +98,19 @@ export class ModernRouter {
 
   /** Ends what is under way, each with an answer that says why. */
   cut(): void {
-    for (const request of [...this.#options.underWay]) request.cancel(SHUT_DOWN);
+    for (const request of [...this.#options.underWay.keys()]) request.cancel(SHUT_DOWN);
+  }
+
+  /** An API key is over: what it has begun ends. */
+  endOf(keyId: string): void {
+    const { listeners, underWay } = this.#options;
+    listeners.endOf(keyId);
+    for (const [request, principal] of [...underWay]) if (principal.keyId === keyId) request.cancel(KEY_OVER);
+  }
+
+  /** The API keys that have opened streams. */
+  get keyIds(): Iterable<string> {
+    return this.#options.listeners.keyIds;
   }
 
   /** A server has been changed or removed: what was open towards it is closed. */

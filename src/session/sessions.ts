@@ -124,6 +124,24 @@ export class Sessions {
     await tellEnded(bus, session.id, others);
   }
 
+  /** The API keys that sessions in hand were opened with. */
+  get keyIds(): ReadonlySet<string> {
+    const ids = new Set<string>();
+    for (const { principal } of this.#sessions.values())
+      if (principal.keyId !== undefined) ids.add(principal.keyId);
+    return ids;
+  }
+
+  /** Ends the sessions in hand that were opened with an API key. */
+  endOf(keyId: string): void {
+    for (const session of this.#sessions.values()) {
+      if (session.principal.keyId !== keyId) continue;
+      this.end(session).catch(() => {
+        // The store is away: closed here, its time-to-live ends it there, and nobody comes to it with the key.
+      });
+    }
+  }
+
   /** Cancels a request that runs on another node. */
   async cancelElsewhere(session: Session, requestKey: string): Promise<void> {
     await this.#tellOthers(session, { kind: CANCEL, session: session.id, request: requestKey });

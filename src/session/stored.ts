@@ -6,9 +6,10 @@ import { type ClientHello, FRESH, type SessionState } from './session.ts';
 
 /** A session in the form that every node reads. */
 export function toStored(id: string, principal: Principal, hello: ClientHello): StoredSession {
-  const { tenantId, userId, roles } = principal;
+  const { tenantId, userId, roles, keyId } = principal;
   const streamKey = randomToken(16);
-  return { id, tenantId, userId, roles, ...hello, createdAt: Date.now(), streamKey };
+  const key = keyId === undefined ? {} : { keyId };
+  return { id, tenantId, userId, roles, ...key, ...hello, createdAt: Date.now(), streamKey };
 }
 
 /** Of a session that no node has used yet. */
@@ -21,9 +22,9 @@ export function fromStored({ session, logLevel, links, subscriptions }: LoadedSe
   readonly hello: ClientHello;
   readonly state: SessionState;
 } {
-  const { tenantId, userId, roles, clientInfo, capabilities, streamKey } = session;
+  const { tenantId, userId, roles, keyId, clientInfo, capabilities, streamKey } = session;
   return {
-    principal: { tenantId, userId, roles },
+    principal: { tenantId, userId, roles, ...(keyId === undefined ? {} : { keyId }) },
     hello: { protocolVersion: versionFrom(session.protocolVersion), clientInfo, capabilities },
     state: { streamKey, logLevel, links, subscriptions },
   };

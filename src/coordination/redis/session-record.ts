@@ -15,6 +15,7 @@ const SessionRecord = z.object({
   tenantId: z.string(),
   userId: z.string(),
   roles: z.array(z.string()),
+  keyId: z.string().exactOptional(),
   protocolVersion: z.string(),
   clientInfo: Json,
   capabilities: Json,
