@@ -53,6 +53,24 @@ describe('what nodes say to each other over Redis', () => {
     assert.deepEqual(victim.heard, ['member: true']);
   });
 
+  it('counts for the event log where a member has signed it, and is thrown away where none has', async (t) => {
+    const member = await node(t, 'event-member', ours);
+    const forger = await node(t, 'event-forger', newKey());
+    const client = new Redis(redis.url);
+    t.after(() => client.disconnect());
+    await forger.events!.append('forged');
+    await client.xadd(createKeys(redis.keyPrefix).eventLog, '*', 'events', 'unsigned');
+    await member.events!.append('true');
+    const entries = await member.events!.read('reader', 10, 60_000);
+    assert.deepEqual(
+      entries.map(({ data }) => data),
+      ['true'],
+    );
+    assert.equal(await member.events!.size(), 1, 'what is forged is not read again');
+    const told = member.lines.find(({ message }) => /no member of the cluster has signed/.test(message));
+    assert.deepEqual(told?.fields, { count: 2, total: 2 });
+  });
+
   it('is not believed on another channel than its own, or altered', async (t) => {
     const [a, b, c] = [await node(t, 'ca', ours), await node(t, 'cb', ours), await node(t, 'cc', ours)];
     const keys = createKeys(redis.keyPrefix);

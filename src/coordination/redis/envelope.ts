@@ -14,7 +14,7 @@ const MAC_BYTES = 16;
 const MAC_CHARS = 22;
 
 /**
- * Messages as they go through Redis: signed with a key that the members of the cluster have, and whoever else gets into the Redis
+ * What goes through Redis from members to members: signed with a key that the members of the cluster have, and whoever else gets into the Redis
  * has not. The signature is of the channel, too, so that what was said to one node means nothing on the channel of another.
  */
 export class Envelopes {
@@ -26,13 +26,21 @@ export class Envelopes {
   }
 
   seal(channel: string, envelope: Envelope): string {
-    const text = JSON.stringify(envelope);
-    const [key] = this.#keys;
-    return key === undefined ? text : `${macOf(key, channel, text).toString('base64url')}${text}`;
+    return this.sign(channel, JSON.stringify(envelope));
   }
 
   /** Throws where it is not one of a member's. */
   open(channel: string, sealed: string): Envelope {
+    return envelopeSchema.parse(JSON.parse(this.signed(channel, sealed)));
+  }
+
+  sign(channel: string, text: string): string {
+    const [key] = this.#keys;
+    return key === undefined ? text : `${macOf(key, channel, text).toString('base64url')}${text}`;
+  }
+
+  /** The text that was signed. Throws where no member has. */
+  signed(channel: string, sealed: string): string {
     const text = this.#keys.length === 0 ? sealed : sealed.slice(MAC_CHARS);
     if (this.#keys.length > 0) {
       const mac = Buffer.from(sealed.slice(0, MAC_CHARS), 'base64url');
@@ -40,7 +48,7 @@ export class Envelopes {
         mac.length === MAC_BYTES && this.#keys.some((key) => timingSafeEqual(macOf(key, channel, text), mac));
       if (!isSigned) throw new Error('It is not signed by a member of the cluster');
     }
-    return envelopeSchema.parse(JSON.parse(text));
+    return text;
   }
 }
 

@@ -75,7 +75,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     catalogs: new RedisCatalogStore(commands, keys),
     leases: new RedisLeases(commands, keys),
     members: new RedisMembers(commands, keys),
-    events: new RedisEventStream(commands, keys),
+    events: new RedisEventStream(commands, { keys, signingKeys, logger }),
     allowances: new RedisAllowances(commands, keys),
     async ping() {
       await commands.command('EXISTS', keys.members);
