@@ -38,6 +38,8 @@ export interface OAuthTokens {
   readonly expiresAt?: number;
   /** All that were asked for or given. */
   readonly scopes: readonly string[];
+  /** Milliseconds since 1970 at which the server last refused one that had just been renewed. */
+  readonly rejectedAt?: number;
 }
 
 /** What a server said when it refused a request. */

@@ -50,6 +50,11 @@ const POLL_MS = 250;
 /** How often what a refresh has brought is tried to be stored: what it has replaced is of no use any more. */
 const SAVES = 4;
 
+const REJECTED = 'does not accept its log-in';
+
+/** A server that refuses what was just renewed costs no renewal for so long, in milliseconds, on all nodes. */
+const REJECTED_MS = 60_000;
+
 const OVER = 'needs a new log-in, since the last is over';
 
 /**
@@ -97,7 +102,8 @@ export class ServerTokens implements Credentials {
       await this.#note(server, known, wwwAuthenticate);
       throw await this.#loginRequired(server, 'needs a log-in', known);
     }
-    if (isSecondTry) throw await this.#loginRequired(server, 'does not accept its log-in', known);
+    if (isSecondTry) await this.#noteRejected(server, known);
+    if (isSecondTry || isRejected(known)) throw await this.#loginRequired(server, REJECTED, known);
     return tokenFor(server, await this.#renew(server, token.version));
   }
 
@@ -231,6 +237,17 @@ export class ServerTokens implements Credentials {
     throw await this.#loginRequired(server, OVER, known);
   }
 
+  /** Kept with the log-in, so that other nodes know it, too. Where that can't be, the next call tries once more. */
+  async #noteRejected(server: DownstreamServer, known: Known): Promise<void> {
+    const { tokens, version } = known.record ?? {};
+    if (tokens === undefined || isRejected(known)) return;
+    const rejected = { ...tokens, rejectedAt: Date.now() };
+    await this.#options.logins
+      .save(server.owner, storedId(server.id), rejected, version)
+      .then(() => this.#changes.tell(idOf(server)))
+      .catch(() => {});
+  }
+
   async #note(server: DownstreamServer, known: Known, wwwAuthenticate: string | undefined): Promise<void> {
     const { error: _, ...challenge } = bearerChallenge(wwwAuthenticate) ?? {};
     const url = urlOf(server);
@@ -275,6 +292,10 @@ function urlOf({ target }: DownstreamServer): string {
 /** Somebody who had logged in is not made nobody in silence, where the server would serve that, too. */
 function isOver(server: DownstreamServer, { record }: Known): boolean {
   return record?.state === 'expired' && record.url === urlOf(server);
+}
+
+function isRejected({ record }: Known): boolean {
+  return (record?.tokens?.rejectedAt ?? 0) > Date.now() - REJECTED_MS;
 }
 
 function knownOf(record: LoginRecord | undefined): Known {

@@ -118,6 +118,21 @@ describe('a log-in that ends', { timeout: 120_000 }, () => {
     assert.equal(renewals(), before + 1);
   });
 
+  it('is renewed once, and not for each call, where the server takes no token at all', async () => {
+    await logIn();
+    const before = renewals();
+    setup.server.isRejecting = true;
+    for (let count = 0; count < 5; count++) assert.match((await call()).text, /does not accept its log-in/);
+    assert.equal(renewals(), before + 1);
+    setup.server.isRejecting = false;
+    await until(works, { what: 'the call to work, with the token that there is' });
+    assert.equal(renewals(), before + 1);
+    // What is logged in anew is renewed as ever.
+    await logIn();
+    await endToken();
+    assert.ok(await works());
+  });
+
   it('is begun anew, once, where the authorization server has forgotten the gateway', async () => {
     const browser = new Browser();
     const url = await setup.loginUrl();

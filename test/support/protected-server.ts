@@ -25,6 +25,8 @@ export class ProtectedServer {
   more: { readonly text: string; readonly scope: string } | undefined;
   /** Serves those as well who show nothing. */
   isOpen = false;
+  /** Takes no token, however good it is. */
+  isRejecting = false;
   /** Named in the place of the provider. */
   authorizationServer: string | undefined;
   readonly #http: Server;
@@ -90,7 +92,8 @@ export class ProtectedServer {
     const known = token === '' ? undefined : await this.#provider.provider.AccessToken.find(token);
     const metadata = `resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp"`;
     const isAnonymous = this.isOpen && token === '';
-    if (!isAnonymous && known?.aud !== this.url) return refuse(401, `Bearer scope="mcp:use", ${metadata}`);
+    if (!isAnonymous && (known?.aud !== this.url || this.isRejecting))
+      return refuse(401, `Bearer scope="mcp:use", ${metadata}`);
     const needed = this.more !== undefined && body.includes(this.more.text) ? this.more.scope : undefined;
     if (needed !== undefined && !known?.scope?.split(' ').includes(needed)) {
       const challenge = `Bearer error="insufficient_scope", scope="${needed}", ${metadata}`;
