@@ -120,8 +120,8 @@ function credentialEvents(events: EventLog) {
       const { tenantId } = LOCAL_PRINCIPAL;
       events.append({ type: 'key', action: 'refused', tenantId, outcome: 'denied', detail });
     },
-    onAccepted(face: Face, { tenantId, userId }: Principal) {
-      events.append({ type: 'login', action: 'token', tenantId, userId, outcome: 'ok', detail: { face } });
+    onAccepted(face: Face, { tenantId, userId }: Principal, action: 'token' | 'proxy') {
+      events.append({ type: 'login', action, tenantId, userId, outcome: 'ok', detail: { face } });
     },
   };
 }

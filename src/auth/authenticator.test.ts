@@ -251,3 +251,31 @@ test('a proxy names whom it speaks for, whole', async () => {
   for (const bad of ['', 'a,b', ' a', '\xff', 'x'.repeat(257)])
     assert.throws(() => identify({ 'x-user': bad }), is(Code.Unauthenticated), JSON.stringify(bad));
 });
+
+test('whom a proxy introduces is told of once in an hour', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 100 * 60 * MINUTE });
+  const addresses = new BlockList();
+  addresses.addAddress('127.0.0.1');
+  const told: string[] = [];
+  const { authenticate } = new Authenticator({
+    face: 'mcp',
+    schemes: [],
+    proxy: new ProxyIdentities({
+      addresses,
+      userHeader: 'x-user',
+      tenantHeader: 'x-tenant',
+      rolesHeader: 'x-roles',
+      adminRoles: [],
+      secret: undefined,
+    }),
+    challenges: new Challenges({ metadataUrl: undefined, scopes: [] }),
+    owners: new KnownOwners(async () => {}),
+    onAccepted: (face, { userId }, by) => told.push(`${face} ${userId} ${by}`),
+  });
+  const come = (user: string) => authenticate({ headers: { 'x-user': user }, remoteAddress: '127.0.0.1' });
+  for (const user of ['ann', 'bob', 'ann', 'ann']) await come(user);
+  assert.deepEqual(told, ['mcp ann proxy', 'mcp bob proxy']);
+  t.mock.timers.tick(61 * MINUTE);
+  for (const user of ['ann', 'ann']) await come(user);
+  assert.equal(told.length, 3);
+});

@@ -17,8 +17,8 @@ export interface AuthenticatorOptions {
   readonly owners: KnownOwners;
   /** A credential was shown that is not accepted. */
   readonly onRefused?: (face: Face, error: GatewayError) => void;
-  /** A credential that is no API key was accepted that was not known. */
-  readonly onAccepted?: (face: Face, principal: Principal) => void;
+  /** Somebody was let in by other means than an API key: by a token that was not known, or by a proxy for the first time in an hour. */
+  readonly onAccepted?: (face: Face, principal: Principal, by: 'token' | 'proxy') => void;
 }
 
 interface Known {
@@ -30,6 +30,9 @@ interface Known {
 /** Credentials in use at a time; beyond, the one that was looked at longest ago is looked at again. */
 const MAX_KNOWN = 20_000;
 
+/** Somebody whom a proxy introduces is told of once in so many milliseconds. */
+const TOLD_AGAIN_MS = 3_600_000;
+
 const BEARER = /^bearer +([\w.~+/-]+=*)$/i;
 
 /**
@@ -40,6 +43,8 @@ export class Authenticator {
   readonly #options: AuthenticatorOptions;
   readonly #known = new Map<string, Known>();
   readonly #pending = new Map<string, Promise<Principal>>();
+  /** When it was last told of those that a proxy introduces, who are the same objects for as long as they are known. */
+  readonly #told = new WeakMap<Identity, number>();
   /** Rises when something is forgotten: what was asked before may be outdated when it is answered. */
   #generation = 0;
 
@@ -51,7 +56,7 @@ export class Authenticator {
     const { proxy, challenges } = this.#options;
     if (proxy !== undefined) {
       const introduced = this.#introduced(proxy, request);
-      if (introduced !== undefined) return this.#admit(introduced);
+      if (introduced !== undefined) return this.#welcome(introduced);
     }
     const { authorization } = request.headers;
     if (authorization === undefined) throw challenges.missing;
@@ -71,6 +76,16 @@ export class Authenticator {
     else for (const [text, known] of this.#known) if (known.keyId === keyId) this.#known.delete(text);
   }
 
+  #welcome(introduced: Identity): Principal | Promise<Principal> {
+    const admitted = this.#admit(introduced);
+    const now = Date.now();
+    if (now - (this.#told.get(introduced) ?? 0) > TOLD_AGAIN_MS) {
+      this.#told.set(introduced, now);
+      this.#options.onAccepted?.(this.#options.face, introduced.principal, 'proxy');
+    }
+    return admitted;
+  }
+
   #introduced(proxy: ProxyIdentities, request: Presented): Identity | undefined {
     try {
       return proxy.identify(request);
@@ -83,7 +98,7 @@ export class Authenticator {
     const generation = this.#generation;
     const identity = await this.#read(authorization);
     const principal = await this.#admit(identity);
-    if (identity.keyId === undefined) this.#options.onAccepted?.(this.#options.face, principal);
+    if (identity.keyId === undefined) this.#options.onAccepted?.(this.#options.face, principal, 'token');
     if (generation === this.#generation) this.#remember(authorization, identity);
     return principal;
   }
