@@ -65,7 +65,7 @@ test('a credential is looked at once, and then known at once', async (t) => {
   const first = authenticate(showing(key));
   assert.equal(authenticate(showing(key)), first, 'those that come together share one look');
   const principal = await first;
-  assert.deepEqual(principal, { ...owner, roles: ['admin', 'user'] });
+  assert.deepEqual(principal, { ...owner, roles: ['admin', 'user'], keyId: record.id });
   assert.equal(authenticate(showing(key)), principal);
   assert.deepEqual([repository.finds, repository.used, added.length], [1, [record.id], 1]);
 });
@@ -136,12 +136,12 @@ test('nor is what is revoked while its owner is added', async (t) => {
 
 test('known keys do without the database, unknown ones are not called wrong', async (t) => {
   const { keys, authenticate, repository } = start(t);
-  const { key } = await keys.create(owner, { name: 'x', scopes: ['mcp'] });
+  const { key, record } = await keys.create(owner, { name: 'x', scopes: ['mcp'] });
   const { key: unseen } = await keys.create(owner, { name: 'y', scopes: ['mcp'] });
   await authenticate(showing(key));
   repository.failure = away;
   t.mock.timers.tick(MINUTE);
-  assert.deepEqual(await authenticate(showing(key)), { ...owner, roles: ['user'] });
+  assert.deepEqual(await authenticate(showing(key)), { ...owner, roles: ['user'], keyId: record.id });
   await assert.rejects(async () => authenticate(showing(unseen)), is(Code.Unavailable));
 });
 
