@@ -37,7 +37,7 @@ const LAYERS = {
   ],
   policy: ['auth/principal', 'protocol/'],
   downstream: [...SHARED, 'coordination/', 'networks/'],
-  catalog: [...SHARED, 'policy/', 'downstream/', 'networks/', 'coordination/', 'jobs/'],
+  catalog: [...SHARED, 'db/page-of', 'policy/', 'downstream/', 'networks/', 'coordination/', 'jobs/'],
   oauth: [
     ...SHARED,
     'coordination/bus',
@@ -45,6 +45,7 @@ const LAYERS = {
     'downstream/credentials',
     'downstream/login-required',
     'downstream/port',
+    'downstream/server-id',
     'downstream/tls-agent',
   ],
   admission: ['auth/principal', 'protocol/errors'],
