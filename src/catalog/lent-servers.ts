@@ -9,7 +9,7 @@ export function sharingRoles(roles: readonly Role[]): readonly Role[] {
   return roles.filter((role) => role !== 'user' && role !== 'admin');
 }
 
-export function isSharedWith(sharing: Sharing | undefined, roles: readonly Role[]): boolean {
+function isSharedWith(sharing: Sharing | undefined, roles: readonly Role[]): boolean {
   if (sharing === undefined) return false;
   return 'tenant' in sharing || sharing.roles.some((role) => roles.includes(role));
 }
