@@ -59,7 +59,7 @@ const LAYERS = {
     'coordination/',
     'telemetry/mcp-methods',
   ],
-  admin: [...SHARED, 'catalog/', 'session/', 'auth/', 'db/', 'oauth/', 'gen/'],
+  admin: [...SHARED, 'catalog/', 'session/', 'auth/', 'db/', 'oauth/', 'gen/', 'coordination/members'],
   edge: [
     ...SHARED,
     'auth/',

@@ -195,6 +195,9 @@ export async function startGateway(
         events: events.log,
         metrics,
         logins: parts.logins,
+        members: coordination.members,
+        sessions: parts.directory,
+        nodeId: config.nodeId,
         principalOf: (headers, remoteAddress) =>
           auth.management({ headers: Object.fromEntries(headers), remoteAddress }),
         readiness: isReady,

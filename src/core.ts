@@ -34,6 +34,7 @@ import { closeOrphanLinks } from './router/orphan-links.ts';
 import { Router } from './router/router.ts';
 import { RunningCalls } from './router/running-calls.ts';
 import { Wants } from './router/wants.ts';
+import { SessionDirectory } from './session/directory.ts';
 import { type RetireOptions, retireSessions } from './session/retire.ts';
 import { Sessions } from './session/sessions.ts';
 import { Takeover } from './session/takeover.ts';
@@ -61,6 +62,7 @@ export interface Core {
   readonly catalogs: Catalogs;
   readonly connector: OwnedConnector;
   readonly sessions: Sessions;
+  readonly directory: SessionDirectory;
   readonly work: Work;
   /** Requests of clients that are not answered. */
   inFlight(): number;
@@ -262,6 +264,12 @@ export function createCore(parts: CoreParts): Core {
     for (const id of new Set([...keyStreams.keyIds, ...sessions.keyIds, ...modern.keyIds]))
       void auth.apiKeys.isGood(id).then((isGood) => isGood || endKey(id));
   });
+  const directory = new SessionDirectory({
+    store: coordination.sessions,
+    bus: coordination.bus,
+    sessions,
+    idleMs: config.sessionIdleMs,
+  });
   const streams = new EventStreams();
   const takeover = new Takeover({
     bus: coordination.bus,
@@ -350,6 +358,7 @@ export function createCore(parts: CoreParts): Core {
     catalogs,
     connector,
     sessions,
+    directory,
     work,
     inFlight,
     cut: () => {
@@ -367,6 +376,7 @@ export function createCore(parts: CoreParts): Core {
       admission.close();
       streams.close();
       takeover.close();
+      directory.close();
       running?.close();
       router.close();
       wants.close();

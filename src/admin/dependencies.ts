@@ -3,9 +3,10 @@ import type { ServerManager } from '../catalog/types.ts';
 import type { EventStore } from '../db/event-record.ts';
 import type { ResealReport } from '../db/reseal.ts';
 import type { Logins } from '../oauth/logins.ts';
+import type { SessionDependencies } from './sessions.ts';
 
 /** What the management API is built over. */
-export interface TurnstileDependencies {
+export interface TurnstileDependencies extends SessionDependencies {
   readonly servers: ServerManager;
   readonly apiKeys: ApiKeyManager;
   readonly reseal: () => Promise<ResealReport>;

@@ -39,11 +39,13 @@ function compare(a: string, b: string): number {
 
 const TOKEN_MARK = 'k:';
 
-function encodeToken(key: string): string {
+/** A page token that holds the key after which the page begins. */
+export function encodeToken(key: string): string {
   return Buffer.from(`${TOKEN_MARK}${key}`).toString('base64url');
 }
 
-function decodeToken(token: string): string {
+/** Throws InvalidArgument for anything that {@link encodeToken} does not make. */
+export function decodeToken(token: string): string {
   const text = Buffer.from(token, 'base64url').toString();
   if (!text.startsWith(TOKEN_MARK) || encodeToken(text.slice(TOKEN_MARK.length)) !== token) {
     throw new GatewayError(Code.InvalidArgument, 'page_token is not one that this list answered', {

@@ -17,6 +17,7 @@ import { createSecretMethods } from './secrets.ts';
 import { toServerSpec } from './server-input.ts';
 import { toServerMessage } from './server-message.ts';
 import { resolveServer } from './server-ref.ts';
+import { createSessionMethods } from './sessions.ts';
 import { toTestResponse } from './test-response.ts';
 import { updateServer } from './update-server.ts';
 
@@ -39,6 +40,7 @@ export function createTurnstileService(
     ...createSecretMethods(reseal),
     ...createEventMethods({ store: eventStore, closing }),
     ...createLoginMethods(deps),
+    ...createSessionMethods(deps),
 
     async createMcpServer(request, context) {
       const caller = callerOf(context);

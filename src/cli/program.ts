@@ -10,6 +10,7 @@ import { addLimitsCommands } from './limits-program.ts';
 import { endWithNpx } from './parent.ts';
 import { addPolicyCommands } from './policy-program.ts';
 import { addServerCommands } from './server-program.ts';
+import { addSessionCommands } from './session-program.ts';
 import { addToolCommands } from './tool-program.ts';
 
 /** Runs a command line (without node and script) and answers its exit code. Throws only what is a bug. */
@@ -83,6 +84,7 @@ ${examples([
   addPolicyCommands(program, context);
   addLimitsCommands(program, context);
   addEventCommands(program, context);
+  addSessionCommands(program, context);
 
   program
     .command('config')

@@ -25,6 +25,11 @@ export interface Keys {
    * other servers of a Redis Cluster. TTL: that of the session that was added last.
    */
   readonly sessionIndex: string;
+  /**
+   * Sorted set, all of one score, so in the order of its entries: each session twice, once among its tenant's and once among
+   * its user's. For lists. TTL: that of the session that was added or used last.
+   */
+  readonly sessionList: string;
   /** Hash: owner and token. TTL: the lease's. */
   lease(resource: string): string;
   /** String: the last token. TTL: FENCE_TTL_MS. */
@@ -58,6 +63,7 @@ export function createKeys(prefix: string): Keys {
     events: (id) => `${prefix}events:${tag(id)}`,
     calls: (id) => `${prefix}calls:${tag(id)}`,
     sessionIndex: `${prefix}sessions:{index}`,
+    sessionList: `${prefix}session-list:{index}`,
     lease: (resource) => `${prefix}lease:${tag(resource)}`,
     fence: (resource) => `${prefix}fence:${tag(resource)}`,
     catalog: ({ serverId, revision, scope }) => `${prefix}catalog:${tag(serverId)}:${revision}:${scope}`,

@@ -11,6 +11,8 @@ export interface Member {
   readonly sessions: number;
   readonly streams: number;
   readonly state: MemberState;
+  /** Milliseconds by which its clock is ahead of the store's; absent where it has none of its own. */
+  readonly clockAheadMs?: number;
 }
 
 /** The nodes of the cluster. A node that has not beaten for `ttlMs` is gone; it stays listed as such for a few minutes. */

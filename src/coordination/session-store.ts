@@ -42,6 +42,34 @@ export interface EndedSession {
   readonly loaded: LoadedSession;
 }
 
+/** Whose sessions are listed: a user's, or all of a tenant. */
+export interface SessionsOf {
+  readonly tenantId: string;
+  readonly userId?: string;
+}
+
+/** A session as it is listed. */
+export interface ListedSession {
+  readonly session: StoredSession;
+  /** What it is called by towards people. */
+  readonly mark: string;
+  /** Nodes that have loaded it. */
+  readonly nodes: readonly string[];
+  /** The node that holds its standalone stream; absent while its client is not connected. */
+  readonly holder?: string;
+  /** Milliseconds after which it is forgotten unless it is used meanwhile. */
+  readonly leftMs: number;
+}
+
+export interface SessionList {
+  /** At most as many as were asked for: those that have ended meanwhile are left out. */
+  readonly items: readonly ListedSession[];
+  /** The mark after which the next page begins; absent on the last. */
+  readonly next?: string;
+  /** On all pages; some of them may have ended. */
+  readonly total: number;
+}
+
 /**
  * Sessions of all nodes. A session lives until it is deleted or nobody has touched it for `ttlMs`. Every method rejects
  * with Unavailable while the store is away. A record of an unknown future version is treated as unknown.
@@ -72,6 +100,10 @@ export interface SessionStore {
    * forgotten in its time.
    */
   retire(withinMs: number, limit: number): Promise<readonly EndedSession[]>;
+  /** A page of sessions in the order of their marks, from after the given one on. */
+  list(of: SessionsOf, after: string | undefined, limit: number): Promise<SessionList>;
+  /** The session of a tenant that has this mark. */
+  find(tenantId: string, mark: string): Promise<ListedSession | undefined>;
   /** Nodes that have loaded the session. */
   nodesOf(id: string): Promise<readonly string[]>;
 }

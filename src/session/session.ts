@@ -1,5 +1,5 @@
-import { hash } from 'node:crypto';
 import type { Principal } from '../auth/principal.ts';
+import { markOf } from '../coordination/session-mark.ts';
 import type { StoredLink } from '../coordination/session-store.ts';
 import type { Id } from '../protocol/envelope.ts';
 import type { GatewayError } from '../protocol/errors.ts';
@@ -170,9 +170,4 @@ export class Session {
       onMoved: () => onMoved(this),
     });
   }
-}
-
-/** A digest of a session's id, from which the id cannot be found: that has 192 random bits. */
-export function markOf(sessionId: string): string {
-  return hash('sha256', sessionId, 'base64url').slice(0, 16);
 }

@@ -1,12 +1,13 @@
 import { isSamePrincipal, type Principal } from '../auth/principal.ts';
 import type { Bus, BusMessage } from '../coordination/bus.ts';
+import { markOf } from '../coordination/session-mark.ts';
 import type { EndedSession, SessionStore, StoredLink } from '../coordination/session-store.ts';
 import { type EventFields, type EventLog, NO_EVENTS } from '../events/event.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { STREAM_LEFT, STREAM_MOVED } from './handover.ts';
 import { storeTtlMs, sweepMs } from './lifetime.ts';
 import { randomToken } from './random-token.ts';
-import { type ClientHello, markOf, Session, type SessionParts, type SessionState } from './session.ts';
+import { type ClientHello, Session, type SessionParts, type SessionState } from './session.ts';
 import { STREAM_EVENT } from './standalone-stream.ts';
 import { freshState, fromStored, toStored } from './stored.ts';
 
@@ -140,6 +141,12 @@ export class Sessions {
         // The store is away: closed here, its time-to-live ends it there, and nobody comes to it with the key.
       });
     }
+  }
+
+  /** As `end`, by the id of a session that this node need not have in hand. One that is gone has ended. */
+  async endStored(id: string): Promise<void> {
+    const session = this.#sessions.get(id) ?? (await this.#load(id));
+    if (session !== undefined) await this.end(session);
   }
 
   /** Cancels a request that runs on another node. */

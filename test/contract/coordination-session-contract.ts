@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { EndedSession } from '../../src/coordination/session-store.ts';
+import { markOf } from '../../src/coordination/session-mark.ts';
+import type { EndedSession, StoredSession } from '../../src/coordination/session-store.ts';
 import { isSessionGone, LONG_MS, makeLink, makeSession, uniqueId } from '../support/coordination.ts';
 import { append, logged, take } from '../support/streams.ts';
 import { until } from '../support/wait.ts';
@@ -252,6 +253,57 @@ export function sessionContract(makeNode: MakeNode): void {
       await sessions.delete(session.id);
       const ended = await sessions.retire(60_000, 10);
       assert.ok(ended.every(({ loaded }) => loaded.session.id !== session.id));
+    });
+
+    test('sessions are listed by whose they are, page by page, until they end', async () => {
+      const [a, b] = [await makeNode(uniqueId('a')), await makeNode(uniqueId('b'))];
+      const [tenantId, ada, eve] = [uniqueId('tenant'), uniqueId('ada'), uniqueId('eve')];
+      const made = [ada, ada, ada, eve, eve].map((userId) => makeSession({ tenantId, userId }));
+      for (const session of made) await a.sessions.create(session, a.nodeId, LONG_MS);
+      const other = makeSession({ tenantId: uniqueId('tenant'), userId: ada });
+      await a.sessions.create(other, a.nodeId, LONG_MS);
+      const marks = (of: readonly { readonly id: string }[]) => of.map(({ id }) => markOf(id)).sort();
+      const [first] = made as [StoredSession];
+      await b.sessions.load(first.id, b.nodeId, LONG_MS);
+      await take(b, first.id);
+
+      const all = await until(
+        async () => {
+          const page = await b.sessions.list({ tenantId }, undefined, 10);
+          return page.items.length === made.length && page;
+        },
+        { what: 'all sessions in the list' },
+      );
+      assert.deepEqual([all.total, all.next], [5, undefined]);
+      assert.deepEqual(
+        all.items.map(({ mark }) => mark),
+        marks(made),
+      );
+      const listed = all.items.find(({ session }) => session.id === first.id);
+      assert.ok(listed !== undefined && listed.leftMs > 0 && listed.leftMs <= LONG_MS);
+      assert.deepEqual(listed.session, first);
+      assert.deepEqual([...listed.nodes].sort(), [a.nodeId, b.nodeId].sort());
+      assert.equal(listed.holder, b.nodeId);
+
+      const paged: string[] = [];
+      let after: string | undefined;
+      do {
+        const page = await a.sessions.list({ tenantId, userId: ada }, after, 2);
+        assert.ok(page.items.length <= 2 && page.total === 3);
+        paged.push(...page.items.map(({ mark }) => mark));
+        after = page.next;
+      } while (after !== undefined);
+      assert.deepEqual(paged, marks(made.slice(0, 3)));
+
+      assert.equal((await b.sessions.find(tenantId, markOf(first.id)))?.session.id, first.id);
+      assert.equal(await b.sessions.find(other.tenantId, markOf(first.id)), undefined);
+      assert.equal(await b.sessions.find(tenantId, 'nothing'), undefined);
+      for (const { id } of made) await b.sessions.delete(id);
+      await until(async () => (await a.sessions.list({ tenantId }, undefined, 10)).total === 0, {
+        what: 'an empty list',
+      });
+      assert.equal(await b.sessions.find(tenantId, markOf(first.id)), undefined);
+      await a.sessions.delete(other.id);
     });
 
     test('the last node that has no use for it is told that it was the last', async () => {

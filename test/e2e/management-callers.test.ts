@@ -7,11 +7,13 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from '@connectrpc/connect-node';
+import { markOf } from '../../src/coordination/session-mark.ts';
 import { ApiKey_Scope as Scope } from '../../src/gen/dragon/turnstile/api/v1/api_key_pb.ts';
 import { TurnstileService } from '../../src/gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
 import { Health } from '../../src/gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '../../src/gen/grpc/reflection/v1/reflection_pb.ts';
 import { ServerReflection as ServerReflectionAlpha } from '../../src/gen/grpc/reflection/v1alpha/reflection_pb.ts';
+import { LONG_MS, makeSession } from '../support/coordination.ts';
 import { startManagement } from './management-start.ts';
 
 const TRANSPORTS: Record<string, (baseUrl: string) => Transport> = {
@@ -23,10 +25,11 @@ const TRANSPORTS: Record<string, (baseUrl: string) => Transport> = {
 /** Streams are followed in a test of their own. */
 type Methods = Omit<typeof TurnstileService.method, 'followEventLog'>;
 
-/** What is somebody's: a server by its id, and a key. */
+/** What is somebody's: a server by its id, a key, and a session by its mark. */
 interface Target {
   readonly serverId: string;
   readonly keyId: string;
+  readonly mark: string;
 }
 
 /**
@@ -66,6 +69,9 @@ const FOREIGN: {
   resealSecrets: { request: () => ({}), gets: Code.PermissionDenied },
   getEventLog: { request: () => ({ filter: { userId: 'owner' } }), gets: Code.PermissionDenied },
   verifyEventLog: { request: () => ({}), gets: Code.PermissionDenied },
+  listNodes: { request: () => ({}), gets: Code.PermissionDenied },
+  listSessions: { request: () => ({}), gets: 'nothing' },
+  endSession: { request: ({ mark }) => ({ id: mark }), gets: Code.NotFound },
 };
 
 function byId({ serverId }: Target) {
@@ -101,7 +107,9 @@ async function started(context: Parameters<typeof startManagement>[0]) {
   const target = { kind: 'http', url: 'http://localhost:1', headers: {} } as const;
   const { id: serverId } = await management.servers.create(owner, { name: 'mine', enabled: true, target });
   const { record } = await management.apiKeys.create(owner, { name: 'mine', scopes: ['mcp'] });
-  return { ...management, target: { serverId, keyId: record.id } };
+  const session = makeSession({ ...owner });
+  await management.sessions.create(session, 'test', LONG_MS);
+  return { ...management, target: { serverId, keyId: record.id, mark: markOf(session.id) } };
 }
 
 const OWNER = { 'x-user': 'owner', 'x-role': 'user' };
@@ -155,7 +163,7 @@ test('what is somebody else’s is to a user as if it were not there', async (co
   const owned = [...servers.records.values()].map(({ owner }) => owner.userId);
   assert.deepEqual(owned, ['owner', 'other']);
   // As a request about what never was.
-  const nothing = { serverId: crypto.randomUUID(), keyId: 'unknown' };
+  const nothing = { serverId: crypto.randomUUID(), keyId: 'unknown', mark: 'unknown' };
   for (const name of methods) {
     if (FOREIGN[name].gets !== Code.NotFound) continue;
     assert.deepEqual([name, await codeOf(call(transport, name, nothing, OTHER))], [name, Code.NotFound]);

@@ -3,12 +3,14 @@ import { createManagementRoutes } from '../../src/admin/routes.ts';
 import { ApiKeys } from '../../src/auth/api-keys.ts';
 import type { Bus } from '../../src/coordination/bus.ts';
 import { createMemoryCoordination } from '../../src/coordination/memory/index.ts';
+import type { SessionStore } from '../../src/coordination/session-store.ts';
 import type { LoginRepository } from '../../src/db/oauth-record.ts';
 import { type ManagementServerOptions, startManagementServer } from '../../src/edge/management-server.ts';
 import { NO_EVENTS } from '../../src/events/event.ts';
 import { Changes } from '../../src/oauth/changes.ts';
 import { Logins } from '../../src/oauth/logins.ts';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
+import { SessionDirectory } from '../../src/session/directory.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { RecordedEvents } from '../support/events.ts';
 import { recordingLogger } from '../support/fakes.ts';
@@ -19,6 +21,7 @@ import { FakeServers, principalOfTestHeader } from './management-fake.ts';
 export interface StartedManagement {
   readonly servers: FakeServers;
   readonly apiKeys: ApiKeys;
+  readonly sessions: SessionStore;
   /** What is kept, for who asks; and what the management port has told. */
   readonly eventStore: MemoryEvents;
   readonly events: RecordedEvents;
@@ -46,7 +49,12 @@ export async function startManagement(
     node: 'test',
     destination: { write: (line: string) => void logged.push(line) },
   });
-  const { bus } = createMemoryCoordination({ nodeId: 'test', logger });
+  const { bus, members, sessions: store } = createMemoryCoordination({ nodeId: 'test', logger });
+  const sessions = {
+    inHand: () => undefined,
+    endStored: async (id: string) => void (await store.delete(id)),
+  };
+  const directory = new SessionDirectory({ store, bus, sessions, idleMs: 60_000 });
   const apiKeys = new ApiKeys(new MemoryApiKeys(), bus, () => undefined);
   const server = await startManagementServer({
     host: '127.0.0.1',
@@ -58,6 +66,9 @@ export async function startManagement(
       reseal: async () => ({ resealed: 0, unreadable: 0 }),
       events,
       logins: noLogins(bus),
+      members,
+      sessions: directory,
+      nodeId: 'test',
       principalOf: principalOfTestHeader,
       readiness: () => readiness,
       logger,
@@ -76,6 +87,7 @@ export async function startManagement(
   return {
     servers,
     apiKeys,
+    sessions: store,
     eventStore,
     events,
     readiness,

@@ -38,6 +38,12 @@ export class MemoryHub {
     this.#sessions.delete(id);
   }
 
+  /** All sessions whose time has not run out. */
+  *sessions(): Iterable<SessionRecord> {
+    const now = Date.now();
+    for (const record of this.#sessions.values()) if (record.expiresAt > now) yield record;
+  }
+
   /** Sessions whose time has run out but for so many milliseconds, and not altogether; the first to end first. */
   overdueSessions(withinMs: number): SessionRecord[] {
     const now = Date.now();

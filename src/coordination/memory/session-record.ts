@@ -1,4 +1,5 @@
 import type { NotedCall } from '../call-journal.ts';
+import { markOf } from '../session-mark.ts';
 import type { StoredLink, StoredSession } from '../session-store.ts';
 import type { EventStamp } from '../stream-log.ts';
 
@@ -16,6 +17,8 @@ type Counts = Map<string, { readonly count: number; readonly at: number }>;
 /** What the store has of one session. Most never have more than they began with: what can be empty is made when it is used. */
 export class SessionRecord {
   readonly id: string;
+  readonly tenantId: string;
+  readonly userId: string;
   /** Milliseconds since the epoch. */
   expiresAt: number;
   logLevel: string | undefined;
@@ -36,9 +39,12 @@ export class SessionRecord {
   #events: KeptEvent[] | undefined;
   #calls: CallRecords | undefined;
   #counts: Counts | undefined;
+  #mark: string | undefined;
 
   constructor(session: StoredSession, nodeId: string, expiresAt: number) {
     this.id = session.id;
+    this.tenantId = session.tenantId;
+    this.userId = session.userId;
     // As text, so that only that survives here which survives in Redis.
     this.#session = JSON.stringify(session);
     this.nodes = [nodeId];
@@ -47,6 +53,11 @@ export class SessionRecord {
 
   get session(): StoredSession {
     return JSON.parse(this.#session);
+  }
+
+  get mark(): string {
+    this.#mark ??= markOf(this.id);
+    return this.#mark;
   }
 
   get links(): Map<string, StoredLink> {

@@ -1,7 +1,10 @@
 import type {
   EndedSession,
+  ListedSession,
   LoadedSession,
+  SessionList,
   SessionStore,
+  SessionsOf,
   StoredLink,
   StoredSession,
 } from '../session-store.ts';
@@ -94,14 +97,42 @@ export class MemorySessionStore implements SessionStore {
       .map((record) => this.#end(record));
   }
 
+  async list(of: SessionsOf, after: string | undefined, limit: number): Promise<SessionList> {
+    const all = this.#of(of).sort((a, b) => (a.mark < b.mark ? -1 : 1));
+    const rest = after === undefined ? all : all.filter(({ mark }) => mark > after);
+    const items = rest.slice(0, limit);
+    const last = items.at(-1);
+    const isLast = last === undefined || items.length === rest.length;
+    return { items: items.map(toListed), total: all.length, ...(isLast ? {} : { next: last.mark }) };
+  }
+
+  async find(tenantId: string, mark: string): Promise<ListedSession | undefined> {
+    const record = this.#of({ tenantId }).find((candidate) => candidate.mark === mark);
+    return record && toListed(record);
+  }
+
   async nodesOf(id: string): Promise<readonly string[]> {
     return this.#hub.session(id)?.nodes ?? [];
+  }
+
+  #of({ tenantId, userId }: SessionsOf): SessionRecord[] {
+    const found: SessionRecord[] = [];
+    for (const record of this.#hub.sessions()) {
+      if (record.tenantId === tenantId && (userId === undefined || record.userId === userId))
+        found.push(record);
+    }
+    return found;
   }
 
   #end(record: SessionRecord): EndedSession {
     this.#hub.deleteSession(record.id);
     return { nodes: record.nodes, loaded: toLoaded(record) };
   }
+}
+
+function toListed({ session, mark, nodes, holder, expiresAt }: SessionRecord): ListedSession {
+  const leftMs = Math.max(0, expiresAt - Date.now());
+  return { session, mark, nodes, leftMs, ...(holder === undefined ? {} : { holder }) };
 }
 
 function toLoaded(record: SessionRecord): LoadedSession {

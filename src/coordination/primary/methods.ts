@@ -20,6 +20,8 @@ export const SESSIONS: Methods<SessionStore> = {
   dropLink: true,
   delete: true,
   retire: true,
+  list: true,
+  find: true,
   nodesOf: true,
 };
 

@@ -16,6 +16,7 @@ const MemberRecord = z.object({
   sessions: z.number(),
   streams: z.number(),
   state: z.enum(['joining', 'ready', 'draining', 'gone']),
+  clockAheadMs: z.number().exactOptional(),
 });
 
 /**
@@ -30,6 +31,7 @@ export class RedisMembers implements Members {
   /** By the clock of Redis, when this node was heard no more; undefined while all is well. */
   #lostAt: number | undefined;
   #calm: NodeJS.Timeout | undefined;
+  #clockAheadMs: number | undefined;
 
   constructor(commands: Commands, keys: Keys) {
     this.#commands = commands;
@@ -37,11 +39,16 @@ export class RedisMembers implements Members {
   }
 
   async beat(member: Member, ttlMs: number): Promise<void> {
-    const args = [member.id, JSON.stringify({ v: RECORD_VERSION, ...member }), ttlMs, MEMBER_GONE_MS];
+    const clock = this.#clockAheadMs === undefined ? {} : { clockAheadMs: this.#clockAheadMs };
+    const record = JSON.stringify({ v: RECORD_VERSION, ...member, ...clock });
+    const args = [member.id, record, ttlMs, MEMBER_GONE_MS];
     const sentAt = performance.now();
     try {
       const reply = await this.#commands.run('beat-2', [this.#keys.members, this.#keys.beats], args);
-      this.#heard = { at: asNumber(reply), sentAt };
+      const at = asNumber(reply);
+      this.#heard = { at, sentAt };
+      // The answer was made about in the middle of the time that it took.
+      this.#clockAheadMs = Math.round(Date.now() - (performance.now() - sentAt) / 2 - at);
     } catch (error) {
       this.#lost(sentAt, ttlMs);
       throw error;

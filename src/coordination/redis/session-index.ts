@@ -13,15 +13,21 @@ export type Outcome<T> = { readonly ended: T } | { readonly leftMs: number } | '
 export class SessionIndex {
   readonly #commands: Commands;
   readonly #key: string;
+  readonly #list: string;
 
   constructor(commands: Commands, keys: Keys) {
     this.#commands = commands;
     this.#key = keys.sessionIndex;
+    this.#list = keys.sessionList;
   }
 
-  /** Notes sessions that are not noted yet. Never rejects: what is missing here is missed by nobody but the tidy. */
-  async note(ids: readonly string[], ttlMs: number): Promise<void> {
-    await this.#commands.run('indexSessions-1', [this.#key], [ttlMs, ...ids]).catch(ignore);
+  /**
+   * Notes sessions that are not noted yet, with what the list of sessions is to have of them. Never rejects: what is missing
+   * here is missed by nobody but the tidy.
+   */
+  async note(ids: readonly string[], ttlMs: number, listed: readonly string[] = []): Promise<void> {
+    const args = [ttlMs, listed.length, ...listed, ...ids];
+    await this.#commands.run('indexSessions-2', [this.#key, this.#list], args).catch(ignore);
   }
 
   async drop(ids: readonly [string, ...string[]]): Promise<void> {

@@ -111,7 +111,8 @@ export function readNodes(fields: Iterable<string>): string[] {
     .map((field) => field.slice(FIELD.node.length));
 }
 
-function parseSession(text: string): StoredSession | undefined {
+/** Undefined for what a later version has written. */
+export function parseSession(text: string): StoredSession | undefined {
   const record = SessionRecord.safeParse(JSON.parse(text)).data;
   if (record === undefined) return undefined;
   const { v: _, ...session } = record;

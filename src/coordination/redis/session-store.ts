@@ -1,14 +1,18 @@
 import type { Keys } from '../keys.ts';
 import type {
   EndedSession,
+  ListedSession,
   LoadedSession,
+  SessionList,
   SessionStore,
+  SessionsOf,
   StoredLink,
   StoredSession,
 } from '../session-store.ts';
 import type { Commands } from './commands.ts';
 import { asArray, asOptionalString, asPairs, asString } from './replies.ts';
 import { type Outcome, SessionIndex } from './session-index.ts';
+import { listEntries, RedisSessionList } from './session-list.ts';
 import {
   FIELD,
   linkField,
@@ -31,17 +35,19 @@ export class RedisSessionStore implements SessionStore {
   readonly #commands: Commands;
   readonly #keys: Keys;
   readonly #index: SessionIndex;
+  readonly #list: RedisSessionList;
 
   constructor(commands: Commands, keys: Keys) {
     this.#commands = commands;
     this.#keys = keys;
     this.#index = new SessionIndex(commands, keys);
+    this.#list = new RedisSessionList(commands, keys);
   }
 
   async create(session: StoredSession, nodeId: string, ttlMs: number): Promise<void> {
     const args = [writeSession(session), nodeField(nodeId), ttlMs];
     await this.#commands.runRepeatably('createSession-1', [this.#keys.session(session.id)], args);
-    void this.#index.note([session.id], ttlMs);
+    void this.#index.note([session.id], ttlMs, listEntries(session));
   }
 
   async load(id: string, nodeId: string, ttlMs: number): Promise<LoadedSession | undefined> {
@@ -51,8 +57,10 @@ export class RedisSessionStore implements SessionStore {
       [nodeField(nodeId), ttlMs],
     );
     if (reply === null) return undefined;
-    void this.#index.note([id], ttlMs);
-    return readSession(asPairs(reply));
+    const loaded = readSession(asPairs(reply));
+    // A store that has lost the list gets it back as sessions are used.
+    void this.#index.note([id], ttlMs, loaded === undefined ? [] : listEntries(loaded.session));
+    return loaded;
   }
 
   async peek(id: string): Promise<LoadedSession | undefined> {
@@ -110,21 +118,35 @@ export class RedisSessionStore implements SessionStore {
     const reply = await this.#commands.run('deleteSession-3', this.#keysOf(id), []);
     if (reply === null) return undefined;
     void this.#index.drop([id]);
-    return readEnded(reply);
+    return this.#ended(reply);
   }
 
   retire(withinMs: number, limit: number): Promise<readonly EndedSession[]> {
     return this.#index.sweep(withinMs, limit, async (id): Promise<Outcome<EndedSession>> => {
       const reply = await this.#commands.run('retireSession-3', this.#keysOf(id), [withinMs, READABLE]);
       if (typeof reply === 'number') return { leftMs: reply };
-      const ended = reply === null ? undefined : readEnded(reply);
+      const ended = reply === null ? undefined : this.#ended(reply);
       return ended === undefined ? 'gone' : { ended };
     });
+  }
+
+  list(of: SessionsOf, after: string | undefined, limit: number): Promise<SessionList> {
+    return this.#list.list(of, after, limit);
+  }
+
+  find(tenantId: string, mark: string): Promise<ListedSession | undefined> {
+    return this.#list.find(tenantId, mark);
   }
 
   async nodesOf(id: string): Promise<readonly string[]> {
     const fields = asArray(await this.#commands.command('HKEYS', this.#keys.session(id)));
     return readNodes(fields.map(asString));
+  }
+
+  #ended(reply: unknown): EndedSession | undefined {
+    const ended = readEnded(reply);
+    if (ended !== undefined) void this.#list.drop(ended.loaded.session);
+    return ended;
   }
 
   #keysOf(id: string): [string, string, string] {
