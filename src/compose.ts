@@ -197,6 +197,7 @@ export async function startGateway(
         logins: parts.logins,
         members: coordination.members,
         sessions: parts.directory,
+        recorder: parts.recorder,
         nodeId: config.nodeId,
         principalOf: (headers, remoteAddress) =>
           auth.management({ headers: Object.fromEntries(headers), remoteAddress }),

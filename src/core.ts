@@ -18,6 +18,7 @@ import { KeyStreams } from './edge/key-streams.ts';
 import { type EndpointOptions, McpEndpoint } from './edge/mcp-endpoint.ts';
 import { ModernEndpoint } from './edge/modern-endpoint.ts';
 import { SseEndpoint } from './edge/sse-endpoint.ts';
+import { Taps } from './edge/taps.ts';
 import { type EventRecording, serverEvent } from './event-recording.ts';
 import type { Foundation } from './foundation.ts';
 import type { Work } from './jobs/schedules.ts';
@@ -28,6 +29,7 @@ import { createOutgoingLogins, type OutgoingLogins } from './oauth/index.ts';
 import type { Policy } from './policy/policy.ts';
 import { createRequestStates } from './protocol/modern/request-state.ts';
 import type { NodeReadiness } from './readiness.ts';
+import { Recorder } from './recording/recorder.ts';
 import { BuiltinLink, builtinServer } from './router/builtin-link.ts';
 import { ModernRouter } from './router/modern-router.ts';
 import { closeOrphanLinks } from './router/orphan-links.ts';
@@ -63,6 +65,7 @@ export interface Core {
   readonly connector: OwnedConnector;
   readonly sessions: Sessions;
   readonly directory: SessionDirectory;
+  readonly recorder: Recorder;
   readonly work: Work;
   /** Requests of clients that are not answered. */
   inFlight(): number;
@@ -270,6 +273,8 @@ export function createCore(parts: CoreParts): Core {
     sessions,
     idleMs: config.sessionIdleMs,
   });
+  const recorder = new Recorder({ store: coordination.recordings, bus: coordination.bus, logger });
+  const taps = new Taps({ recorder, logger, logsBodies: config.logBodies });
   const streams = new EventStreams();
   const takeover = new Takeover({
     bus: coordination.bus,
@@ -281,10 +286,11 @@ export function createCore(parts: CoreParts): Core {
     sessions,
     takeover,
     router,
-    modern: new ModernEndpoint({ router: modern, streams }),
+    modern: new ModernEndpoint({ router: modern, streams, taps }),
     streams,
     keyStreams,
     admission,
+    taps,
     logger,
     metrics,
     authenticate: auth.mcp,
@@ -359,6 +365,7 @@ export function createCore(parts: CoreParts): Core {
     connector,
     sessions,
     directory,
+    recorder,
     work,
     inFlight,
     cut: () => {
@@ -377,6 +384,7 @@ export function createCore(parts: CoreParts): Core {
       streams.close();
       takeover.close();
       directory.close();
+      recorder.close();
       running?.close();
       router.close();
       wants.close();

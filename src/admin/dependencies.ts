@@ -3,6 +3,7 @@ import type { ServerManager } from '../catalog/types.ts';
 import type { EventStore } from '../db/event-record.ts';
 import type { ResealReport } from '../db/reseal.ts';
 import type { Logins } from '../oauth/logins.ts';
+import type { Recorder } from '../recording/recorder.ts';
 import type { SessionDependencies } from './sessions.ts';
 
 /** What the management API is built over. */
@@ -13,4 +14,5 @@ export interface TurnstileDependencies extends SessionDependencies {
   /** Undefined: events are not kept. */
   readonly eventStore?: EventStore | undefined;
   readonly logins: Logins;
+  readonly recorder: Recorder;
 }

@@ -13,6 +13,7 @@ import { listEntries } from './entries.ts';
 import { createEventMethods } from './event-log.ts';
 import { createLoginMethods } from './logins.ts';
 import { toPageRequest } from './pages.ts';
+import { createRecordingMethods } from './recordings.ts';
 import { createSecretMethods } from './secrets.ts';
 import { toServerSpec } from './server-input.ts';
 import { toServerMessage } from './server-message.ts';
@@ -41,6 +42,7 @@ export function createTurnstileService(
     ...createEventMethods({ store: eventStore, closing }),
     ...createLoginMethods(deps),
     ...createSessionMethods(deps),
+    ...createRecordingMethods(deps.recorder),
 
     async createMcpServer(request, context) {
       const caller = callerOf(context);

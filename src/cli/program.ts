@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../version.ts';
 import { Context, examples, globals } from './context.ts';
+import { addDoctorCommand } from './doctor-program.ts';
 import { addEventCommands } from './event-program.ts';
 import { ExitCode } from './exit.ts';
 import type { Io } from './io.ts';
@@ -9,6 +10,7 @@ import { addKeyringCommands } from './keyring-program.ts';
 import { addLimitsCommands } from './limits-program.ts';
 import { endWithNpx } from './parent.ts';
 import { addPolicyCommands } from './policy-program.ts';
+import { addRecordCommands } from './record-program.ts';
 import { addServerCommands } from './server-program.ts';
 import { addSessionCommands } from './session-program.ts';
 import { addToolCommands } from './tool-program.ts';
@@ -85,6 +87,8 @@ ${examples([
   addLimitsCommands(program, context);
   addEventCommands(program, context);
   addSessionCommands(program, context);
+  addRecordCommands(program, context);
+  addDoctorCommand(program, context);
 
   program
     .command('config')

@@ -452,6 +452,12 @@ export const settings = z.object({
     default: 'auto',
     description: '`auto`: `pretty` on a terminal, else `json`, one object a line.',
   }),
+  logBodies: setting('DRAGON_LOG_BODIES', kinds.flag, {
+    group: 'Logs',
+    default: 'off',
+    description:
+      'At the level `debug`, whether requests of clients and their answers are logged, too, without what looks like a secret. What users work on is in them: for a gateway that nobody else uses.',
+  }),
 });
 
 type SettingKey = keyof typeof settings.shape;

@@ -5,6 +5,7 @@ import type { CatalogStore } from './catalog-store.ts';
 import type { EventStream } from './event-stream.ts';
 import type { Leases } from './leases.ts';
 import type { Members } from './members.ts';
+import type { RecordingStore } from './recordings.ts';
 import type { SessionStore } from './session-store.ts';
 import type { StreamLog } from './stream-log.ts';
 
@@ -21,6 +22,7 @@ export interface Coordination {
   /** Absent where whoever has events stores them. */
   readonly events?: EventStream;
   readonly allowances: Allowances;
+  readonly recordings: RecordingStore;
   /** Rejects with Unavailable unless the store answers and this node hears what others send it: for readiness. */
   ping(): Promise<void>;
   /** Closes the bus and lets go of the store: this node is to call nothing afterwards. */

@@ -50,6 +50,10 @@ export interface Keys {
   readonly jobs: string;
   /** Stream: events of all nodes that are not in the database yet. No TTL; entries go when they are stored. */
   readonly eventLog: string;
+  /** Hash: id → recording, JSON. TTL: RECORDING_KEPT_MS after the end of the last. */
+  readonly recordings: string;
+  /** Stream: what was recorded. TTL: RECORDING_KEPT_MS, anew with each entry. */
+  recorded(id: string): string;
   /** Channel of one node. */
   node(nodeId: string): string;
   /** Channel of all nodes. */
@@ -74,6 +78,8 @@ export function createKeys(prefix: string): Keys {
     beats: `${prefix}beats:{nodes}`,
     jobs: `${prefix}{jobs}`,
     eventLog: `${prefix}log:{events}`,
+    recordings: `${prefix}recordings:{all}`,
+    recorded: (id) => `${prefix}recorded:${tag(id)}`,
     node: (nodeId) => `${prefix}node:${tag(nodeId)}`,
     everyone: `${prefix}everyone`,
   };

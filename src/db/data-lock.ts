@@ -50,6 +50,18 @@ export async function lockDataFolder(dataDir: string): Promise<DataLock> {
   throw new GatewayError(Code.FailedPrecondition, inUse(dataDir, undefined));
 }
 
+/** Who holds the folder now; undefined where nobody does. Takes nothing, and changes nothing. */
+export async function holderOf(dataDir: string): Promise<string | undefined> {
+  const file = join(dataDir, 'lock');
+  const text = await readText(file);
+  const ageMs = await age(file);
+  if (text === undefined || ageMs === undefined) return undefined;
+  const holder = parseHolder(text);
+  if (holder === undefined) return ageMs < WRITING_MS ? 'another process' : undefined;
+  if (!(await isHeld(holder, ageMs))) return undefined;
+  return holder.host === hostname() ? `process ${holder.pid}` : `process ${holder.pid} on ${holder.host}`;
+}
+
 /** Makes the file, unless there is one. */
 async function create(file: string, content: string): Promise<boolean> {
   try {

@@ -21,6 +21,15 @@ export async function loadKeys(
   return configured.length > 0 ? configured : [await makeKey(file)];
 }
 
+/** As {@link loadKeys}, and makes none. */
+export async function findKeys(
+  configured: readonly KeyObject[],
+  dataDir: string,
+): Promise<readonly KeyObject[]> {
+  const stored = await readKey(join(dataDir, 'key'));
+  return stored === undefined ? configured : [...configured, stored];
+}
+
 async function readKey(file: string): Promise<KeyObject | undefined> {
   let text: string;
   try {

@@ -31,9 +31,7 @@ type Migration = z.infer<typeof journalSchema>['entries'][number];
  * than this version is left alone, so that nodes of the previous version can start during a deploy.
  */
 export async function migrate(orm: Orm): Promise<void> {
-  const journal = journalSchema.parse(
-    JSON.parse(await readFile(new URL('meta/_journal.json', FOLDER), 'utf8')),
-  );
+  const journal = await readJournal();
   // The usual start finds nothing to do and needs no lock, nor the right to create anything.
   if (missing(journal.entries, await applied(orm)).length === 0) return;
 
@@ -50,10 +48,35 @@ export async function migrate(orm: Orm): Promise<void> {
   });
 }
 
+export interface MigrationState {
+  /** None was applied: the database is as it was before the first start. */
+  readonly isNew: boolean;
+  /** Names of those that were not applied yet. */
+  readonly pending: readonly string[];
+  /** How many were applied that this version does not have. */
+  readonly later: number;
+}
+
+/** What {@link migrate} would find, looked at without a change. */
+export async function migrationState(orm: Orm): Promise<MigrationState> {
+  const { entries } = await readJournal();
+  const done = await applied(orm);
+  const known = new Set(entries.map(({ when }) => when));
+  return {
+    isNew: done.size === 0,
+    pending: missing(entries, done).map(({ tag }) => tag),
+    later: [...done].filter((when) => !known.has(when)).length,
+  };
+}
+
 /** Makes sure that a tenant and a user exist, so that servers can be theirs. */
 export async function addOwner(orm: Orm, owner: Owner): Promise<void> {
   await orm.insert(tenants).values({ id: owner.tenantId }).onConflictDoNothing();
   await orm.insert(users).values({ tenantId: owner.tenantId, id: owner.userId }).onConflictDoNothing();
+}
+
+async function readJournal(): Promise<z.infer<typeof journalSchema>> {
+  return journalSchema.parse(JSON.parse(await readFile(new URL('meta/_journal.json', FOLDER), 'utf8')));
 }
 
 async function apply(orm: Orm, migration: Migration): Promise<void> {

@@ -37,6 +37,14 @@ export async function openPglite(dataDir: string): Promise<Engine> {
   }
 }
 
+/** As {@link openPglite}, of a database that is there, with the schema as it is; undefined where there is none. */
+export async function openPgliteAsIs(dataDir: string): Promise<Engine | undefined> {
+  const folder = join(dataDir, 'db');
+  if (!(await exists(folder)) || (await exists(join(dataDir, 'db.incomplete')))) return undefined;
+  const client = await start(folder);
+  return { orm: loadPgliteDriver()(client), reset: () => undefined, close: () => client.close() };
+}
+
 async function start(folder: string): Promise<PGlite> {
   // Loaded here: it is large, and with DATABASE_URL it is never needed.
   const { PGlite: Embedded } = await import('@electric-sql/pglite');

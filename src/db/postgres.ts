@@ -2,7 +2,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import { loadPostgresDriver } from './drizzle.ts';
 import { databaseError, driverError } from './errors.ts';
 import { migrate } from './migrate.ts';
-import type { Engine } from './orm.ts';
+import type { Engine, Orm } from './orm.ts';
 import { PostgresSockets } from './postgres-sockets.ts';
 
 const OLDEST_VERSION = 12;
@@ -10,7 +10,16 @@ const CONNECT_TIMEOUT_S = 10;
 const CLOSE_TIMEOUT_S = 5;
 
 /** Connects to PostgreSQL, schema up to date. What is thrown names DATABASE_URL and the host, and no password. */
-export async function openPostgres(databaseUrl: string): Promise<Engine> {
+export function openPostgres(databaseUrl: string): Promise<Engine> {
+  return connect(databaseUrl, migrate);
+}
+
+/** As above, with the schema as it is. */
+export function openPostgresAsIs(databaseUrl: string): Promise<Engine> {
+  return connect(databaseUrl, async () => undefined);
+}
+
+async function connect(databaseUrl: string, prepare: (orm: Orm) => Promise<void>): Promise<Engine> {
   const { default: postgres } = await import('postgres');
   const sockets = new PostgresSockets();
   const options = {
@@ -39,7 +48,7 @@ export async function openPostgres(databaseUrl: string): Promise<Engine> {
       );
     }
     const orm = loadPostgresDriver()(client);
-    await migrate(orm);
+    await prepare(orm);
     return { orm, reset: () => sockets.reset(), close };
   } catch (error) {
     await close();

@@ -73,32 +73,69 @@ export async function reseal(engine: Engine, sealer: Sealer): Promise<ResealRepo
   return { resealed, unreadable };
 }
 
+/** How many secrets are stored, and how many of them no key opens. Nothing is changed. */
+export async function countSealed(
+  engine: Engine,
+  sealer: Sealer,
+): Promise<{ readonly sealed: number; readonly unreadable: number }> {
+  let count = 0;
+  let unreadable = 0;
+  for (const column of COLUMNS) {
+    let after = '';
+    for (;;) {
+      const rows = await run(engine, (orm) => outdated(orm, column, undefined, after));
+      count += rows.length;
+      unreadable += rows.filter((row) => openedBy(sealer, column, row) === undefined).length;
+      const last = rows.at(-1);
+      if (last === undefined) break;
+      after = last.sealed;
+    }
+  }
+  return { sealed: count, unreadable };
+}
+
+/** Those that do not begin so; all where no beginning is given. */
 async function outdated(
   orm: Orm,
   { table, sealed, serverId, tenantId, userId }: SealedColumn,
-  prefix: string,
+  prefix: string | undefined,
   after: string,
 ): Promise<SealedRow[]> {
   const rows = await orm
     .select({ serverId, tenantId, userId, sealed })
     .from(table)
-    .where(and(isNotNull(sealed), sql`not starts_with(${sealed}, ${prefix})`, gt(sealed, after)))
+    .where(
+      and(
+        isNotNull(sealed),
+        prefix === undefined ? undefined : sql`not starts_with(${sealed}, ${prefix})`,
+        gt(sealed, after),
+      ),
+    )
     .orderBy(asc(sealed))
     .limit(BATCH);
   return rows as SealedRow[];
 }
 
 function renew(sealer: Sealer, { field }: SealedColumn, row: SealedRow): string | undefined {
-  const { tenantId, userId, serverId } = row;
-  const place: SealPlace = { owner: { tenantId, userId }, serverId, field };
-  let secret: string;
+  const secret = openedBy(sealer, { field }, row);
+  return secret === undefined ? undefined : sealer.seal(secret, placeOf({ field }, row));
+}
+
+/** Undefined where no key opens it. */
+function openedBy(sealer: Sealer, column: Pick<SealedColumn, 'field'>, row: SealedRow): string | undefined {
   try {
-    secret = sealer.open(row.sealed, place);
+    return sealer.open(row.sealed, placeOf(column, row));
   } catch (error) {
     if (error instanceof GatewayError) return undefined;
     throw error;
   }
-  return sealer.seal(secret, place);
+}
+
+function placeOf(
+  { field }: Pick<SealedColumn, 'field'>,
+  { tenantId, userId, serverId }: SealedRow,
+): SealPlace {
+  return { owner: { tenantId, userId }, serverId, field };
 }
 
 /** Whether it was still what it had been. */

@@ -38,6 +38,7 @@ async function start(t: TestContext, limits: Partial<AdmissionOptions>) {
     router: core.router,
     admission: core.admission,
     streams,
+    taps: { isOn: false },
     logger: core.logger,
     maxBodyBytes: 10_000,
     maxJsonDepth: 32,

@@ -21,6 +21,7 @@ import type { KeyStreams } from './key-streams.ts';
 import { NOT_ALLOWED } from './mcp-handler.ts';
 import { checkGetHeaders, checkPostHeaders, sessionIdOf, versionOf } from './mcp-headers.ts';
 import { type ModernEndpoint, writeModernError } from './modern-endpoint.ts';
+import type { Taps } from './taps.ts';
 
 export interface EndpointOptions {
   readonly nodeId: string;
@@ -32,6 +33,7 @@ export interface EndpointOptions {
   readonly streams: EventStreams;
   readonly keyStreams: KeyStreams;
   readonly admission: Admission;
+  readonly taps: Taps;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'replayed'>;
   readonly authenticate: Authenticate;
@@ -96,8 +98,10 @@ export class McpEndpoint {
     response: HttpResponse,
   ): void | Promise<void> {
     if (message.kind === 'request') {
-      const answer = new HttpAnswer(response, this.#options.streams, session, message.id);
-      return this.#options.router.request(session, message, answer, headers);
+      const { streams, router, taps } = this.#options;
+      const answer = new HttpAnswer(response, streams, session, message.id);
+      if (!taps.isOn) return router.request(session, message, answer, headers);
+      return router.request(session, message, taps.over(session.principal, message, answer, session.mark), headers);
     }
     const taken = this.#take(session, message);
     if (taken === undefined) response.writeHead(202).end();
@@ -212,8 +216,16 @@ export class McpEndpoint {
     }
     const answers = new BatchAnswer(response, this.#options.streams, requests.length);
     const { headers } = request;
-    for (const message of requests)
-      this.#options.router.request(session, message, answers.part(message.id), headers);
+    const { router, taps } = this.#options;
+    for (const message of requests) {
+      const answer = answers.part(message.id);
+      router.request(
+        session,
+        message,
+        taps.isOn ? taps.over(session.principal, message, answer, session.mark) : answer,
+        headers,
+      );
+    }
   }
 
   #take(session: Session, message: Exclude<Message, RequestMessage>): void | Promise<void> {

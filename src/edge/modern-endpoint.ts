@@ -8,10 +8,12 @@ import type { EventStreams } from './event-stream.ts';
 import { writeJson } from './http-answer.ts';
 import type { HttpRequest, HttpResponse } from './http-io.ts';
 import { ModernAnswer } from './modern-answer.ts';
+import type { Taps } from './taps.ts';
 
 export interface ModernEndpointOptions {
   readonly router: ModernRouter;
   readonly streams: EventStreams;
+  readonly taps: Taps;
 }
 
 /** Streamable HTTP as the modern era has it: one POST, one request, and no more than that to know. */
@@ -32,10 +34,11 @@ export class ModernEndpoint {
       response.writeHead(202).end();
       return;
     }
-    const { router, streams } = this.#options;
+    const { router, streams, taps } = this.#options;
     const { message, meta } = opening;
     const answer = new ModernAnswer(response, streams, message.id);
-    const cancel = router.request({ principal, meta, headers: request.headers }, message, answer);
+    const sink = taps.isOn ? taps.over(principal, message, answer) : answer;
+    const cancel = router.request({ principal, meta, headers: request.headers }, message, sink);
     // Whoever goes away wants nothing more (2026-07-28, transports: Cancellation); once answered there is nothing to end.
     response.on('close', cancel);
   }

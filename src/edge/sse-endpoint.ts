@@ -77,7 +77,7 @@ export class SseEndpoint {
   }
 
   async #dispatch(connection: Connection, message: Message, answer: SseAnswer | undefined): Promise<void> {
-    const { router } = this.#options;
+    const { router, taps } = this.#options;
     if (message.kind === 'request' && message.method === 'initialize') {
       return this.#initialize(connection, message, answer);
     }
@@ -86,7 +86,9 @@ export class SseEndpoint {
     session.lastUsed = Date.now();
     if (message.kind === 'response') return router.response(session, message);
     if (message.kind === 'notification') return router.notification(session, message);
-    if (answer !== undefined) router.request(session, message, answer);
+    if (answer === undefined) return;
+    const sink = taps.isOn ? taps.over(session.principal, message, answer, session.mark) : answer;
+    router.request(session, message, sink);
   }
 
   async #initialize(

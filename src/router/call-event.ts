@@ -57,7 +57,7 @@ export function denialEvent(
 }
 
 /** As the client calls it. */
-function nameAsked({ params }: RequestMessage): string | undefined {
+export function nameAsked({ params }: RequestMessage): string | undefined {
   if (params === undefined) return undefined;
   const name = own(params, 'name') ?? own(params, 'uri');
   return typeof name === 'string' ? name : undefined;

@@ -22,9 +22,10 @@ import {
   withTrace,
 } from '../protocol/trace-context.ts';
 import type { Session } from '../session/session.ts';
-import type { Face, Logger, Metrics, Outcome, Span, Tracing } from '../telemetry/types.ts';
+import type { Face, LogFields, Logger, Metrics, Outcome, Span, Tracing } from '../telemetry/types.ts';
 import { callEvent, denialEvent, isCall } from './call-event.ts';
 import { Denied } from './denied.ts';
+import { aboutRequest, requestLine } from './request-log.ts';
 import type { RunningCalls } from './running-calls.ts';
 import { failureOf, methodLabel, operation } from './spans.ts';
 
@@ -176,6 +177,11 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
     return undefined;
   }
 
+  /** For lines of the log about it. */
+  get about(): LogFields {
+    return { ...aboutRequest(this.message, this.sessionMark), ...this.traceFields };
+  }
+
   /** Where the end of the request is told of before its client hears of it; undefined where it is not. */
   get events(): EventLog | undefined {
     return isCall(this.message.method) ? this.options.events : undefined;
@@ -235,6 +241,11 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
     const now = performance.now();
     const durationMs = now - this.#startedAt;
     const { events, message, principal, subject, sessionMark: session } = this;
+    const { logger } = this.options;
+    if (logger.enabled('debug')) {
+      const call = { message, principal, session, subject, server, outcome, error, durationMs, answerBytes };
+      logger.debug('a request is over', { ...requestLine(call), ...this.traceFields });
+    }
     // As for all that is refused because there is too much: an event for each would be too much, too.
     if (events !== undefined && outcome !== 'limited') {
       const call = { message, principal, session, subject, server, outcome, error, durationMs, answerBytes };

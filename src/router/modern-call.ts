@@ -197,6 +197,7 @@ export class ModernCall implements UnderWay {
     this.#hasRetried = true;
     this.#isWaiting = true;
     this.#exchange.options.logger.info('a server finds headers wrong: its list is read anew', {
+      ...this.#exchange.about,
       server: this.#server.name,
       ...this.#exchange.traceFields,
     });

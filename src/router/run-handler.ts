@@ -31,9 +31,9 @@ function run<E extends Exchange>(
   }
 }
 
-function known({ options, traceFields }: Exchange, thrown: unknown): GatewayError {
+function known(exchange: Exchange, thrown: unknown): GatewayError {
   const error = GatewayError.from(thrown);
   if (error.code === Code.Internal)
-    options.logger.error('a request failed inside the gateway', { err: thrown, ...traceFields });
+    exchange.options.logger.error('a request failed inside the gateway', { ...exchange.about, err: thrown });
   return error;
 }

@@ -202,8 +202,8 @@ export class ServerCall implements RunningCall {
   async #newest(tool: ToolCall, call: CallOptions): Promise<Mirrored | undefined> {
     const { conversation, options } = this.#exchange;
     options.logger.info('a server finds headers wrong: its list is read anew', {
+      ...this.#exchange.about,
       server: this.#server.name,
-      ...this.#exchange.traceFields,
     });
     const entry = await conversation.view.entry(this.#server.id, true);
     const listed = entry?.catalog?.tools.find(({ key }) => key === tool.listed.key);

@@ -6,6 +6,7 @@ import { callContract } from './coordination-call-contract.ts';
 import { catalogContract } from './coordination-catalog-contract.ts';
 import { leaseContract } from './coordination-lease-contract.ts';
 import { memberContract } from './coordination-member-contract.ts';
+import { recordingContract } from './coordination-recording-contract.ts';
 import { sessionContract } from './coordination-session-contract.ts';
 import { streamContract } from './coordination-stream-contract.ts';
 
@@ -22,4 +23,5 @@ export function coordinationContract(makeNode: MakeNode): void {
   catalogContract(makeNode);
   memberContract(makeNode);
   allowanceContract(makeNode);
+  recordingContract(makeNode);
 }

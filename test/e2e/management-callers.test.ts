@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DescMethodUnary, MessageInitShape } from '@bufbuild/protobuf';
+import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import {
   createConnectTransport,
@@ -30,6 +31,7 @@ interface Target {
   readonly serverId: string;
   readonly keyId: string;
   readonly mark: string;
+  readonly recordingId: string;
 }
 
 /**
@@ -71,6 +73,13 @@ const FOREIGN: {
   verifyEventLog: { request: () => ({}), gets: Code.PermissionDenied },
   listNodes: { request: () => ({}), gets: Code.PermissionDenied },
   listSessions: { request: () => ({}), gets: 'nothing' },
+  startRecording: {
+    request: () => ({ userId: 'owner', duration: durationFromMs(60_000) }),
+    gets: Code.PermissionDenied,
+  },
+  stopRecording: { request: ({ recordingId }) => ({ id: recordingId }), gets: Code.PermissionDenied },
+  listRecordings: { request: () => ({}), gets: Code.PermissionDenied },
+  getRecording: { request: ({ recordingId }) => ({ id: recordingId }), gets: Code.PermissionDenied },
   endSession: { request: ({ mark }) => ({ id: mark }), gets: Code.NotFound },
 };
 
@@ -109,7 +118,9 @@ async function started(context: Parameters<typeof startManagement>[0]) {
   const { record } = await management.apiKeys.create(owner, { name: 'mine', scopes: ['mcp'] });
   const session = makeSession({ ...owner });
   await management.sessions.create(session, 'test', LONG_MS);
-  return { ...management, target: { serverId, keyId: record.id, mark: markOf(session.id) } };
+  const admin = { tenantId: 'default', userId: 'boss', roles: ['admin', 'user'] };
+  const { id: recordingId } = await management.recorder.start(admin, 'somebody', 60_000);
+  return { ...management, target: { serverId, keyId: record.id, mark: markOf(session.id), recordingId } };
 }
 
 const OWNER = { 'x-user': 'owner', 'x-role': 'user' };
@@ -163,7 +174,12 @@ test('what is somebody else’s is to a user as if it were not there', async (co
   const owned = [...servers.records.values()].map(({ owner }) => owner.userId);
   assert.deepEqual(owned, ['owner', 'other']);
   // As a request about what never was.
-  const nothing = { serverId: crypto.randomUUID(), keyId: 'unknown', mark: 'unknown' };
+  const nothing = {
+    serverId: crypto.randomUUID(),
+    keyId: 'unknown',
+    mark: 'unknown',
+    recordingId: 'unknown',
+  };
   for (const name of methods) {
     if (FOREIGN[name].gets !== Code.NotFound) continue;
     assert.deepEqual([name, await codeOf(call(transport, name, nothing, OTHER))], [name, Code.NotFound]);
@@ -220,4 +236,26 @@ test('a key that cannot be is not made', async (context) => {
       Code.InvalidArgument,
       JSON.stringify(request.name),
     );
+});
+
+test('an admin of another tenant finds neither sessions nor recordings of this one', async (context) => {
+  const { url, target } = await started(context);
+  const client = createClient(TurnstileService, createConnectTransport({ baseUrl: url, httpVersion: '1.1' }));
+  const here = { headers: { 'x-user': 'boss' } };
+  const there = { headers: { 'x-user': 'boss', 'x-tenant': 'other' } };
+  assert.equal((await client.listSessions({}, here)).sessions.length, 1);
+  assert.equal((await client.listSessions({}, there)).sessions.length, 0);
+  assert.equal((await client.listRecordings({}, here)).recordings.length, 1);
+  assert.equal((await client.listRecordings({}, there)).recordings.length, 0);
+  const { mark: id, recordingId } = target;
+  assert.equal(await codeOf(client.endSession({ id }, there)), Code.NotFound);
+  assert.equal(await codeOf(client.getRecording({ id: recordingId }, there)), Code.NotFound);
+  assert.equal(await codeOf(client.stopRecording({ id: recordingId }, there)), Code.NotFound);
+  assert.equal(await codeOf(client.listSessions({ pageToken: 'nonsense' }, here)), Code.InvalidArgument);
+  assert.equal(
+    await codeOf(client.listSessions({ userId: 'owner' }, { headers: OTHER })),
+    Code.PermissionDenied,
+  );
+  assert.equal((await client.endSession({ id }, { headers: OWNER })).session?.id, id);
+  assert.equal(await codeOf(client.endSession({ id }, here)), Code.NotFound);
 });

@@ -153,5 +153,6 @@ export async function principalOfTestHeader(headers: Headers): Promise<Principal
   if (headers.has('x-nobody'))
     throw new GatewayError(Code.Unauthenticated, 'Who are you?', { challenge: 'Bearer realm="test"' });
   const roles: readonly Role[] = headers.get('x-role') === 'user' ? ['user'] : ['admin', 'user'];
-  return { tenantId: 'default', userId: headers.get('x-user') ?? 'local', roles };
+  const tenantId = headers.get('x-tenant') ?? 'default';
+  return { tenantId, userId: headers.get('x-user') ?? 'local', roles };
 }

@@ -10,6 +10,7 @@ import { NO_EVENTS } from '../../src/events/event.ts';
 import { Changes } from '../../src/oauth/changes.ts';
 import { Logins } from '../../src/oauth/logins.ts';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
+import { Recorder } from '../../src/recording/recorder.ts';
 import { SessionDirectory } from '../../src/session/directory.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { RecordedEvents } from '../support/events.ts';
@@ -22,6 +23,7 @@ export interface StartedManagement {
   readonly servers: FakeServers;
   readonly apiKeys: ApiKeys;
   readonly sessions: SessionStore;
+  readonly recorder: Recorder;
   /** What is kept, for who asks; and what the management port has told. */
   readonly eventStore: MemoryEvents;
   readonly events: RecordedEvents;
@@ -49,7 +51,9 @@ export async function startManagement(
     node: 'test',
     destination: { write: (line: string) => void logged.push(line) },
   });
-  const { bus, members, sessions: store } = createMemoryCoordination({ nodeId: 'test', logger });
+  const { bus, members, recordings, sessions: store } = createMemoryCoordination({ nodeId: 'test', logger });
+  const recorder = new Recorder({ store: recordings, bus, logger });
+  context.after(() => recorder.close());
   const sessions = {
     inHand: () => undefined,
     endStored: async (id: string) => void (await store.delete(id)),
@@ -68,6 +72,7 @@ export async function startManagement(
       logins: noLogins(bus),
       members,
       sessions: directory,
+      recorder,
       nodeId: 'test',
       principalOf: principalOfTestHeader,
       readiness: () => readiness,
@@ -88,6 +93,7 @@ export async function startManagement(
     servers,
     apiKeys,
     sessions: store,
+    recorder,
     eventStore,
     events,
     readiness,

@@ -1,6 +1,7 @@
 import type { StoredCheck } from '../catalog-store.ts';
 import type { TokenBucket } from '../token-bucket.ts';
 import { ExpiringMap } from './expiring.ts';
+import type { RecordingRecord } from './recordings.ts';
 import type { CatalogRecord, HeldSlots, LeaseRecord, MemberRecord } from './records.ts';
 import type { SessionRecord } from './session-record.ts';
 
@@ -18,6 +19,7 @@ export class MemoryHub {
   readonly buckets = new ExpiringMap<TokenBucket>();
   /** By bucket, and then by node. */
   readonly slots = new ExpiringMap<Map<string, HeldSlots>>();
+  readonly recordings = new Map<string, RecordingRecord>();
   readonly #sessions = new Map<string, SessionRecord>();
   #sweptAt = 0;
 

@@ -8,6 +8,7 @@ import { MemoryCatalogStore } from './catalog-store.ts';
 import { MemoryHub } from './hub.ts';
 import { MemoryLeases } from './leases.ts';
 import { MemoryMembers } from './members.ts';
+import { MemoryRecordings } from './recordings.ts';
 import { MemorySessionStore } from './session-store.ts';
 import { MemoryStreamLog } from './stream-log.ts';
 
@@ -36,6 +37,7 @@ export function createMemoryCoordination(options: MemoryCoordinationOptions): Co
     leases: new MemoryLeases(hub),
     members: new MemoryMembers(hub),
     allowances: new MemoryAllowances(hub),
+    recordings: new MemoryRecordings(hub),
     ping: async () => undefined,
     close: () => bus.close(),
   };

@@ -6,10 +6,22 @@ import { MemoryCatalogStore } from '../memory/catalog-store.ts';
 import type { MemoryHub, Receiver } from '../memory/hub.ts';
 import { MemoryLeases } from '../memory/leases.ts';
 import { MemoryMembers } from '../memory/members.ts';
+import { MemoryRecordings } from '../memory/recordings.ts';
 import { MemorySessionStore } from '../memory/session-store.ts';
 import { MemoryStreamLog } from '../memory/stream-log.ts';
 import { STREAM_LOG_LIMITS, type StreamLogLimits } from '../stream-log.ts';
-import { ALLOWANCES, BUS, CALLS, CATALOGS, LEASES, MEMBERS, PING, SESSIONS, STREAMS } from './methods.ts';
+import {
+  ALLOWANCES,
+  BUS,
+  CALLS,
+  CATALOGS,
+  LEASES,
+  MEMBERS,
+  PING,
+  RECORDINGS,
+  SESSIONS,
+  STREAMS,
+} from './methods.ts';
 
 export interface HostedNode {
   readonly nodeId: string;
@@ -39,6 +51,7 @@ export function hostNode({
   servePort(channel, 'leases', LEASES, new MemoryLeases(hub));
   servePort(channel, 'members', MEMBERS, members);
   servePort(channel, 'allowances', ALLOWANCES, new MemoryAllowances(hub));
+  servePort(channel, 'recordings', RECORDINGS, new MemoryRecordings(hub));
   channel.serve(PING, () => undefined);
 
   const receive: Receiver = (json, from) => channel.tell(BUS.message, json, from);

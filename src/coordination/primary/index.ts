@@ -3,7 +3,17 @@ import { remotePort } from '../../ipc/port.ts';
 import type { Logger } from '../../telemetry/types.ts';
 import type { Coordination } from '../coordination.ts';
 import { PrimaryBus } from './bus.ts';
-import { ALLOWANCES, CALLS, CATALOGS, LEASES, MEMBERS, PING, SESSIONS, STREAMS } from './methods.ts';
+import {
+  ALLOWANCES,
+  CALLS,
+  CATALOGS,
+  LEASES,
+  MEMBERS,
+  PING,
+  RECORDINGS,
+  SESSIONS,
+  STREAMS,
+} from './methods.ts';
 
 export interface PrimaryCoordinationOptions {
   /** Another one for each process that is started. */
@@ -28,6 +38,7 @@ export function createPrimaryCoordination(options: PrimaryCoordinationOptions): 
     leases: remotePort(channel, 'leases', LEASES),
     members: remotePort(channel, 'members', MEMBERS),
     allowances: remotePort(channel, 'allowances', ALLOWANCES),
+    recordings: remotePort(channel, 'recordings', RECORDINGS),
     ping: async () => void (await channel.call(PING)),
     close: () => bus.close(),
   };

@@ -4,6 +4,7 @@ import type { CallJournal } from '../call-journal.ts';
 import type { CatalogStore } from '../catalog-store.ts';
 import type { Leases } from '../leases.ts';
 import type { Members } from '../members.ts';
+import type { RecordingStore } from '../recordings.ts';
 import type { SessionStore } from '../session-store.ts';
 import type { StreamLog } from '../stream-log.ts';
 
@@ -48,6 +49,8 @@ export const LEASES: Methods<Leases> = { acquire: true, renew: true, release: tr
 export const MEMBERS: Methods<Members> = { beat: true, leave: true, list: true, isAlive: true };
 
 export const ALLOWANCES: Methods<Allowances> = { take: true, hold: true };
+
+export const RECORDINGS: Methods<RecordingStore> = { put: true, all: true, append: true, read: true };
 
 /** Names of what goes over the channel for the bus. Messages are JSON text all the way. */
 export const BUS = {

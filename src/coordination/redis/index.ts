@@ -14,6 +14,7 @@ import { type Connection, openConnection } from './connection.ts';
 import { RedisEventStream } from './event-stream.ts';
 import { RedisLeases } from './leases.ts';
 import { RedisMembers } from './members.ts';
+import { RedisRecordings } from './recordings.ts';
 import { loadScripts } from './scripts.ts';
 import { RedisSessionStore } from './session-store.ts';
 import { RedisStreamLog } from './stream-log.ts';
@@ -77,6 +78,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     members: new RedisMembers(commands, keys),
     events: new RedisEventStream(commands, { keys, signingKeys, logger }),
     allowances: new RedisAllowances(commands, keys),
+    recordings: new RedisRecordings(commands, keys),
     async ping() {
       await commands.command('EXISTS', keys.members);
       if (!bus.isUp) throw unavailable();

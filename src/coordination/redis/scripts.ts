@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 const FILES = [
   'acquireLease-2',
   'appendEvent-2',
+  'appendRecorded-1',
   'beat-2',
   'claimLink-1',
   'createSession-1',
@@ -22,6 +23,7 @@ const FILES = [
   'markDelivered-1',
   'noteCheck-1',
   'overdueSessions-1',
+  'putRecording-1',
   'readCatalog-1',
   'readEvents-1',
   'readStream-2',

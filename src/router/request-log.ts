@@ -1,0 +1,33 @@
+import { isObject, own, type RequestMessage } from '../protocol/envelope.ts';
+import { traceContextOf } from '../protocol/modern/trace-context.ts';
+import type { LogFields } from '../telemetry/types.ts';
+import { type EndedCall, nameAsked } from './call-event.ts';
+
+/** What tells which request of a client a line of the log is about: its id, a name of its session, and its trace. */
+export function aboutRequest(message: RequestMessage, session: string | undefined): LogFields {
+  const meta = message.params === undefined ? undefined : own(message.params, '_meta');
+  const trace = isObject(meta) ? traceContextOf(meta)?.traceparent.split('-')[1] : undefined;
+  return {
+    request: message.id,
+    ...(session === undefined ? {} : { session }),
+    ...(trace === undefined ? {} : { trace }),
+  };
+}
+
+/** What the log says of a request that is over. Nothing of what was asked for or answered. */
+export function requestLine(call: EndedCall): LogFields {
+  const { message, principal, server, outcome, error, durationMs, answerBytes } = call;
+  const subject = call.subject ?? nameAsked(message);
+  return {
+    ...aboutRequest(message, call.session),
+    method: message.method,
+    ...(subject === undefined ? {} : { tool: subject }),
+    ...(server === undefined ? {} : { server }),
+    user: principal.userId,
+    tenant: principal.tenantId,
+    outcome,
+    ms: Math.round(durationMs * 10) / 10,
+    ...(answerBytes === undefined ? {} : { answerBytes }),
+    ...(error === undefined ? {} : { reason: error.message }),
+  };
+}
