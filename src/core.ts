@@ -274,6 +274,8 @@ export function createCore(parts: CoreParts): Core {
     idleMs: config.sessionIdleMs,
   });
   const recorder = new Recorder({ store: coordination.recordings, bus: coordination.bus, logger });
+  if (config.logBodies)
+    logger.warn('what users ask and get is logged at the level debug (DRAGON_LOG_BODIES)');
   const taps = new Taps({ recorder, logger, logsBodies: config.logBodies });
   const streams = new EventStreams();
   const takeover = new Takeover({

@@ -44,6 +44,7 @@ describe('what operators see and do on two nodes', () => {
     t.after(() => {
       for (const client of [first, second]) client.close();
     });
+    assert.equal((await first.callTool('one__echo', { text: 'hi' })).status, 200);
     const stream = await first.stream();
     const { nodes } = await cluster.nodes[1]!.manage('ListNodes');
     const shown = nodes as { readonly id: string; readonly state: string; readonly clockAheadMs?: string }[];
