@@ -101,7 +101,12 @@ export class McpEndpoint {
       const { streams, router, taps } = this.#options;
       const answer = new HttpAnswer(response, streams, session, message.id);
       if (!taps.isOn) return router.request(session, message, answer, headers);
-      return router.request(session, message, taps.over(session.principal, message, answer, session.mark), headers);
+      return router.request(
+        session,
+        message,
+        taps.over(session.principal, message, answer, session.mark),
+        headers,
+      );
     }
     const taken = this.#take(session, message);
     if (taken === undefined) response.writeHead(202).end();

@@ -1,12 +1,11 @@
-import { isObject, own, type RequestMessage } from '../protocol/envelope.ts';
-import { traceContextOf } from '../protocol/modern/trace-context.ts';
+import type { RequestMessage } from '../protocol/envelope.ts';
+import { traceOf } from '../protocol/trace-context.ts';
 import type { LogFields } from '../telemetry/types.ts';
 import { type EndedCall, nameAsked } from './call-event.ts';
 
 /** What tells which request of a client a line of the log is about: its id, a name of its session, and its trace. */
 export function aboutRequest(message: RequestMessage, session: string | undefined): LogFields {
-  const meta = message.params === undefined ? undefined : own(message.params, '_meta');
-  const trace = isObject(meta) ? traceContextOf(meta)?.traceparent.split('-')[1] : undefined;
+  const trace = traceOf(message.params, undefined)?.traceparent?.split('-')[1];
   return {
     request: message.id,
     ...(session === undefined ? {} : { session }),

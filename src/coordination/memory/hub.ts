@@ -1,8 +1,7 @@
 import type { StoredCheck } from '../catalog-store.ts';
 import type { TokenBucket } from '../token-bucket.ts';
 import { ExpiringMap } from './expiring.ts';
-import type { RecordingRecord } from './recordings.ts';
-import type { CatalogRecord, HeldSlots, LeaseRecord, MemberRecord } from './records.ts';
+import type { CatalogRecord, HeldSlots, LeaseRecord, MemberRecord, RecordingRecord } from './records.ts';
 import type { SessionRecord } from './session-record.ts';
 
 /** Takes what is on a node's channel: JSON, as on a wire. */

@@ -8,13 +8,6 @@ import {
 } from '../recordings.ts';
 import type { MemoryHub } from './hub.ts';
 
-/** What the hub has of a recording. */
-export interface RecordingRecord {
-  recording: StoredRecording;
-  readonly entries: RecordedEntry[];
-  last: number;
-}
-
 export class MemoryRecordings implements RecordingStore {
   readonly #hub: MemoryHub;
 

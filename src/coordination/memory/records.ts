@@ -1,5 +1,6 @@
 import type { CatalogBody, ServerCheck } from '../catalog-store.ts';
 import type { Member } from '../members.ts';
+import type { RecordedEntry, StoredRecording } from '../recordings.ts';
 
 /** Kept after the lease is over: the next token has to be higher. */
 export interface LeaseRecord {
@@ -27,4 +28,11 @@ export interface HeldSlots {
   readonly count: number;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
+}
+
+/** What the hub has of a recording. */
+export interface RecordingRecord {
+  recording: StoredRecording;
+  readonly entries: RecordedEntry[];
+  last: number;
 }
