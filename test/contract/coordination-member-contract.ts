@@ -64,7 +64,8 @@ function member(id: string, changes: Partial<Member> = {}): Member {
   };
 }
 
-/** Those of the list that a test knows, in its order: by id. */
+/** Those of the list that a test knows, in its order: by id; without what the store says of their clocks. */
 async function of(members: Members, ...ids: string[]): Promise<Member[]> {
-  return (await members.list()).filter(({ id }) => ids.includes(id));
+  const found = (await members.list()).filter(({ id }) => ids.includes(id));
+  return found.map(({ clockAheadMs: _, ...described }) => described);
 }
