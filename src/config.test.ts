@@ -117,6 +117,7 @@ describe('defaults', () => {
       otelMetricIntervalMs: 60_000,
       logLevel: 'info',
       logFormat: 'auto',
+      logBodies: false,
     });
   });
 
