@@ -128,15 +128,14 @@ export class SessionLinks {
     serverOf: (id: string) => DownstreamServer | undefined,
   ): Promise<void> {
     this.#closeReplaced();
+    const own = new Set(this.#open.keys());
     for (const [serverId, open] of this.#open) {
       this.#stored.delete(serverId);
       this.#discard(serverId, open, 'end');
     }
-    const left = links.filter(
-      // At a process there is nothing to end but what other nodes hold, who let go by themselves.
-      ({ serverId, transport }) =>
-        transport !== 'process' && !this.#open.has(serverId) && this.#stored.get(serverId) !== undefined,
-    );
+    // At a process there is nothing to end but what other nodes hold, who let go by themselves. Others may have been opened
+    // elsewhere without this node having heard of it.
+    const left = links.filter(({ serverId, transport }) => transport !== 'process' && !own.has(serverId));
     await Promise.allSettled(
       left.map(async (stored) => {
         const server = serverOf(stored.serverId);
