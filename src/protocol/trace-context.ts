@@ -51,6 +51,11 @@ function text(value: unknown, max: number): string | undefined {
   return typeof value === 'string' && value.length <= max && VISIBLE.test(value) ? value : undefined;
 }
 
+/** In 32 hexadecimal digits. */
+export function traceIdOf(context: TraceContext | undefined): string | undefined {
+  return context?.traceparent?.split('-')[1];
+}
+
 /** The same as headers, names and values in turn. */
 export function traceHeaders({ traceparent, tracestate, baggage }: TraceContext): string[] {
   const headers: string[] = [];

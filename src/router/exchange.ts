@@ -17,6 +17,7 @@ import { Code, type GatewayError } from '../protocol/errors.ts';
 import {
   type TraceContext,
   traceHeaders,
+  traceIdOf,
   traceOf,
   traceOfHeaders,
   withTrace,
@@ -147,11 +148,6 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
     return this.#carried === undefined ? request : { ...request, traced: traceHeaders(this.#carried) };
   }
 
-  /** Fields of log lines about it. */
-  get traceFields(): { readonly trace_id?: string } {
-    return this.span === undefined ? {} : { trace_id: this.span.traceId };
-  }
-
   /** Sends the request to a server and everything that comes of it to the client. `text` is the request by the server's own names. */
   abstract relay(server: DownstreamServer, text: string, options?: CallOptions): void;
 
@@ -179,7 +175,9 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
 
   /** For lines of the log about it. */
   get about(): LogFields {
-    return { ...aboutRequest(this.message, this.sessionMark), ...this.traceFields };
+    // Recorded or not: its client may have what it said of it.
+    const traceId = this.span?.traceId ?? traceIdOf(traceOf(this.message.params, this.#carried));
+    return aboutRequest(this.message, this.sessionMark, traceId);
   }
 
   /** Where the end of the request is told of before its client hears of it; undefined where it is not. */
@@ -244,7 +242,7 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
     const { logger } = this.options;
     if (logger.enabled('debug')) {
       const call = { message, principal, session, subject, server, outcome, error, durationMs, answerBytes };
-      logger.debug('a request is over', { ...requestLine(call), ...this.traceFields });
+      logger.debug('a request is over', requestLine(call, this.about));
     }
     // As for all that is refused because there is too much: an event for each would be too much, too.
     if (events !== undefined && outcome !== 'limited') {

@@ -143,7 +143,7 @@ export class ModernCall implements UnderWay {
       this.#secondRun ??= new SecondRun({
         server: this.#server,
         method: message.method,
-        traceFields: this.#exchange.traceFields,
+        about: this.#exchange.about,
         options,
         progress,
         leftMs: () => this.#left().totalMs,
@@ -199,7 +199,6 @@ export class ModernCall implements UnderWay {
     this.#exchange.options.logger.info('a server finds headers wrong: its list is read anew', {
       ...this.#exchange.about,
       server: this.#server.name,
-      ...this.#exchange.traceFields,
     });
     this.#newest(tool.listed).then(
       (listed) => {

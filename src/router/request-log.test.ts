@@ -11,13 +11,13 @@ function request(params: Record<string, unknown>): RequestMessage {
 }
 
 test('a line says which request it is about, and in which trace', () => {
-  const traced = request({ _meta: { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` } });
-  assert.deepEqual(aboutRequest(traced, 'mark'), { request: 'r1', session: 'mark', trace: TRACE });
-  assert.deepEqual(aboutRequest(request({ _meta: { traceparent: 'x' } }), undefined), { request: 'r1' });
+  const fields = { request: 'r1', session: 'mark', trace_id: TRACE };
+  assert.deepEqual(aboutRequest(request({}), 'mark', TRACE), fields);
+  assert.deepEqual(aboutRequest(request({}), undefined, undefined), { request: 'r1' });
 });
 
 test('the line of a call says what was called and how it ended, and nothing of what was asked', () => {
-  const line = requestLine({
+  const call = {
     message: request({ name: 'one__echo', arguments: { text: 'private' } }),
     principal: { tenantId: 'acme', userId: 'ada', roles: ['user'] },
     session: 'mark',
@@ -27,10 +27,9 @@ test('the line of a call says what was called and how it ended, and nothing of w
     error: undefined,
     durationMs: 12.345,
     answerBytes: 99,
-  });
-  assert.deepEqual(line, {
+  } as const;
+  assert.deepEqual(requestLine(call, { request: 'r1' }), {
     request: 'r1',
-    session: 'mark',
     method: 'tools/call',
     tool: 'echo',
     server: 'one',

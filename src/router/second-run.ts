@@ -12,7 +12,7 @@ export interface SecondRunOptions {
   readonly server: DownstreamServer;
   readonly method: string;
   /** For the log. */
-  readonly traceFields: LogFields;
+  readonly about: LogFields;
   readonly options: Pick<ExchangeOptions, 'breakers' | 'logger' | 'metrics'>;
   readonly progress: RisingProgress;
   /** What is left of the call's time, in milliseconds. */
@@ -36,7 +36,7 @@ export class SecondRun {
 
   /** Whether a failure is not the end: the call is run again after a pause, unless its server is left alone. */
   follows(error: GatewayError): boolean {
-    const { server, method, traceFields, options, progress, leftMs, run } = this.#options;
+    const { server, method, about, options, progress, leftMs, run } = this.#options;
     if (this.#hasBegun || !(error instanceof ConnectionLost) || leftMs() <= PAUSE_MS) return false;
     if (options.breakers.state(server.id) !== 'closed') return false;
     this.#hasBegun = true;
@@ -45,7 +45,7 @@ export class SecondRun {
     options.logger.info('a call is run again: its connection was lost', {
       server: server.name,
       method,
-      ...traceFields,
+      ...about,
       reason: error.message,
     });
     this.#pause = setTimeout(run, PAUSE_MS);

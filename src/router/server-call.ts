@@ -188,7 +188,7 @@ export class ServerCall implements RunningCall {
     this.#secondRun ??= new SecondRun({
       server: this.#server,
       method: message.method,
-      traceFields: this.#exchange.traceFields,
+      about: this.#exchange.about,
       options,
       progress: this.#progress,
       leftMs: () => this.#left().totalMs,
