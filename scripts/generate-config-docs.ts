@@ -8,7 +8,7 @@ const file = fileURLToPath(new URL('../docs/configuration.md', import.meta.url))
 
 const INTRODUCTION = `# Configuration
 
-<!-- Generated from src/config/settings.ts by \`node scripts/generate-config-docs.ts\`. Edit it there. -->
+<!-- Generated from src/config/ by \`node scripts/generate-config-docs.ts\`. Edit it there. -->
 
 Nothing has to be configured. Whatever is set comes from the first of these that has it:
 
