@@ -86,7 +86,7 @@ test('a call is a line of the log at the level debug, by session and trace, with
     arguments: { text: 'private-words' },
     _meta: { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` },
   });
-  const lines = () => gateway.logged('a request is over').filter(({ trace }) => trace === TRACE);
+  const lines = () => gateway.logged('a request is over').filter(({ trace_id }) => trace_id === TRACE);
   await until(() => lines().length > 0, { what: 'the line' });
   const [line] = lines();
   assert.equal(lines().length, 1);
