@@ -33,12 +33,15 @@ interface Target {
   readonly serverId: string;
   readonly serverName: string;
   readonly keyId: string;
+  /** Of an open session of hers. */
+  readonly sessionId: string;
 }
 
 const UNKNOWN: Target = {
   serverId: '0190163d-8694-739b-aea5-966c26f8ad91',
   serverName: 'unknown',
   keyId: '00000000000000000000',
+  sessionId: '0000000000000000',
 };
 
 type Bodies = (target: Target) => readonly object[];
@@ -72,6 +75,13 @@ const RPCS: Readonly<Record<string, Bodies | 'own'>> = {
   GetEventLog: 'own',
   FollowEventLog: 'own',
   VerifyEventLog: 'own',
+  ListNodes: () => [{}],
+  ListSessions: 'own',
+  EndSession: ({ sessionId }) => [{ id: sessionId }],
+  StartRecording: () => [{ userId: ADA.user, duration: '60s' }],
+  StopRecording: ({ sessionId }) => [{ id: sessionId }],
+  ListRecordings: () => [{}],
+  GetRecording: ({ sessionId }) => [{ id: sessionId }],
 };
 
 type Params = (target: Target) => readonly Record<string, unknown>[];
@@ -135,6 +145,7 @@ describe('what is somebody’s is nobody else’s', { timeout: 170_000 }, () => 
   let gateway: Gateway;
   let server: CountingServer;
   let target: Target;
+  let session: RawClient;
   /** As Ada's server answers it. */
   let before_: unknown;
 
@@ -156,15 +167,21 @@ describe('what is somebody’s is nobody else’s', { timeout: 170_000 }, () => 
     });
     const made = await ask(ADA, 'CreateMcpServer', { name: 'adas', url: server.url });
     const key = await ask(ADA, 'CreateApiKey', { name: 'adas key' });
-    target = { serverId: made.json.server.id, serverName: 'adas', keyId: key.json.apiKey.id };
-    const client = new RawClient(gateway.mcpUrl, { headers: headersOf(ADA) });
-    await client.initialize();
-    assert.ok((await listNames(client)).includes('adas__echo'));
-    await client.delete();
+    session = new RawClient(gateway.mcpUrl, { headers: headersOf(ADA) });
+    await session.initialize();
+    assert.ok((await listNames(session)).includes('adas__echo'));
+    const [listed] = (await ask(ADA, 'ListSessions', {})).json.sessions;
+    target = {
+      serverId: made.json.server.id,
+      serverName: 'adas',
+      keyId: key.json.apiKey.id,
+      sessionId: listed.id,
+    };
     before_ = (await ask(ADA, 'GetMcpServer', { server: { name: 'adas' } })).json;
   });
 
   after(async () => {
+    session?.close();
     await gateway?.stop();
     await server?.close();
   });
@@ -184,6 +201,7 @@ describe('what is somebody’s is nobody else’s', { timeout: 170_000 }, () => 
     text
       .replaceAll(target.serverId, UNKNOWN.serverId)
       .replaceAll(target.keyId, UNKNOWN.keyId)
+      .replaceAll(target.sessionId, UNKNOWN.sessionId)
       .replaceAll(target.serverName, UNKNOWN.serverName);
 
   it('is looked at for every RPC and every method that there is', () => {
@@ -214,6 +232,7 @@ describe('what is somebody’s is nobody else’s', { timeout: 170_000 }, () => 
         assert.doesNotMatch((await ask(who, method, {})).text, /adas/, place);
       const { events = [] } = (await ask(who, 'GetEventLog', {})).json;
       for (const { userId } of events) assert.equal(userId, who.user, place);
+      assert.doesNotMatch((await ask(who, 'ListSessions', {})).text, new RegExp(target.sessionId), place);
       const own = await ask(who, 'CreateMcpServer', { name: 'adas', url: server.url, enabled: false });
       assert.equal(own.status, 200, place);
       assert.notEqual(own.json.server.id, target.serverId);
@@ -221,6 +240,7 @@ describe('what is somebody’s is nobody else’s', { timeout: 170_000 }, () => 
       for (const [method, body] of [
         ['CreateApiKey', { name: 'x', userId: 'ada' }],
         ['ListApiKeys', { userId: 'ada' }],
+        ['ListSessions', { userId: 'ada' }],
       ] as const) {
         if (who.user === 'ada') continue;
         assert.equal((await ask(who, method, body)).status, 403, place);
@@ -282,5 +302,6 @@ describe('what is somebody’s is nobody else’s', { timeout: 170_000 }, () => 
     assert.deepEqual((await ask(ADA, 'GetMcpServer', { server: { name: 'adas' } })).json, before_);
     const { json } = await ask(ADA, 'ListApiKeys', {});
     assert.equal(json.apiKeys[0].revokeTime, undefined);
+    assert.equal((await session.request('ping')).status, 200);
   });
 });
