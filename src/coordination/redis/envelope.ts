@@ -1,6 +1,7 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { BusMessage } from '../bus.ts';
+import { Mac } from './mac.ts';
 
 const envelopeSchema = z.object({ from: z.string(), message: z.looseObject({ kind: z.string() }) });
 
@@ -18,11 +19,11 @@ const MAC_CHARS = 22;
  * has not. The signature is of the channel, too, so that what was said to one node means nothing on the channel of another.
  */
 export class Envelopes {
-  readonly #keys: readonly Buffer[];
+  readonly #keys: readonly Mac[];
 
   /** The first key signs, all are accepted. Without any, nothing is signed, and nothing that is signed is accepted. */
   constructor(keys: readonly KeyObject[]) {
-    this.#keys = keys.map((key) => createHmac('sha256', key).update('dragon bus').digest());
+    this.#keys = keys.map((key) => new Mac(createHmac('sha256', key).update('dragon bus').digest()));
   }
 
   seal(channel: string, envelope: Envelope): string {
@@ -52,6 +53,6 @@ export class Envelopes {
   }
 }
 
-function macOf(key: Buffer, channel: string, text: string): Buffer {
-  return createHmac('sha256', key).update(`${channel}\n`).update(text).digest().subarray(0, MAC_BYTES);
+function macOf(key: Mac, channel: string, text: string): Buffer {
+  return key.of(`${channel}\n${text}`).subarray(0, MAC_BYTES);
 }
