@@ -47,6 +47,7 @@ export function recordEvents(config: Config, parts: RecordingParts): EventRecord
   const watch = new NodeWatch({
     nodeId: config.nodeId,
     members: parts.coordination.members,
+    leases: parts.coordination.leases,
     onGone: (gone) => ways.log.append(nodeEvent('gone', { gone })),
   });
   return {
