@@ -5,6 +5,7 @@ import { type Message, parseBody, type RequestMessage, resultText } from '../pro
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { isModernHeader, type Opening, openPost } from '../protocol/modern/era.ts';
 import { hasBatches, hasPriming, negotiate } from '../protocol/versions.ts';
+import type { ClientSink } from '../router/exchange.ts';
 import type { Router } from '../router/router.ts';
 import { type EventPlace, parseEventId, STANDALONE } from '../session/event-id.ts';
 import type { Session } from '../session/session.ts';
@@ -98,15 +99,9 @@ export class McpEndpoint {
     response: HttpResponse,
   ): void | Promise<void> {
     if (message.kind === 'request') {
-      const { streams, router, taps } = this.#options;
+      const { streams, router } = this.#options;
       const answer = new HttpAnswer(response, streams, session, message.id);
-      if (!taps.isOn) return router.request(session, message, answer, headers);
-      return router.request(
-        session,
-        message,
-        taps.over(session.principal, message, answer, session.mark),
-        headers,
-      );
+      return router.request(session, message, this.#tapped(session, message, answer), headers);
     }
     const taken = this.#take(session, message);
     if (taken === undefined) response.writeHead(202).end();
@@ -221,16 +216,17 @@ export class McpEndpoint {
     }
     const answers = new BatchAnswer(response, this.#options.streams, requests.length);
     const { headers } = request;
-    const { router, taps } = this.#options;
+    const { router } = this.#options;
     for (const message of requests) {
-      const answer = answers.part(message.id);
-      router.request(
-        session,
-        message,
-        taps.isOn ? taps.over(session.principal, message, answer, session.mark) : answer,
-        headers,
-      );
+      const answer = this.#tapped(session, message, answers.part(message.id));
+      router.request(session, message, answer, headers);
     }
+  }
+
+  /** What is recorded or logged passes by there; for most gateways, nothing ever. */
+  #tapped(session: Session, message: RequestMessage, answer: ClientSink): ClientSink {
+    const { taps } = this.#options;
+    return taps.isOn ? taps.over(session.principal, message, answer, session.mark) : answer;
   }
 
   #take(session: Session, message: Exclude<Message, RequestMessage>): void | Promise<void> {

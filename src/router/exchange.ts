@@ -240,14 +240,13 @@ export abstract class Exchange<Options extends ExchangeOptions = ExchangeOptions
     const durationMs = now - this.#startedAt;
     const { events, message, principal, subject, sessionMark: session } = this;
     const { logger } = this.options;
-    if (logger.enabled('debug')) {
-      const call = { message, principal, session, subject, server, outcome, error, durationMs, answerBytes };
-      logger.debug('a request is over', requestLine(call, this.about));
-    }
+    const isLogged = logger.enabled('debug');
     // As for all that is refused because there is too much: an event for each would be too much, too.
-    if (events !== undefined && outcome !== 'limited') {
+    const isEvent = events !== undefined && outcome !== 'limited';
+    if (isLogged || isEvent) {
       const call = { message, principal, session, subject, server, outcome, error, durationMs, answerBytes };
-      events.append(callEvent(call, events.wantsArguments));
+      if (isLogged) logger.debug('a request is over', requestLine(call, this.about));
+      if (isEvent) events.append(callEvent(call, events.wantsArguments));
     }
     if (outcome === 'denied') this.options.events.append(denialEvent(message, principal, session));
     const { metrics } = this.options;
