@@ -108,7 +108,7 @@ test('a user is recorded until it is stopped, and that is in the event log', asy
   assert.equal((await run(['record', 'local', '--minutes', '0'])).code, 2);
   await client.callTool('one__echo', { text: 'during', password: 'hidden-words' });
   const shown = await ok('recordings', 'show', id);
-  assert.match(shown, /tools\/call .* session \S{16}\n {2}> .*during.*\n {2}< .*during/);
+  assert.match(shown, /tools\/call .* session \S{24}\n {2}> .*during.*\n {2}< .*during/);
   assert.doesNotMatch(shown, /before|hidden-words/);
   const followed = run(['recordings', 'show', id, '--follow', '--json']);
   await client.callTool('one__echo', { text: 'later' });
