@@ -1,5 +1,6 @@
 import type { Context } from './context.ts';
 import type { Section } from './options.ts';
+import { quiet } from './quiet.ts';
 import type { Measure, Pair, Sample } from './results.ts';
 import type { Downstream, Target } from './targets.ts';
 import { LOAD_ON_NODE, output } from './tools.ts';
@@ -68,15 +69,31 @@ export async function measureAll(
   return { id, section, what, unit, connections: load.connections, samples, ...(pairs && { pairs }) };
 }
 
+/** Seconds of load after which a target counts as warm: at least, at most. */
+const WARM_UP = [2, 20] as const;
+
+/** A second that costs so much of the cheapest before is as cheap as it gets; after that many of them it is believed. */
+const AS_CHEAP = 0.97;
+const BELIEVED = 2;
+
 /**
- * Lets processes that have just started compile what is hot, which takes them longer than what comes before a sample.
+ * Lets processes that have just started compile what is hot and get the memory they work in, until calls become no cheaper. On some
+ * machines that takes many times as long as what comes before a sample.
  */
 export async function warmUp(context: Context, contestants: readonly Contestant[]): Promise<void> {
-  const seconds = context.plan.isQuick ? context.plan.seconds : 2;
-  const brief = { ...context, plan: { ...context.plan, seconds, warmupSeconds: 0 } };
+  const { isQuick } = context.plan;
+  const brief = { ...context, plan: { ...context.plan, seconds: isQuick ? 0.7 : 1, warmupSeconds: 0 } };
   for (const contestant of contestants) {
     if (contestant.target.pid === undefined) continue;
-    await measureOnce(brief, contestant, { mode: 'call', connections: 16, ...contestant.load });
+    let cheapest = Infinity;
+    let [count, steady] = [0, 0];
+    while (count < (isQuick ? 1 : WARM_UP[1]) && (count < WARM_UP[0] || steady < BELIEVED)) {
+      const load: Load = { mode: 'call', connections: 16, ...contestant.load };
+      const { cpuMs = cheapest } = await measureOnce(brief, contestant, load);
+      steady = cpuMs < cheapest * AS_CHEAP ? 0 : steady + 1;
+      cheapest = Math.min(cheapest, cpuMs);
+      count++;
+    }
   }
 }
 
@@ -98,6 +115,7 @@ async function measureOnce(
 ): Promise<Sample> {
   const { mode, connections, payloadBytes = 100, tool = 'echo', maxOperations, era } = load;
   const isInC = tools.isInC && era === undefined;
+  await quiet();
   const command = [
     ...pinning.rest,
     ...(isInC ? [...tools.load, '--mode', mode] : LOAD_ON_NODE),

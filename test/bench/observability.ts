@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { BACKINGS } from '../support/workers.ts';
 import { type Contestant, cpuOf, load, median, type Sample } from './contest.ts';
+import { quiet } from './quiet.ts';
 import { findPinning, findTools, freePort, startServer } from './tools.ts';
 
 const { values } = parseArgs({
@@ -23,6 +24,9 @@ const { values } = parseArgs({
     payload: { type: 'string', default: '100' },
   },
 });
+
+/** Until what is hot is compiled and the memory is there. */
+const WARM_UP_SECONDS = 10;
 
 const KEY = randomBytes(32).toString('hex');
 const POLICY = {
@@ -71,7 +75,8 @@ const port = await freePort();
 const downstream = await startServer([...pins.rest, ...tools.downstream(port)]);
 const downstreamUrl = /http:\S+/.exec(downstream.line)?.[0] ?? `http://127.0.0.1:${port}/mcp`;
 
-function loaded({ gateway }: Contestant, seconds: number): Promise<Sample> {
+async function loaded({ gateway }: Contestant, seconds: number): Promise<Sample> {
+  await quiet();
   return load(gateway, seconds, {
     tools,
     prefix: pins.rest,
@@ -126,7 +131,7 @@ try {
         contestants.push({ name: stage, gateway, samples: [] });
         await add(gateway);
       }
-      for (const contestant of contestants) await loaded(contestant, 2);
+      for (const contestant of contestants) await loaded(contestant, WARM_UP_SECONDS);
       for (let round = 0; round < Number(values.rounds); round++) {
         for (const each of contestants) each.samples.push(await loaded(each, Number(values.seconds)));
       }
