@@ -12,7 +12,7 @@ const TICKS_PER_SECOND = 100;
  * Waits until nothing else runs: what a target had put off under load, such as events to be stored, is not to cost the next. After
  * so many milliseconds it goes on all the same. Where the system does not tell, there is no waiting.
  */
-export async function quiet(longestMs = 5000): Promise<void> {
+export async function quiet(longestMs = 60_000): Promise<void> {
   for (const until = performance.now() + longestMs; performance.now() < until; ) {
     const [before, from] = [busyTicks(), performance.now()];
     if (before === undefined) return;
