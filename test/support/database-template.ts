@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { access, cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { cpSync } from 'node:fs';
+import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,7 +17,8 @@ export async function placeDatabase(dataDir: string): Promise<void> {
   const folder = join(dataDir, 'db');
   if (await exists(folder)) return;
   template ??= findTemplate();
-  await cp(await template, folder, { recursive: true });
+  // A thousand small files: one promise for each would cost seven times as much.
+  cpSync(await template, folder, { recursive: true });
 }
 
 /** One for each state of the schema and each version of the database, kept between runs. */
