@@ -1,10 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import type { Gateway } from './gateway.ts';
-
-const BIN = fileURLToPath(new URL('../../bin/dragon.mjs', import.meta.url));
+import { COMMAND } from './main.ts';
 
 /** What the command wrote, and how it ended. */
 export interface CliResult {
@@ -24,7 +22,7 @@ export interface CliOptions {
 /** Runs the `dragon` command of this checkout to its end. */
 export async function dragon(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const { input = '', env = {}, cwd } = options;
-  const child = spawn(process.execPath, [BIN, ...args], {
+  const child = spawn(process.execPath, [COMMAND, ...args], {
     ...(cwd !== undefined && { cwd }),
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
   });
