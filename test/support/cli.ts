@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { run } from '../../src/cli/program.ts';
 import type { Gateway } from './gateway.ts';
 import { COMMAND } from './main.ts';
 
@@ -34,6 +35,21 @@ export async function dragon(args: readonly string[], options: CliOptions = {}):
     once(child, 'close'),
   ]);
   return { code, out, err };
+}
+
+/** As {@link dragon} in this process, for what is the same in any: a hundred times faster. */
+export async function dragonHere(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const { input = '', env = {} } = options;
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await run(args, {
+    env,
+    out: (text) => void out.push(text),
+    err: (text) => void err.push(text),
+    readInput: async () => input,
+    columns: undefined,
+  });
+  return { code, out: out.join(''), err: err.join('') };
 }
 
 /** The `dragon` command, told by the environment where a gateway is, as its users tell it. */
