@@ -47,7 +47,10 @@ export function createLoginMethods({ servers, logins }: TurnstileDependencies): 
     },
 
     async logoutMcpServer(request, context) {
-      const record = await resolveServer(servers, callerOf(context), request.server);
+      const caller = callerOf(context);
+      const record = await resolveServer(servers, caller, request.server);
+      const hasGrant = record.target.kind === 'http' && record.target.oauth !== undefined;
+      if (hasGrant && record.sharedWith !== undefined) requireAdmin(caller, 'end the token of a shared server');
       return { revoked: (await logins.logout(record)).isRevoked };
     },
   };

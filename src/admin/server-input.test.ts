@@ -152,7 +152,11 @@ test("tools' time limits are replaced together", () => {
 
 test('secrets that cannot be read are not lost by a change of something else', () => {
   const unreadable = 'the key is missing';
-  const lost = (target: ServerTarget): ServerRecord => ({ ...stored(target), unreadable });
+  const lost = (target: ServerTarget): ServerRecord => ({
+    ...stored(target),
+    unreadable,
+    lost: [target.kind === 'http' ? 'headers' : 'env'],
+  });
   const http = lost({ ...HTTP, headers: {} });
   const process = lost({ ...STDIO, env: {} });
   const isRefused = { code: Code.FailedPrecondition, message: unreadable };

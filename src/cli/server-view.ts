@@ -47,12 +47,23 @@ export function serverDetails(server: McpServer): string {
     ...limits.filter(([, value]) => value !== ''),
     ...eraField(server),
     ['enabled', server.enabled ? 'yes' : 'no'],
+    ...oauthFields(server),
     ...sharingFields(server),
     ['health', healthText(server)],
     ['breaker', breakerText(server)],
     ['added', timeText(server.createTime)],
     ['changed', timeText(server.updateTime)],
   ]);
+}
+
+function oauthFields({ oauth }: McpServer): [string, string][] {
+  if (oauth === undefined) return [];
+  const secret = oauth.privateKeySet ? 'private key set' : 'secret set';
+  return [
+    ['tokens', `client credentials of ${oauth.clientId} (${secret})`],
+    ...(oauth.scopes.length === 0 ? [] : [['scopes', oauth.scopes.join(' ')] as [string, string]]),
+    ...(oauth.issuer === '' ? [] : [['issuer', oauth.issuer] as [string, string]]),
+  ];
 }
 
 function sharingFields({ sharedWith, sharedBy }: McpServer): [string, string][] {

@@ -5,7 +5,8 @@ import { type GuardedFetch, safeUrl } from './guarded-fetch.ts';
 /** Metadata of an authorization server (RFC 8414, OpenID Connect Discovery), as far as it is used. */
 export interface AuthorizationServer {
   readonly issuer: string;
-  readonly authorization_endpoint: string;
+  /** Absent where nobody can log in. */
+  readonly authorization_endpoint?: string;
   readonly token_endpoint: string;
   readonly registration_endpoint?: string;
   readonly revocation_endpoint?: string;
@@ -121,8 +122,8 @@ function readServer(issuer: string, json: Json): AuthorizationServer {
   };
   const authorization = endpoint('authorization_endpoint');
   const token = endpoint('token_endpoint');
-  if (authorization === undefined || token === undefined)
-    throw refused(`The authorization server ${issuer.slice(0, 200)} names no endpoints to log in at`);
+  if (token === undefined)
+    throw refused(`The authorization server ${issuer.slice(0, 200)} names no token endpoint`);
   const registration = endpoint('registration_endpoint');
   const revocation = endpoint('revocation_endpoint');
   const scopes = texts(json['scopes_supported']);
@@ -130,7 +131,7 @@ function readServer(issuer: string, json: Json): AuthorizationServer {
   const challenges = texts(json['code_challenge_methods_supported']);
   return {
     issuer: named,
-    authorization_endpoint: authorization,
+    ...(authorization && { authorization_endpoint: authorization }),
     token_endpoint: token,
     ...(registration && { registration_endpoint: registration }),
     ...(revocation && { revocation_endpoint: revocation }),

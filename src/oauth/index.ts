@@ -7,6 +7,7 @@ import type { DownstreamServer } from '../downstream/port.ts';
 import { storedId } from '../downstream/server-id.ts';
 import type { EventLog } from '../events/event.ts';
 import type { NetworkGuard } from '../networks/guard.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { bearerChallenge } from './challenge.ts';
 import { Changes } from './changes.ts';
@@ -14,6 +15,7 @@ import type { GatewayClient } from './client-identity.ts';
 import { discover } from './discovery.ts';
 import { createGuardedFetcher, type GuardedFetch } from './guarded-fetch.ts';
 import { Logins, type LoginsOptions } from './logins.ts';
+import { obtainTokens } from './own-tokens.ts';
 import { ServerTokens } from './server-tokens.ts';
 
 export interface OutgoingLoginsOptions {
@@ -51,6 +53,11 @@ export function createOutgoingLogins(options: OutgoingLoginsOptions): OutgoingLo
     changes,
     logger,
     refresh: async (tokens: OAuthTokens) => (await import('./wire.ts')).refreshTokens(tokens, fetcher.fetch),
+    obtain: async (server, grant, before) => {
+      const { target, name: serverName } = server;
+      if (target.kind !== 'http') throw new GatewayError(Code.Internal, 'Only servers with a URL have tokens');
+      return obtainTokens({ serverName, target, grant, before }, fetcher.fetch);
+    },
     invite: (server, scopes) => logins.invite(server, scopes),
     offersLogin: offers(fetcher.fetch),
     clientLost: async (server, { client: { issuer, isConfigured = false } }) => {

@@ -16,7 +16,7 @@ import { storedId, usedId } from '../downstream/server-id.ts';
 import type { EventLog, EventOutcome } from '../events/event.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
-import { bearerChallenge } from './challenge.ts';
+import { askChallenge } from './ask-challenge.ts';
 import type { Changes } from './changes.ts';
 import {
   configuredClient,
@@ -27,6 +27,7 @@ import {
   registerClient,
 } from './client-identity.ts';
 import { type Discovered, discover, withoutMetadata } from './discovery.ts';
+import { digestOf, grantOf } from './grant-digest.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import { scopesFor } from './scopes.ts';
 
@@ -130,8 +131,10 @@ export class Logins {
     const { owner, id, target } = record;
     const none = { state: 'not-required', scopes: [] } as const;
     if (target.kind !== 'http' || hasOwnAuthorization(target)) return none;
-    const stored = await this.#options.logins.read(owner, id);
-    const known = stored?.url === target.url ? stored : undefined;
+    const grant = grantOf(record);
+    const stored = await this.#options.logins.read(holderOf(record), id);
+    const isIts = stored?.tokens === undefined || stored.tokens.grant === digestOf(grant);
+    const known = stored?.url === target.url && isIts ? stored : undefined;
     const tokens = known?.tokens;
     const isOver =
       tokens?.refreshToken === undefined && tokens?.expiresAt !== undefined && tokens.expiresAt <= Date.now();
@@ -139,6 +142,8 @@ export class Logins {
       const until = tokens.expiresAt === undefined ? {} : { expiresAt: new Date(tokens.expiresAt) };
       return { state: 'logged-in', scopes: tokens.scopes, ...until };
     }
+    // It gets another with the next call.
+    if (grant !== undefined) return none;
     if (await this.#options.logins.isPending(owner, id)) return { state: 'pending', scopes: [] };
     if (isOver || known?.state === 'expired') return { state: 'expired', scopes: [] };
     return known === undefined ? none : { state: 'logged-out', scopes: [] };
@@ -146,14 +151,24 @@ export class Logins {
 
   /** Forgets a log-in on all nodes, and has the authorization server forget it. `isRevoked`: it says that it has. */
   async logout(record: ServerRecord): Promise<{ readonly isRevoked: boolean }> {
-    const { owner, id, name } = record;
+    const { id, name } = record;
     const { logins, changes, servers } = this.#options;
-    const tokens = await logins.forget(owner, id);
-    changes.tell(idInUse(record));
+    const isOwn = grantOf(record) !== undefined;
+    const tokens = await logins.forget(holderOf(record), id);
+    changes.tell(isOwn ? id : idInUse(record));
     if (tokens === undefined) return { isRevoked: false };
     this.#note(record, 'logged_out', 'ok');
-    await servers.touch(record);
+    if (!isOwn) await servers.touch(record);
     return { isRevoked: await this.#revoke(name, tokens) };
+  }
+
+  /** Tokens of a server are got another way from now on: those of all its users are forgotten, and revoked as by {@link ending}. */
+  async regranted({ owner, lender = owner, id, name }: ServerRecord): Promise<void> {
+    const { logins, changes } = this.#options;
+    const others = await logins.forgetOthers(lender, id);
+    const own = await logins.forget(lender, id);
+    changes.tell(id);
+    void this.#revokeAll(name, own === undefined ? others : [...others, own]);
   }
 
   /**
@@ -330,21 +345,8 @@ export class Logins {
 
   /** What the server says now to whoever has not logged in; else what it has said to a call. */
   async #challengeOf(record: ServerRecord, target: HttpTarget): Promise<LoginChallenge | undefined> {
-    const response = await this.#options.fetch(target.url, {
-      method: 'POST',
-      headers: {
-        ...target.headers,
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-      },
-      body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
-      isHeadOnly: true,
-    });
-    if (response.status === 401) {
-      const { error: _, ...challenge } =
-        bearerChallenge(response.headers.get('www-authenticate') ?? undefined) ?? {};
-      return challenge;
-    }
+    const challenge = await askChallenge(target, this.#options.fetch);
+    if (challenge !== undefined) return challenge;
     return (await this.#options.logins.read(record.owner, record.id))?.challenge;
   }
 
@@ -354,10 +356,16 @@ export class Logins {
     if (found === undefined && challenge === undefined)
       throw new GatewayError(Code.FailedPrecondition, 'This server asks nobody to log in');
     const chosen = found ?? withoutMetadata(serverUrl);
+    const { issuer, authorization_endpoint: endpoint } = chosen.server;
+    if (endpoint === undefined)
+      throw new GatewayError(
+        Code.FailedPrecondition,
+        `The authorization server ${issuer} names no endpoint to log in at`,
+      );
     if (!chosen.server.code_challenge_methods_supported?.includes('S256')) {
       throw new GatewayError(
         Code.FailedPrecondition,
-        `The authorization server ${chosen.server.issuer} does not say that it protects log-ins with PKCE (S256)`,
+        `The authorization server ${issuer} does not say that it protects log-ins with PKCE (S256)`,
       );
     }
     return chosen;
@@ -396,10 +404,21 @@ function clientOwner({ owner, lender }: ServerRecord): Owner {
   return lender ?? owner;
 }
 
+/** Whose the tokens are: those that the gateway gets by itself are the same for all who use the server. */
+function holderOf(record: ServerRecord): Owner {
+  return grantOf(record) === undefined ? record.owner : clientOwner(record);
+}
+
 /** Throws FailedPrecondition for a server that is not logged in to. */
 function loginTarget({ target }: ServerRecord): HttpTarget {
   if (target.kind !== 'http')
     throw new GatewayError(Code.FailedPrecondition, 'A server that is a process has no log-in');
+  if (target.oauth !== undefined) {
+    throw new GatewayError(
+      Code.FailedPrecondition,
+      'Nobody need log in to this server: the gateway gets its tokens by itself, as a client of the authorization server',
+    );
+  }
   if (hasOwnAuthorization(target)) {
     throw new GatewayError(
       Code.FailedPrecondition,
