@@ -162,11 +162,18 @@ export class Logins {
     return { isRevoked: await this.#revoke(name, tokens) };
   }
 
-  /** Tokens of a server are got another way from now on: those of all its users are forgotten, and revoked as by {@link ending}. */
-  async regranted({ owner, lender = owner, id, name }: ServerRecord): Promise<void> {
+  /**
+   * Tokens of a server may be got another way from now on: what was got otherwise, by whomever, is forgotten, and revoked as by
+   * {@link ending}.
+   */
+  async regranted(record: ServerRecord): Promise<void> {
+    const { owner, lender = owner, id, name } = record;
     const { logins, changes } = this.#options;
-    const others = await logins.forgetOthers(lender, id);
-    const own = await logins.forget(lender, id);
+    const digest = digestOf(grantOf(record));
+    const others = digest === undefined ? [] : await logins.forgetOthers(lender, id);
+    const known = (await logins.read(lender, id))?.tokens;
+    const isOver = known !== undefined && known.grant !== digest;
+    const own = isOver ? await logins.forget(lender, id) : undefined;
     changes.tell(id);
     void this.#revokeAll(name, own === undefined ? others : [...others, own]);
   }

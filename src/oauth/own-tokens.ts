@@ -7,7 +7,7 @@ import { digestOf } from './grant-digest.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 
 /** A server for which the gateway gets tokens by itself. */
-export interface OwnTokensRequest {
+interface OwnTokensRequest {
   readonly serverName: string;
   readonly target: HttpTarget;
   readonly grant: ClientGrant;
@@ -16,7 +16,7 @@ export interface OwnTokensRequest {
 }
 
 /**
- * Gets a token as a client of the server's authorization server. Rejects with FailedPrecondition where that refuses or may not be
+ * Gets a token as a client of the server's authorization server. Rejects with LoginRequired where that refuses or may not be
  * asked, and with DownstreamUnavailable where it can't be reached; both name the server.
  */
 export async function obtainTokens(request: OwnTokensRequest, fetch: GuardedFetch): Promise<OAuthTokens> {
@@ -45,7 +45,7 @@ export async function obtainTokens(request: OwnTokensRequest, fetch: GuardedFetc
     const isUnknown = thrown instanceof OAuthRefusal && thrown.error === 'invalid_client';
     const hint = isUnknown ? `; check the client "${printable(grant.clientId)}" and its secret or key` : '';
     throw new GatewayError(
-      isRefused ? Code.FailedPrecondition : Code.DownstreamUnavailable,
+      isRefused ? Code.LoginRequired : Code.DownstreamUnavailable,
       `Server "${serverName}" gives the gateway no token: ${message}${hint}`,
       { cause: thrown },
     );
@@ -67,14 +67,9 @@ async function discoverFor(
 function checkIssuer(issuer: string, given: string | undefined, before: string | undefined): void {
   const expected = given ?? before;
   if (expected === undefined || bare(expected) === bare(issuer)) return;
-  const way = given === undefined ? 'log out of the server to have its client used there' : 'its client is for';
-  const named = `it names the authorization server ${issuer.slice(0, 200)}`;
-  throw new GatewayError(
-    Code.FailedPrecondition,
-    given === undefined
-      ? `${named}, and was of ${expected.slice(0, 200)} before; ${way}`
-      : `${named}, and ${way} ${expected.slice(0, 200)}`,
-  );
+  const named = `it names the authorization server ${issuer.slice(0, 200)}, and the client is for ${expected.slice(0, 200)}`;
+  const way = given === undefined ? ': log out of the server to have it used there' : '';
+  throw new GatewayError(Code.FailedPrecondition, named + way);
 }
 
 function clientOf({ clientId, authMethod, clientSecret, privateKey }: ClientGrant, issuer: string): OAuthClient {

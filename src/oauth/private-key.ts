@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, type webcrypto } from 'node:crypto';
 import { Code, GatewayError } from '../protocol/errors.ts';
 
 /** A client's private key, as it signs assertions (RFC 7523). */
-export interface SigningKey {
+interface SigningKey {
   readonly key: webcrypto.CryptoKey;
   /** By which an authorization server finds the public key among several. */
   readonly kid?: string;

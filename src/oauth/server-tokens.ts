@@ -19,8 +19,8 @@ export interface ServerTokensOptions {
   /** Exchanges a refresh token. Rejects with FailedPrecondition where it is of no use any more. */
   readonly refresh: (tokens: OAuthTokens) => Promise<OAuthTokens>;
   /**
-   * Gets a token as a client of the server's own. `before`: the last. Rejects with an error that names the server: FailedPrecondition
-   * where it would not go otherwise a moment later.
+   * Gets a token as a client in the gateway's own right. `before`: the last. Rejects with an error that names the server:
+   * LoginRequired where it would not go otherwise a moment later.
    */
   readonly obtain: (
     server: DownstreamServer,
@@ -141,7 +141,7 @@ export class ServerTokens implements Credentials {
     if (grantOf(server) !== undefined) {
       const scopes = challenge.scopes?.join(' ') ?? 'not told which';
       const reason = `Server "${server.name}" wants its client to have more scopes: ${scopes}`;
-      throw new GatewayError(Code.FailedPrecondition, reason);
+      throw new GatewayError(Code.LoginRequired, reason);
     }
     throw await this.#loginRequired(server, 'needs a log-in that may do more', known, challenge.scopes);
   }
@@ -253,7 +253,7 @@ export class ServerTokens implements Credentials {
       }
       await logins.unclaim(holderOf(server), storedId(id), version).catch(() => {});
       if (grant !== undefined) {
-        if (error.code === Code.FailedPrecondition)
+        if (error.code === Code.LoginRequired)
           this.#refusals.set(id, { digest: digestOf(grant) ?? '', error });
         throw error;
       }
@@ -332,7 +332,7 @@ export class ServerTokens implements Credentials {
     // There is nothing that anybody could log in to.
     if (grant !== undefined) {
       const reason = `Server "${server.name}" does not accept the token that its client has got`;
-      return new GatewayError(Code.DownstreamUnavailable, reason);
+      return new GatewayError(Code.LoginRequired, reason);
     }
     const asked = [...new Set([...(record?.tokens?.scopes ?? []), ...scopes])];
     return new LoginRequired(server.name, why, await this.#options.invite(server, asked));

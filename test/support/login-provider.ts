@@ -70,7 +70,9 @@ export class LoginProvider {
   }
 
   /** Registers a client that gets tokens in its own right. */
-  async registerOwn(metadata: Readonly<Record<string, unknown>> = {}): Promise<Readonly<Record<string, string>>> {
+  async registerOwn(
+    metadata: Readonly<Record<string, unknown>> = {},
+  ): Promise<Readonly<Record<string, string>>> {
     const response = await fetch(`${this.issuer}/reg`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
