@@ -50,7 +50,8 @@ export function createLoginMethods({ servers, logins }: TurnstileDependencies): 
       const caller = callerOf(context);
       const record = await resolveServer(servers, caller, request.server);
       const hasGrant = record.target.kind === 'http' && record.target.oauth !== undefined;
-      if (hasGrant && record.sharedWith !== undefined) requireAdmin(caller, 'end the token of a shared server');
+      if (hasGrant && record.sharedWith !== undefined)
+        requireAdmin(caller, 'end the token of a shared server');
       return { revoked: (await logins.logout(record)).isRevoked };
     },
   };

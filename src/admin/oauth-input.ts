@@ -1,9 +1,9 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { ClientGrant } from '../db/server-record.ts';
 import {
+  ServerOAuth_Grant as Grant,
   ServerOAuth_AuthMethod as Method,
   type OAuthClientGrant,
-  ServerOAuth_Grant as Grant,
   type ServerOAuthSchema,
 } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import { safeUrl } from '../oauth/guarded-fetch.ts';
@@ -29,9 +29,14 @@ export function toClientGrant(
   const { grant, clientId, scopes, issuer } = given;
   if (grant === Grant.UNSPECIFIED || grant === Grant.AUTHORIZATION_CODE) {
     const { $typeName: _, grant: __, ...rest } = given;
-    const named = Object.values(rest).some((value) => (Array.isArray(value) ? value.length > 0 : Boolean(value)));
+    const named = Object.values(rest).some((value) =>
+      Array.isArray(value) ? value.length > 0 : Boolean(value),
+    );
     if (named)
-      throw wrongField(`${path}.grant`, 'the client of a log-in is given to LoginMcpServer: name another grant');
+      throw wrongField(
+        `${path}.grant`,
+        'the client of a log-in is given to LoginMcpServer: name another grant',
+      );
     return undefined;
   }
   if (grant !== Grant.CLIENT_CREDENTIALS) throw wrongField(`${path}.grant`, 'is none that the gateway knows');
@@ -50,12 +55,14 @@ export function toClientGrant(
     ...(issuer === '' ? {} : { issuer }),
   } as const;
   if (authMethod === 'private_key_jwt') {
-    if (clientSecret !== '') throw wrongField(`${path}.client_secret`, 'a client with a private key has no secret');
+    if (clientSecret !== '')
+      throw wrongField(`${path}.client_secret`, 'a client with a private key has no secret');
     checkKey(privateKey, path);
     return { ...common, privateKey };
   }
   if (privateKey !== '') throw wrongField(`${path}.private_key`, 'is for AUTH_METHOD_PRIVATE_KEY_JWT');
-  if (clientSecret === '') throw wrongField(`${path}.client_secret`, 'give the secret or a private key of the client');
+  if (clientSecret === '')
+    throw wrongField(`${path}.client_secret`, 'give the secret or a private key of the client');
   return { ...common, clientSecret };
 }
 

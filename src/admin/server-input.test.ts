@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { ServerRecord, ServerTarget } from '../db/server-record.ts';
-import { ServerOAuth_AuthMethod as AuthMethod, ServerOAuth_Grant as Grant } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import {
+  ServerOAuth_AuthMethod as AuthMethod,
+  ServerOAuth_Grant as Grant,
+} from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import {
   CreateMcpServerRequestSchema,
   type McpServerChangesSchema,
@@ -239,7 +242,11 @@ test('a client that can not be used is refused by the field that is wrong', () =
   refuses('changes.oauth', () =>
     patch({ ...bare, oauth: STORED_GRANT }, { headers: { authorization: 'x' } }, 'headers'),
   );
-  const process = create(CreateMcpServerRequestSchema, { name: 'a', ...stdio({ command: 'c' }), oauth: GRANT });
+  const process = create(CreateMcpServerRequestSchema, {
+    name: 'a',
+    ...stdio({ command: 'c' }),
+    oauth: GRANT,
+  });
   refuses('oauth', () => toServerSpec(process));
 });
 

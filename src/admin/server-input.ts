@@ -42,7 +42,11 @@ function toSharing({ tenant, roles }: ServerSharing): Sharing {
 function toTarget(request: CreateMcpServerRequest): ServerTarget {
   const { target, headers, oauth } = request;
   if (target.case === 'url')
-    return withGrant({ kind: 'http', url: target.value, headers }, oauth && toClientGrant(oauth, 'oauth'), '');
+    return withGrant(
+      { kind: 'http', url: target.value, headers },
+      oauth && toClientGrant(oauth, 'oauth'),
+      '',
+    );
   // Validation has refused a request with neither.
   if (target.case === undefined) throw wrongField('url', 'give a url or a stdio command');
   if (Object.keys(headers).length > 0) throw wrongField('headers', 'only a server with a url has headers');
@@ -108,7 +112,10 @@ export function toServerPatch(request: UpdateMcpServerRequest, stored: ServerRec
     patch.sharedWith = changes?.sharedWith === undefined ? null : toSharing(changes.sharedWith);
   const target = changedTarget(mask, changes, stored.target);
   if (target === stored.target) return patch;
-  if (stored.unreadable !== undefined && stored.lost?.some((field) => keeps(field, mask, stored.target, target))) {
+  if (
+    stored.unreadable !== undefined &&
+    stored.lost?.some((field) => keeps(field, mask, stored.target, target))
+  ) {
     throw new GatewayError(Code.FailedPrecondition, stored.unreadable);
   }
   patch.target = target;
@@ -163,7 +170,10 @@ function changedTarget(
   let target = stored;
   if (mask.has('url') && given.case === 'url') {
     // The headers and the client stay: whoever moves a server need not know their values.
-    target = stored.kind === 'http' ? { ...stored, url: given.value } : { kind: 'http', url: given.value, headers: {} };
+    target =
+      stored.kind === 'http'
+        ? { ...stored, url: given.value }
+        : { kind: 'http', url: given.value, headers: {} };
   } else if (mask.has('stdio') && given.case === 'stdio') {
     target = toStdioTarget(given.value, 'changes.stdio');
   } else if (mask.has('url')) {

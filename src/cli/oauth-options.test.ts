@@ -37,7 +37,10 @@ test('a word that is none and a file that is not there are refused by the option
   assert.throws(() => oauthMessage({ oauthClientId: 'c' }), /--oauth-grant: expected/);
   assert.throws(() => oauthMessage({ oauthGrant: 'password' }), /--oauth-grant: expected/);
   assert.throws(() => oauthMessage({ ...grant, oauthAuthMethod: 'none' }), /--oauth-auth-method: expected/);
-  assert.throws(() => oauthMessage({ ...grant, oauthPrivateKey: '/nowhere/key.pem' }), /cannot be read \(ENOENT\)/);
+  assert.throws(
+    () => oauthMessage({ ...grant, oauthPrivateKey: '/nowhere/key.pem' }),
+    /cannot be read \(ENOENT\)/,
+  );
 });
 
 test('without an option about it there is none', () => {

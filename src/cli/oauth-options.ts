@@ -21,12 +21,28 @@ export interface OAuthOptions {
 }
 
 const OPTIONS = [
-  ['oauthGrant', '--oauth-grant <grant>', 'how the gateway gets tokens for it: client_credentials, or authorization_code for log-ins'],
+  [
+    'oauthGrant',
+    '--oauth-grant <grant>',
+    'how the gateway gets tokens for it: client_credentials, or authorization_code for log-ins',
+  ],
   ['oauthClientId', '--oauth-client-id <id>', "the gateway's client at the server's authorization server"],
   ['oauthClientSecret', '--oauth-client-secret <secret>', 'its secret'],
-  ['oauthPrivateKey', '--oauth-private-key <file>', 'its private key in place of a secret, PEM (PKCS#8) or JWK'],
-  ['oauthAuthMethod', '--oauth-auth-method <method>', 'how it shows who it is: client_secret_basic, client_secret_post or private_key_jwt'],
-  ['oauthScope', '--oauth-scope <scope...>', 'what to ask for in place of what the server says that it wants'],
+  [
+    'oauthPrivateKey',
+    '--oauth-private-key <file>',
+    'its private key in place of a secret, PEM (PKCS#8) or JWK',
+  ],
+  [
+    'oauthAuthMethod',
+    '--oauth-auth-method <method>',
+    'how it shows who it is: client_secret_basic, client_secret_post or private_key_jwt',
+  ],
+  [
+    'oauthScope',
+    '--oauth-scope <scope...>',
+    'what to ask for in place of what the server says that it wants',
+  ],
   ['oauthIssuer', '--oauth-issuer <url>', 'the one authorization server that the client is used at'],
 ] as const;
 

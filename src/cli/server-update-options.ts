@@ -1,5 +1,5 @@
-import type { OAuthOptions } from './oauth-options.ts';
 import type { Sharing, Timeouts } from './new-server.ts';
+import type { OAuthOptions } from './oauth-options.ts';
 
 /** Options of `dragon server update`: what is absent stays as it is. */
 export interface UpdateOptions extends OAuthOptions {

@@ -39,7 +39,15 @@ export function targetColumns(
   serverId: string,
   target: ServerTarget,
 ): TargetColumns {
-  const none = { url: null, sealedHeaders: null, sealedOAuth: null, command: null, args: null, cwd: null, sealedEnv: null };
+  const none = {
+    url: null,
+    sealedHeaders: null,
+    sealedOAuth: null,
+    command: null,
+    args: null,
+    cwd: null,
+    sealedEnv: null,
+  };
   if (target.kind === 'http') {
     const sealedHeaders = seal(sealer, target.headers, { owner, serverId, field: 'headers' });
     const { oauth } = target;

@@ -13,6 +13,7 @@ import { bearerChallenge } from './challenge.ts';
 import { Changes } from './changes.ts';
 import type { GatewayClient } from './client-identity.ts';
 import { discover } from './discovery.ts';
+import { digestOf, grantOf } from './grant-digest.ts';
 import { createGuardedFetcher, type GuardedFetch } from './guarded-fetch.ts';
 import { Logins, type LoginsOptions } from './logins.ts';
 import { obtainTokens } from './own-tokens.ts';
@@ -55,7 +56,15 @@ export function createOutgoingLogins(options: OutgoingLoginsOptions): OutgoingLo
     refresh: async (tokens: OAuthTokens) => (await import('./wire.ts')).refreshTokens(tokens, fetcher.fetch),
     obtain: async (server, grant, before) => {
       const { target, name: serverName } = server;
-      if (target.kind !== 'http') throw new GatewayError(Code.Internal, 'Only servers with a URL have tokens');
+      if (target.kind !== 'http')
+        throw new GatewayError(Code.Internal, 'Only servers with a URL have tokens');
+      // A connection from before a change would have the new client's secret sent by the old rules, or the old one's at all.
+      const current = await options.servers.used(server.owner, storedId(server.id));
+      const isCurrent = current.target.kind === 'http' && current.target.url === target.url;
+      if (!isCurrent || digestOf(grantOf(current)) !== digestOf(grant)) {
+        const reason = `Server "${serverName}" has changed meanwhile: try again`;
+        throw new GatewayError(Code.DownstreamUnavailable, reason);
+      }
       return obtainTokens({ serverName, target, grant, before }, fetcher.fetch);
     },
     invite: (server, scopes) => logins.invite(server, scopes),

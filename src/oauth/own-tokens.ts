@@ -34,7 +34,8 @@ export async function obtainTokens(request: OwnTokensRequest, fetch: GuardedFetc
       ...(revocationEndpoint === undefined ? {} : { revocationEndpoint }),
     };
     const client = clientOf(grant, issuer);
-    const wanted = grant.scopes.length > 0 ? grant.scopes : (challenge?.scopes ?? found.scopesSupported ?? []);
+    const wanted =
+      grant.scopes.length > 0 ? grant.scopes : (challenge?.scopes ?? found.scopesSupported ?? []);
     const granted = await clientCredentials(server, client, { resource, scopes: wanted }, fetch);
     const rejected = before?.rejectedAt === undefined ? {} : { rejectedAt: before.rejectedAt };
     const digest = digestOf(grant) ?? '';
@@ -72,7 +73,10 @@ function checkIssuer(issuer: string, given: string | undefined, before: string |
   throw new GatewayError(Code.FailedPrecondition, named + way);
 }
 
-function clientOf({ clientId, authMethod, clientSecret, privateKey }: ClientGrant, issuer: string): OAuthClient {
+function clientOf(
+  { clientId, authMethod, clientSecret, privateKey }: ClientGrant,
+  issuer: string,
+): OAuthClient {
   return {
     issuer,
     clientId,

@@ -268,7 +268,8 @@ export class ServerTokens implements Credentials {
         ? await logins.read(holderOf(server), storedId(id))
         : { url: renewed.url, state: 'active', version: next, tokens: renewed };
     const kept = this.#keep(id, found, seen);
-    if (grant === undefined && found?.tokens === undefined) throw await this.#loginRequired(server, 'needs a log-in', kept);
+    if (grant === undefined && found?.tokens === undefined)
+      throw await this.#loginRequired(server, 'needs a log-in', kept);
     return kept;
   }
 
@@ -401,8 +402,7 @@ function knownOf(record: LoginRecord | undefined): Known {
   };
   // What can't be renewed is sent for as long as the server takes it.
   const isRenewable = tokens.refreshToken !== undefined || tokens.grant !== undefined;
-  if (!isRenewable || tokens.expiresAt === undefined)
-    return { record, token, renewAt: Infinity };
+  if (!isRenewable || tokens.expiresAt === undefined) return { record, token, renewAt: Infinity };
   const left = tokens.expiresAt - Date.now();
   return { record, token, renewAt: tokens.expiresAt - Math.min(EARLY_MS, left / 5) };
 }

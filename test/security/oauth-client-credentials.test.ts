@@ -34,7 +34,12 @@ describe('a server whose tokens the gateway gets by itself', { timeout: 120_000 
     setup.server.authorizationServer = undefined;
   });
 
-  const grant = (more: object = {}) => ({ grant: 'GRANT_CLIENT_CREDENTIALS', clientId, clientSecret, ...more });
+  const grant = (more: object = {}) => ({
+    grant: 'GRANT_CLIENT_CREDENTIALS',
+    clientId,
+    clientSecret,
+    ...more,
+  });
   const change = (oauth: object | undefined) =>
     setup.gateway.manage('UpdateMcpServer', { ...DOCS, changes: { oauth }, updateMask: 'oauth' });
   const call = () => client.callTool('docs__echo', { text: 'hi' });
@@ -205,8 +210,12 @@ describe('a server whose tokens the gateway gets by itself', { timeout: 120_000 
     const { token } = setup.server;
     await change(undefined);
     await isRevoked(token);
-    const isInvited = async () => (await call()).message?.error?.code === -32042;
-    await until(isInvited, { what: 'the call to ask for a log-in' });
+    let last = '';
+    const isInvited = async () => {
+      last = (await call()).text;
+      return last.includes('-32042');
+    };
+    await until(isInvited, { what: 'the call to ask for a log-in' }).catch(() => assert.fail(last));
     await change(grant());
     await isCalled();
     assert.ok((await toolsOf(client)).includes('docs__echo'));
