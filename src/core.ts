@@ -61,6 +61,7 @@ export interface Core {
   readonly sse: SseEndpoint | undefined;
   readonly manager: CatalogServerManager;
   readonly logins: OutgoingLogins['logins'];
+  readonly browserLogins: OutgoingLogins['browserLogins'];
   readonly catalogs: Catalogs;
   readonly connector: OwnedConnector;
   readonly sessions: Sessions;
@@ -363,6 +364,7 @@ export function createCore(parts: CoreParts): Core {
     sse: config.sseEndpoint ? new SseEndpoint(endpointOptions) : undefined,
     manager,
     logins: outgoing.logins,
+    browserLogins: outgoing.browserLogins,
     catalogs,
     connector,
     sessions,

@@ -9,11 +9,12 @@ import type { EventLog } from '../events/event.ts';
 import type { NetworkGuard } from '../networks/guard.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
+import { BrowserLogins } from './browser-logins.ts';
 import { bearerChallenge } from './challenge.ts';
 import { Changes } from './changes.ts';
 import type { GatewayClient } from './client-identity.ts';
 import { discover } from './discovery.ts';
-import { digestOf, grantOf } from './grant-digest.ts';
+import { digestOf, grantOf, lenderOf } from './grant-digest.ts';
 import { createGuardedFetcher, type GuardedFetch } from './guarded-fetch.ts';
 import { Logins, type LoginsOptions } from './logins.ts';
 import { obtainTokens } from './own-tokens.ts';
@@ -33,6 +34,7 @@ export interface OutgoingLoginsOptions {
 export interface OutgoingLogins {
   readonly credentials: Credentials;
   readonly logins: Logins;
+  readonly browserLogins: BrowserLogins;
   close(): Promise<void>;
 }
 
@@ -48,7 +50,8 @@ export function createOutgoingLogins(options: OutgoingLoginsOptions): OutgoingLo
   const { logger, networks } = options;
   const fetcher = createGuardedFetcher({ networks, timeoutMs: TIMEOUT_MS });
   const changes = new Changes(options.bus);
-  const logins = new Logins({ ...options, changes, fetch: fetcher.fetch });
+  const loginsOptions = { ...options, changes, fetch: fetcher.fetch };
+  const logins = new Logins(loginsOptions);
   const credentials = new ServerTokens({
     logins: options.logins,
     changes,
@@ -70,13 +73,13 @@ export function createOutgoingLogins(options: OutgoingLoginsOptions): OutgoingLo
     invite: (server, scopes) => logins.invite(server, scopes),
     offersLogin: offers(fetcher.fetch),
     clientLost: async (server, { client: { issuer, isConfigured = false } }) => {
-      const { id, owner, lender = owner } = server;
-      if (!isConfigured) await options.logins.forgetClient(lender, storedId(id), issuer);
+      if (!isConfigured) await options.logins.forgetClient(lenderOf(server), storedId(server.id), issuer);
     },
   });
   return {
     credentials,
     logins,
+    browserLogins: new BrowserLogins(loginsOptions),
     async close() {
       changes.close();
       await fetcher.close();

@@ -1,5 +1,4 @@
 import { LRUCache } from 'lru-cache';
-import type { Owner } from '../auth/principal.ts';
 import type { LoginRecord, LoginRepository, OAuthTokens } from '../db/oauth-record.ts';
 import type { ClientGrant } from '../db/server-record.ts';
 import type { AccessToken, Credentials, Refusal } from '../downstream/credentials.ts';
@@ -10,7 +9,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { bearerChallenge } from './challenge.ts';
 import type { Changes } from './changes.ts';
-import { digestOf, grantOf } from './grant-digest.ts';
+import { digestOf, grantOf, holderOf } from './grant-digest.ts';
 
 export interface ServerTokensOptions {
   readonly logins: LoginRepository;
@@ -357,11 +356,6 @@ export class ServerTokens implements Credentials {
  */
 function idOf(server: DownstreamServer): string {
   return grantOf(server) === undefined ? usedId(server.id) : storedId(server.id);
-}
-
-/** Whose it is in the database. */
-function holderOf(server: DownstreamServer): Owner {
-  return grantOf(server) === undefined ? server.owner : (server.lender ?? server.owner);
 }
 
 function goneOf({ name }: DownstreamServer): GatewayError {
