@@ -109,6 +109,8 @@ export function createCore(parts: CoreParts): Core {
     networks,
     gateway: gatewayClient,
     servers: registry,
+    subjects: auth.subjectTokens,
+    exchangeIssuers: config.tokenExchangeIssuers ?? config.jwtIssuers?.map(({ issuer }) => issuer) ?? [],
     events: recording.log,
     logger,
   });
@@ -158,6 +160,7 @@ export function createCore(parts: CoreParts): Core {
       ? new CatalogSharing({ ...coordination, store: coordination.catalogs, logger })
       : undefined,
   });
+  auth.subjectTokens.onArrival((owner) => catalogs.callerCame(owner));
   // Alone, a gateway that dies leaves nobody who could go on.
   const running = foundation.hasPeers ? new RunningCalls(coordination.calls) : undefined;
   const ownDeadlines: Deadlines = { idleMs: config.listTimeoutMs, totalMs: config.listTimeoutMs };

@@ -49,8 +49,9 @@ export function createLoginMethods({ servers, logins }: TurnstileDependencies): 
     async logoutMcpServer(request, context) {
       const caller = callerOf(context);
       const record = await resolveServer(servers, caller, request.server);
-      const hasGrant = record.target.kind === 'http' && record.target.oauth !== undefined;
-      if (hasGrant && record.sharedWith !== undefined)
+      const { target } = record;
+      const isOfAll = target.kind === 'http' && target.oauth?.grant === 'client_credentials';
+      if (isOfAll && record.sharedWith !== undefined)
         requireAdmin(caller, 'end the token of a shared server');
       return { revoked: (await logins.logout(record)).isRevoked };
     },

@@ -17,6 +17,11 @@ const METHODS = {
   private_key_jwt: Method.PRIVATE_KEY_JWT,
 } as const;
 
+const KINDS: ReadonlyMap<Grant, ClientGrant['grant']> = new Map([
+  [Grant.CLIENT_CREDENTIALS, 'client_credentials'],
+  [Grant.TOKEN_EXCHANGE, 'token_exchange'],
+]);
+
 /**
  * How the gateway is to get tokens by itself; undefined for log-ins. `stored`: what there is, whose secret or key stays where the
  * same client comes without. Throws InvalidArgument for what does not go together.
@@ -26,7 +31,7 @@ export function toClientGrant(
   path: string,
   stored?: ClientGrant,
 ): ClientGrant | undefined {
-  const { grant, clientId, scopes, issuer } = given;
+  const { grant, clientId, scopes, issuer, audience } = given;
   if (grant === Grant.UNSPECIFIED || grant === Grant.AUTHORIZATION_CODE) {
     const { $typeName: _, grant: __, ...rest } = given;
     const named = Object.values(rest).some((value) =>
@@ -39,7 +44,8 @@ export function toClientGrant(
       );
     return undefined;
   }
-  if (grant !== Grant.CLIENT_CREDENTIALS) throw wrongField(`${path}.grant`, 'is none that the gateway knows');
+  const kind = KINDS.get(grant);
+  if (kind === undefined) throw wrongField(`${path}.grant`, 'is none that the gateway knows');
   if (clientId === '') throw wrongField(`${path}.client_id`, 'must not be empty');
   const same = stored?.clientId === clientId ? stored : undefined;
   const isNew = given.clientSecret !== '' || given.privateKey !== '';
@@ -47,12 +53,17 @@ export function toClientGrant(
   const privateKey = isNew ? given.privateKey : (same?.privateKey ?? '');
   const authMethod = toMethod(given.tokenEndpointAuthMethod, privateKey !== '', path);
   checkIssuer(issuer, path);
+  if (kind === 'token_exchange' && issuer === '')
+    throw wrongField(`${path}.issuer`, "name the one authorization server that callers' tokens are sent to");
+  if (kind !== 'token_exchange' && audience !== '')
+    throw wrongField(`${path}.audience`, 'is for GRANT_TOKEN_EXCHANGE');
   const common = {
-    grant: 'client_credentials',
+    grant: kind,
     clientId,
     authMethod,
     scopes: [...new Set(scopes)],
     ...(issuer === '' ? {} : { issuer }),
+    ...(audience === '' ? {} : { audience }),
   } as const;
   if (authMethod === 'private_key_jwt') {
     if (clientSecret !== '')
@@ -68,15 +79,16 @@ export function toClientGrant(
 
 /** Without the secret and the key. */
 export function grantMessage(grant: ClientGrant): MessageInitShape<typeof ServerOAuthSchema> {
-  const { clientId, clientSecret, privateKey, authMethod, scopes, issuer = '' } = grant;
+  const { clientId, clientSecret, privateKey, authMethod, scopes, issuer = '', audience = '' } = grant;
   return {
-    grant: Grant.CLIENT_CREDENTIALS,
+    grant: grant.grant === 'token_exchange' ? Grant.TOKEN_EXCHANGE : Grant.CLIENT_CREDENTIALS,
     clientId,
     clientSecretSet: clientSecret !== undefined,
     privateKeySet: privateKey !== undefined,
     tokenEndpointAuthMethod: METHODS[authMethod],
     scopes: [...scopes],
     issuer,
+    audience,
   };
 }
 

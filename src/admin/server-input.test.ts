@@ -214,6 +214,10 @@ test('a client replaces the one that is stored, but for a secret that is not giv
     target: { ...bare, oauth: { ...STORED_GRANT, scopes: [] } },
   });
   refuses('changes.oauth.client_secret', () => patch(before, { oauth: { ...without, clientId: 'other' } }));
+  const whom = { issuer: 'https://issuer.example', audience: 'api://docs' };
+  assert.deepEqual(patch(before, { oauth: { ...without, ...whom, grant: Grant.TOKEN_EXCHANGE } }), {
+    target: { ...bare, oauth: { ...STORED_GRANT, ...whom, grant: 'token_exchange' } },
+  });
   assert.deepEqual(patch(before, {}, 'oauth'), { target: bare });
   assert.deepEqual(patch(before, { oauth: { grant: Grant.AUTHORIZATION_CODE } }), { target: bare });
   assert.deepEqual(patch(before, url('http://new')), { target: { ...before, url: 'http://new' } });
@@ -235,6 +239,8 @@ test('a client that can not be used is refused by the field that is wrong', () =
     ['client_secret', { ...GRANT, privateKey: 'k' }],
     ['token_endpoint_auth_method', { ...GRANT, tokenEndpointAuthMethod: 99 as AuthMethod }],
     ['issuer', { ...GRANT, issuer: 'http://far.example' }],
+    ['issuer', { ...GRANT, grant: Grant.TOKEN_EXCHANGE }],
+    ['audience', { ...GRANT, audience: 'api://docs' }],
   ] as const)
     refuses(`changes.oauth.${field}`, () => patch(bare, { oauth }));
   refuses('changes.oauth', () => patch({ ...bare, headers: { Authorization: 'x' } }, { oauth: GRANT }));

@@ -163,6 +163,12 @@ export class CatalogView {
     await Promise.all([...this.#entries.values()].map((entry) => entry.refreshStale()));
   }
 
+  /** Asks those of these servers again that could not be asked. */
+  retry(which: (server: DownstreamServer) => boolean): void {
+    for (const entry of this.#entries.values())
+      if (entry.error !== undefined && which(entry.server)) void entry.refresh();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#telling);

@@ -29,7 +29,11 @@ test('a client is put together of the options about it, its key read from a file
     tokenEndpointAuthMethod: AuthMethod.PRIVATE_KEY_JWT,
     scopes: ['a', 'b'],
     issuer: '',
+    audience: '',
   });
+  const exchange = { ...options, oauthGrant: 'token_exchange', oauthAudience: 'api://docs' };
+  assert.equal(oauthMessage(exchange).grant, Grant.TOKEN_EXCHANGE);
+  assert.equal(oauthMessage(exchange).audience, 'api://docs');
 });
 
 test('a word that is none and a file that is not there are refused by the option', () => {

@@ -18,13 +18,14 @@ export interface OAuthOptions {
   readonly oauthAuthMethod?: string;
   readonly oauthScope?: readonly string[];
   readonly oauthIssuer?: string;
+  readonly oauthAudience?: string;
 }
 
 const OPTIONS = [
   [
     'oauthGrant',
     '--oauth-grant <grant>',
-    'how the gateway gets tokens for it: client_credentials, or authorization_code for log-ins',
+    "how the gateway gets tokens for it: client_credentials, token_exchange for callers' own, or authorization_code for log-ins",
   ],
   ['oauthClientId', '--oauth-client-id <id>', "the gateway's client at the server's authorization server"],
   ['oauthClientSecret', '--oauth-client-secret <secret>', 'its secret'],
@@ -44,6 +45,7 @@ const OPTIONS = [
     'what to ask for in place of what the server says that it wants',
   ],
   ['oauthIssuer', '--oauth-issuer <url>', 'the one authorization server that the client is used at'],
+  ['oauthAudience', '--oauth-audience <name>', 'whom exchanged tokens are to be for, in place of the URL'],
 ] as const;
 
 export function addOAuthOptions(command: Command): Command {
@@ -67,6 +69,7 @@ export function oauthMessage(options: OAuthOptions): MessageInitShape<typeof OAu
     tokenEndpointAuthMethod: methodOf(options.oauthAuthMethod),
     scopes: [...(options.oauthScope ?? [])],
     issuer: options.oauthIssuer ?? '',
+    audience: options.oauthAudience ?? '',
   };
 }
 
@@ -76,8 +79,10 @@ function grantOf(word: string | undefined): Grant {
       return Grant.AUTHORIZATION_CODE;
     case 'client_credentials':
       return Grant.CLIENT_CREDENTIALS;
+    case 'token_exchange':
+      return Grant.TOKEN_EXCHANGE;
     default:
-      throw usageError('--oauth-grant: expected client_credentials or authorization_code');
+      throw usageError('--oauth-grant: expected client_credentials, token_exchange or authorization_code');
   }
 }
 

@@ -10,9 +10,12 @@ export interface HttpTarget {
   readonly oauth?: ClientGrant;
 }
 
-/** The gateway is a client in its own right (RFC 6749, 4.4). The secret and the key are secrets as header values are. */
+/**
+ * How the gateway gets tokens, as a client: `client_credentials` in its own right (RFC 6749, 4.4), `token_exchange` for the token
+ * of each caller (RFC 8693). The secret and the key are secrets as header values are.
+ */
 export interface ClientGrant {
-  readonly grant: 'client_credentials';
+  readonly grant: 'client_credentials' | 'token_exchange';
   readonly clientId: string;
   readonly authMethod: Exclude<ClientAuthMethod, 'none'>;
   /** Present exactly where the method is one of a secret. */
@@ -21,8 +24,10 @@ export interface ClientGrant {
   readonly privateKey?: string;
   /** Empty: what the server asks for. */
   readonly scopes: readonly string[];
-  /** The one authorization server that may come to see the client; absent: the one that the server names first. */
+  /** The one authorization server that may come to see the client; absent: the one that the server names first. Present where tokens are exchanged. */
   readonly issuer?: string;
+  /** Whom exchanged tokens are to be for; absent: for the server's URL. */
+  readonly audience?: string;
 }
 
 /** A server that is a child process. Values of `env` are secrets, as header values are. */

@@ -14,13 +14,14 @@ type Secrets = Readonly<Record<string, string>>;
 const secretsSchema = z.record(z.string(), z.string());
 
 const grantSchema = z.object({
-  grant: z.literal('client_credentials'),
+  grant: z.enum(['client_credentials', 'token_exchange']),
   clientId: z.string(),
   authMethod: z.enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt']),
   clientSecret: z.string().exactOptional(),
   privateKey: z.string().exactOptional(),
   scopes: z.array(z.string()),
   issuer: z.string().exactOptional(),
+  audience: z.string().exactOptional(),
 });
 
 /** What of a row's secrets could be opened. */

@@ -23,8 +23,8 @@ export function digestOf(grant: ClientGrant | undefined): string | undefined {
   if (grant === undefined) return undefined;
   const known = digests.get(grant);
   if (known !== undefined) return known;
-  const { clientId, authMethod, clientSecret, privateKey, scopes, issuer } = grant;
-  const parts = [grant.grant, clientId, authMethod, clientSecret, privateKey, scopes, issuer];
+  const { clientId, authMethod, clientSecret, privateKey, scopes, issuer, audience } = grant;
+  const parts = [grant.grant, clientId, authMethod, clientSecret, privateKey, scopes, issuer, audience];
   const digest = createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
   digests.set(grant, digest);
   return digest;

@@ -20,10 +20,10 @@ const GRANT = {
   clientSecret: 's',
   scopes: [],
 } as const;
-const GRANTED = fakeRecord('docs', { target: { kind: 'http', url: ADDRESS, headers: {}, oauth: GRANT } });
+const EXCHANGED = { ...GRANT, grant: 'token_exchange', issuer: 'http://127.0.0.1:9' } as const;
 
 test('a connection from before a change gets no token as the server was then', async (t) => {
-  let stored: ServerRecord = GRANTED;
+  let stored: ServerRecord = fakeRecord('docs');
   const bus = new MemoryBus('n1', new MemoryHub(), undefined);
   const logins: Partial<LoginRepository> = {
     read: async () => ({ url: ADDRESS, state: 'needed', version: 1 }),
@@ -36,6 +36,8 @@ test('a connection from before a change gets no token as the server was then', a
     bus,
     networks: new NetworkGuard(readAllowedNetworks('loopback') ?? assert.fail()),
     gateway: () => ({ name: 'test', publicUrl: 'http://127.0.0.1:1' }),
+    subjects: { of: () => ({ token: 'x', endsAt: Infinity }) },
+    exchangeIssuers: [EXCHANGED.issuer],
     servers: { used: async () => stored, touch: async () => {} },
     events: NO_EVENTS,
     logger: recordingLogger(),
@@ -44,15 +46,19 @@ test('a connection from before a change gets no token as the server was then', a
     await outgoing.close();
     await bus.close();
   });
-  const ask = async () => outgoing.credentials.of(downstreamServer(GRANTED));
-  await assert.rejects(ask, /"docs" gives the gateway no token/);
-  for (const target of [
-    { kind: 'http', url: ADDRESS, headers: {} },
-    { kind: 'http', url: ADDRESS, headers: {}, oauth: { ...GRANT, clientSecret: 'next' } },
-    { kind: 'http', url: 'http://127.0.0.1:9/other', headers: {}, oauth: GRANT },
-    { kind: 'stdio', command: 'x', args: [], env: {} },
-  ] as const) {
-    stored = { ...GRANTED, target };
-    await assert.rejects(ask, /"docs" has changed meanwhile: try again/);
+  for (const oauth of [GRANT, EXCHANGED]) {
+    const before = fakeRecord('docs', { target: { kind: 'http', url: ADDRESS, headers: {}, oauth } });
+    const ask = async () => outgoing.credentials.of(downstreamServer(before));
+    stored = before;
+    await assert.rejects(ask, /"docs" gives the gateway no token/);
+    for (const target of [
+      { kind: 'http', url: ADDRESS, headers: {} },
+      { kind: 'http', url: ADDRESS, headers: {}, oauth: { ...oauth, clientSecret: 'next' } },
+      { kind: 'http', url: `${ADDRESS}/other`, headers: {}, oauth },
+      { kind: 'stdio', command: 'x', args: [], env: {} },
+    ] as const) {
+      stored = { ...before, target };
+      await assert.rejects(ask, /"docs" has changed meanwhile: try again/);
+    }
   }
 });

@@ -75,6 +75,8 @@ export class Logins {
     const none = { state: 'not-required', scopes: [] } as const;
     if (target.kind !== 'http' || hasOwnAuthorization(target)) return none;
     const grant = grantOf(record);
+    // Nobody's is kept.
+    if (grant?.grant === 'token_exchange') return none;
     const stored = await this.#options.logins.read(holderOf(record), id);
     const isIts = stored?.tokens === undefined || stored.tokens.grant === digestOf(grant);
     const known = stored?.url === target.url && isIts ? stored : undefined;
@@ -96,7 +98,13 @@ export class Logins {
   async logout(record: ServerRecord): Promise<{ readonly isRevoked: boolean }> {
     const { id, name } = record;
     const { logins, changes, servers, events } = this.#options;
-    const isOwn = grantOf(record) !== undefined;
+    const grant = grantOf(record);
+    const isOwn = grant !== undefined;
+    if (grant?.grant === 'token_exchange') {
+      // In memory alone, on each node for itself.
+      changes.tell(idInUse(record));
+      return { isRevoked: false };
+    }
     const tokens = await logins.forget(holderOf(record), id);
     changes.tell(isOwn ? id : idInUse(record));
     if (tokens === undefined) return { isRevoked: false };

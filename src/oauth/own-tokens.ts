@@ -1,8 +1,9 @@
-import type { LoginChallenge, OAuthClient, OAuthTokens } from '../db/oauth-record.ts';
+import type { LoginChallenge, OAuthTokens } from '../db/oauth-record.ts';
 import type { ClientGrant, HttpTarget } from '../db/server-record.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { askChallenge } from './ask-challenge.ts';
 import { type Discovered, discover, withoutMetadata } from './discovery.ts';
+import { bare, clientOf, notGiven } from './grant-client.ts';
 import { digestOf } from './grant-digest.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 
@@ -21,7 +22,7 @@ interface OwnTokensRequest {
  */
 export async function obtainTokens(request: OwnTokensRequest, fetch: GuardedFetch): Promise<OAuthTokens> {
   const { serverName, target, grant, before } = request;
-  const { clientCredentials, OAuthRefusal } = await import('./wire.ts');
+  const { clientCredentials } = await import('./wire.ts');
   try {
     const challenge = await askChallenge(target, fetch);
     const found = await discoverFor(target.url, challenge, fetch);
@@ -41,15 +42,7 @@ export async function obtainTokens(request: OwnTokensRequest, fetch: GuardedFetc
     const digest = digestOf(grant) ?? '';
     return { url: target.url, grant: digest, resource, server, client, ...granted, ...rejected };
   } catch (thrown) {
-    const { code, message } = GatewayError.from(thrown);
-    const isRefused = code === Code.FailedPrecondition;
-    const isUnknown = thrown instanceof OAuthRefusal && thrown.error === 'invalid_client';
-    const hint = isUnknown ? `; check the client "${printable(grant.clientId)}" and its secret or key` : '';
-    throw new GatewayError(
-      isRefused ? Code.LoginRequired : Code.DownstreamUnavailable,
-      `Server "${serverName}" gives the gateway no token: ${message}${hint}`,
-      { cause: thrown },
-    );
+    throw notGiven(serverName, grant, thrown);
   }
 }
 
@@ -71,27 +64,4 @@ function checkIssuer(issuer: string, given: string | undefined, before: string |
   const named = `it names the authorization server ${issuer.slice(0, 200)}, and the client is for ${expected.slice(0, 200)}`;
   const way = given === undefined ? ': log out of the server to have it used there' : '';
   throw new GatewayError(Code.FailedPrecondition, named + way);
-}
-
-function clientOf(
-  { clientId, authMethod, clientSecret, privateKey }: ClientGrant,
-  issuer: string,
-): OAuthClient {
-  return {
-    issuer,
-    clientId,
-    authMethod,
-    redirectUri: '',
-    isConfigured: true,
-    ...(clientSecret === undefined ? {} : { clientSecret }),
-    ...(privateKey === undefined ? {} : { privateKey }),
-  };
-}
-
-function bare(url: string): string {
-  return url.replace(/\/$/, '');
-}
-
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
 }

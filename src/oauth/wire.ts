@@ -124,6 +124,48 @@ export async function clientCredentials(
   return grant;
 }
 
+/**
+ * RFC 8693: a caller's token for one of a server, named by `audience` or `resource`. Throws as {@link refreshTokens}; no error has the
+ * caller's token in it.
+ */
+export async function exchangeToken(
+  server: TokenEndpoints,
+  client: OAuthClient,
+  wanted: {
+    readonly subjectToken: string;
+    readonly audience?: string;
+    readonly resource?: string;
+    readonly scopes: readonly string[];
+  },
+  fetch: GuardedFetch,
+): Promise<Grant> {
+  const { subjectToken, audience, resource, scopes } = wanted;
+  const as = asOf(server);
+  const { refreshToken: _, ...grant } = await answered(server.issuer, scopes, async () => {
+    const response = await oauth.genericTokenEndpointRequest(
+      as,
+      clientOf(client),
+      authOf(client),
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+      {
+        subject_token: subjectToken,
+        subject_token_type: ACCESS_TOKEN,
+        requested_token_type: ACCESS_TOKEN,
+        ...(audience === undefined ? {} : { audience }),
+        ...(resource === undefined ? {} : { resource }),
+        ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
+      },
+      options(fetch),
+    );
+    const answer = await withoutIdToken(response);
+    return oauth.processGenericTokenEndpointResponse(as, clientOf(client), answer);
+  });
+  return grant;
+}
+
+/** RFC 8693, 3. */
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+
 /** RFC 7009. Rejects where the authorization server does not say that it has. */
 export async function revokeToken(
   server: TokenEndpoints,
