@@ -44,7 +44,7 @@ export function ownFoundation(config: Config, logger: Logger): Foundation {
       redisUrl === undefined
         ? createMemoryCoordination({ nodeId, logger })
         : openRedis(config, redisUrl, logger, observe),
-    openDatabase: (observe) => openDatabase({ ...config, observe }),
+    openDatabase: (observe) => openDatabase({ ...config, observe, logger }),
     openOps: (sources) => startOpsServer({ ...sources, host, port, allowedHosts, logger }),
     openJobs: async (schedules, runner) =>
       redisUrl === undefined
@@ -71,7 +71,9 @@ export function workerFoundation(
         ? createPrimaryCoordination({ nodeId, channel, logger })
         : openRedis(config, redisUrl, logger, observe),
     openDatabase: async (observe) =>
-      config.databaseUrl === undefined ? remoteDatabase(channel) : openDatabase({ ...config, observe }),
+      config.databaseUrl === undefined
+        ? remoteDatabase(channel)
+        : openDatabase({ ...config, observe, logger }),
     async openOps({ readiness, members, metrics }) {
       channel.serve(WORKER.readiness, readiness);
       channel.serve(WORKER.members, members);

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import type { Owner } from '../auth/principal.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import type { ObserveStore } from '../telemetry/types.ts';
+import type { Logger, ObserveStore } from '../telemetry/types.ts';
 import type { ApiKeyRepository } from './api-key-record.ts';
 import { DatabaseApiKeyRepository } from './api-key-repository.ts';
 import { type DataLock, lockDataFolder } from './data-lock.ts';
@@ -31,6 +31,12 @@ export interface DatabaseOptions {
   /** Keys for secrets: the first seals, all open. */
   readonly encryptionKeys?: readonly KeyObject[];
   readonly observe?: ObserveStore;
+  /** Told once that PostgreSQL is waited for, and once that it is there. */
+  readonly logger?: Logger;
+  /** Milliseconds to wait for a PostgreSQL that is not there. Default: 10 s. */
+  readonly startTimeoutMs?: number;
+  /** Milliseconds to wait for one that says that it is starting or recovering. Default: 60 s. */
+  readonly recoveryTimeoutMs?: number;
 }
 
 export interface Database {
@@ -56,7 +62,7 @@ export interface Database {
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { databaseUrl, dataDir, encryptionKeys = [], observe } = options;
   if (databaseUrl !== undefined) {
-    const engine = observed(await openPostgres(databaseUrl), observe);
+    const engine = observed(await waitFor(databaseUrl, options), observe);
     return database('postgresql', engine, encryptionKeys, () => engine.close());
   }
   const lock = await takeFolder(dataDir);
@@ -68,6 +74,23 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     await lock.release();
     throw error;
   }
+}
+
+async function waitFor(databaseUrl: string, options: DatabaseOptions): Promise<Engine> {
+  const { logger, startTimeoutMs = 10_000, recoveryTimeoutMs = 60_000 } = options;
+  const startedAt = performance.now();
+  let isWaiting = false;
+  const engine = await openPostgres(databaseUrl, {
+    awayMs: startTimeoutMs,
+    startingMs: recoveryTimeoutMs,
+    onWait(reason) {
+      isWaiting = true;
+      logger?.warn('PostgreSQL is not there yet, and is waited for', { reason });
+    },
+  });
+  const seconds = Math.round((performance.now() - startedAt) / 10) / 100;
+  if (isWaiting) logger?.info('PostgreSQL is there', { seconds });
+  return engine;
 }
 
 function observed(engine: Engine, observe: ObserveStore | undefined): Engine {

@@ -1,25 +1,33 @@
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { loadPostgresDriver } from './drizzle.ts';
-import { databaseError, driverError } from './errors.ts';
+import { databaseError } from './errors.ts';
 import { migrate } from './migrate.ts';
 import type { Engine, Orm } from './orm.ts';
+import { type Patience, patiently, reasonOf } from './patience.ts';
 import { PostgresSockets } from './postgres-sockets.ts';
 
 const OLDEST_VERSION = 12;
 const CONNECT_TIMEOUT_S = 10;
 const CLOSE_TIMEOUT_S = 5;
 
-/** Connects to PostgreSQL, schema up to date. What is thrown names DATABASE_URL and the host, and no password. */
-export function openPostgres(databaseUrl: string): Promise<Engine> {
-  return connect(databaseUrl, migrate);
+/**
+ * Connects to PostgreSQL, schema up to date. With `patience` one that is not there yet is waited for. What is thrown names
+ * DATABASE_URL and the host, and no password.
+ */
+export function openPostgres(databaseUrl: string, patience?: Patience): Promise<Engine> {
+  return connect(databaseUrl, migrate, patience);
 }
 
-/** As above, with the schema as it is. */
+/** As above, with the schema as it is, and at once. */
 export function openPostgresAsIs(databaseUrl: string): Promise<Engine> {
   return connect(databaseUrl, async () => undefined);
 }
 
-async function connect(databaseUrl: string, prepare: (orm: Orm) => Promise<void>): Promise<Engine> {
+async function connect(
+  databaseUrl: string,
+  prepare: (orm: Orm) => Promise<void>,
+  patience?: Patience,
+): Promise<Engine> {
   const { default: postgres } = await import('postgres');
   const sockets = new PostgresSockets();
   const options = {
@@ -36,7 +44,7 @@ async function connect(databaseUrl: string, prepare: (orm: Orm) => Promise<void>
   const close = () => client.end({ timeout: CLOSE_TIMEOUT_S });
   const { host, port } = client.options;
   const place = `${host[0]}:${port[0]}`;
-  try {
+  const open = async (): Promise<Orm> => {
     const [row] = await client<
       { version: number }[]
     >`select current_setting('server_version_num')::int as version`;
@@ -49,6 +57,10 @@ async function connect(databaseUrl: string, prepare: (orm: Orm) => Promise<void>
     }
     const orm = loadPostgresDriver()(client);
     await prepare(orm);
+    return orm;
+  };
+  try {
+    const orm = patience === undefined ? await open() : await patiently(open, patience);
     return { orm, reset: () => sockets.reset(), close };
   } catch (error) {
     await close();
@@ -58,10 +70,12 @@ async function connect(databaseUrl: string, prepare: (orm: Orm) => Promise<void>
 
 /** An error of the start: for the operator, who is told what the driver said. */
 function cannotUse(place: string, error: unknown): GatewayError {
-  const found = driverError(error);
-  const reason = found?.error.message || found?.code || 'unknown error';
   const code = databaseError(error).code === Code.Unavailable ? Code.Unavailable : Code.FailedPrecondition;
-  return new GatewayError(code, `The PostgreSQL at ${place} (DATABASE_URL) cannot be used: ${reason}`, {
-    cause: error,
-  });
+  return new GatewayError(
+    code,
+    `The PostgreSQL at ${place} (DATABASE_URL) cannot be used: ${reasonOf(error)}`,
+    {
+      cause: error,
+    },
+  );
 }

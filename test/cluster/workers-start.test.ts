@@ -9,6 +9,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { placeDatabase } from '../support/database-template.ts';
 import { gatewayEnvironment } from '../support/gateway.ts';
 import { MAIN } from '../support/main.ts';
+import { UnreadyPostgres } from '../support/unready-postgres.ts';
 
 /** Starts a gateway that cannot start: its exit code, and what it wrote to stderr. */
 async function failToStart(t: TestContext, env: Readonly<Record<string, string>>) {
@@ -63,8 +64,13 @@ describe('workers that cannot start end with the message of a single process, on
     });
   }
 
-  it('a database that is not there', (t) =>
-    same(t, { DATABASE_URL: 'postgres://127.0.0.1:1/none' }, /^dragon: The PostgreSQL at 127.0.0.1:1 .*\n$/));
+  it('a database that does not let it in', async (t) => {
+    const refusal = { code: '28P01', message: 'password authentication failed' };
+    const refusing = await UnreadyPostgres.start({ answer: () => refusal });
+    t.after(() => refusing.close());
+    const expected = new RegExp(`^dragon: The PostgreSQL at 127.0.0.1:${refusing.port} .*failed\\n$`);
+    await same(t, { DATABASE_URL: refusing.at('postgres://127.0.0.1/none') }, expected);
+  });
 
   it('a data folder that is no folder', (t) =>
     same(t, { DRAGON_DATA_DIR: '/dev/null/x' }, /^dragon: The data folder .*\n$/));

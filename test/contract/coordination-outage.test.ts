@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
 import {
@@ -9,6 +10,7 @@ import {
   startRedisNode,
   uniqueId,
 } from '../support/coordination.ts';
+import { recordingLogger } from '../support/fakes.ts';
 import { type OwnRedis, startOwnRedis } from '../support/redis.ts';
 import { freePort } from '../support/redis-process.ts';
 import { append, logged } from '../support/streams.ts';
@@ -209,6 +211,65 @@ describe('when Redis is away', () => {
     await a.close();
     await assert.rejects(a.ping(), isUnavailable);
     await redis.start();
+  });
+});
+
+describe('a start while Redis loads its data', () => {
+  /** Of which it reads one in 20 ms. */
+  const KEYS = 5000;
+  let redis: OwnRedis;
+  before(async () => {
+    const slow = '--key-load-delay 20000 --loading-process-events-interval-bytes 1024 --rdbcompression no';
+    redis = await startOwnRedis({ args: [slow] });
+    const script = 'for i = 1, tonumber(ARGV[1]) do redis.call("SET", "k" .. i, ARGV[2]) end';
+    await redis.call('EVAL', script, 0, KEYS, 'x'.repeat(1024));
+    await redis.call('SAVE');
+    await redis.kill();
+  });
+  after(() => redis.stop());
+
+  const at = () => ({ url: redis.url, keyPrefix: redis.keyPrefix });
+  /** On a connection of its own, whatever Redis is at. */
+  const tell = (line: string) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connect(redis.port, '127.0.0.1', () => socket.write(`${line}\r\n`));
+      socket.once('data', (data) => {
+        resolve(data.toString());
+        socket.destroy();
+      });
+      socket.once('error', reject);
+    });
+
+  test('waits for it beyond the time for one that is not there, tells the log once, and not for ever', async (t) => {
+    const starting = redis.start();
+    const goOn = () => tell('CONFIG SET key-load-delay 0');
+    t.after(async () => {
+      await goOn();
+      await starting;
+    });
+    await until(async () => (await tell('PING')).startsWith('-LOADING'), { what: 'it to load' });
+    await assert.rejects(
+      startRedisNode(at(), 'late', { startTimeoutMs: 1500, loadingTimeoutMs: 2000 }),
+      (error) => error instanceof GatewayError && /\(REDIS_URL\).*LOADING/.test(error.message),
+    );
+    const startedAt = performance.now();
+    const logger = recordingLogger();
+    const node = startRedisNode(at(), 'a', { startTimeoutMs: 1500, logger });
+    node.catch(() => undefined);
+    await until(() => performance.now() - startedAt > 2000, { what: 'the time for one that is not there' });
+    assert.match(await goOn(), /OK/);
+    await (await node).close();
+    assert.deepEqual(
+      logger.lines.map(({ level, message, fields: { reason = '' } }) => [level, message, reason]),
+      [
+        [
+          'warn',
+          'Redis is not there yet, and is waited for',
+          'LOADING Redis is loading the dataset in memory',
+        ],
+        ['info', 'Redis is there', ''],
+      ],
+    );
   });
 });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +12,10 @@ import postgres from 'postgres';
 import { LOCAL_PRINCIPAL } from '../../src/auth/principal.ts';
 import { openDatabase } from '../../src/db/database.ts';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
+import { recordingLogger } from '../support/fakes.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { type Refusal, UnreadyPostgres } from '../support/unready-postgres.ts';
+import { until } from '../support/wait.ts';
 
 const SCRIPT = fileURLToPath(new URL('../support/open-database.ts', import.meta.url));
 const JOURNAL = new URL('../../drizzle/meta/_journal.json', import.meta.url);
@@ -296,12 +300,93 @@ describe('opening PostgreSQL', () => {
     await rm(join(tmpdir(), `dragon-never-${process.pid}`), { recursive: true, force: true });
   });
 
+  const STARTING = { code: '57P03', message: 'the database system is starting up' };
+  const DENIED = { code: '28P01', message: 'password authentication failed' };
+
+  /** Opens it through a port that tells the first connections these, and the others nothing: they get through. */
+  async function openThrough(refusals: (Refusal | 'close')[], options: { readonly awayMs?: number } = {}) {
+    const logger = recordingLogger();
+    const unready = await UnreadyPostgres.start({ answer: () => refusals.shift(), target: url });
+    try {
+      const { awayMs: startTimeoutMs = 10_000 } = options;
+      const given = { databaseUrl: unready.at(url), dataDir: '/nonexistent', logger, startTimeoutMs };
+      const database = await openDatabase({ ...given, recoveryTimeoutMs: 60_000 });
+      assert.deepEqual(await database.servers.all(LOCAL_PRINCIPAL), []);
+      await database.close();
+    } finally {
+      await unready.close();
+    }
+    return logger.lines.map(({ level, message, fields: { reason = '' } }) => [level, message, reason]);
+  }
+
+  const WAITED = 'PostgreSQL is not there yet, and is waited for';
+  const there = ['info', 'PostgreSQL is there', ''];
+
+  it('waits for one that starts, is restarted, or closes connections, and tells the log once', async () => {
+    const told = await openThrough([
+      STARTING,
+      STARTING,
+      'close',
+      { code: '57P01', message: 'terminating connection due to administrator command' },
+      STARTING,
+    ]);
+    assert.deepEqual(told, [['warn', WAITED, STARTING.message], there]);
+    assert.deepEqual(await openThrough([]), []);
+  });
+
+  it('waits longer for one that says that it starts than for one that is not there', async () => {
+    // With so little patience for the latter there is no second try after it.
+    assert.deepEqual(await openThrough([STARTING, STARTING, STARTING], { awayMs: 0 }), [
+      ['warn', WAITED, STARTING.message],
+      there,
+    ]);
+    await assert.rejects(openThrough(['close'], { awayMs: 0 }), fails(Code.Unavailable, 'DATABASE_URL'));
+  });
+
+  it('does not wait for ever for one that says that it starts', async () => {
+    const unready = await UnreadyPostgres.start({ answer: () => STARTING });
+    const options = { databaseUrl: unready.at(url), dataDir: '/nonexistent', recoveryTimeoutMs: 300 };
+    await assert.rejects(openDatabase(options), fails(Code.Unavailable, 'DATABASE_URL', STARTING.message));
+    await unready.close();
+  });
+
+  it('waits for one that does not listen yet', async () => {
+    // Below those that the system gives away by itself.
+    const port = randomInt(15_000, 32_000);
+    const logger = recordingLogger();
+    const databaseUrl = Object.assign(new URL(url), { port: String(port) }).href;
+    const opening = openDatabase({ databaseUrl, dataDir: '/nonexistent', logger });
+    await until(() => logger.lines.length > 0, { what: 'it to be waited for' });
+    const unready = await UnreadyPostgres.start({ port, answer: () => undefined, target: url });
+    await (await opening).close();
+    await unready.close();
+    assert.match(String(logger.lines[0]?.fields['reason']), /ECONNREFUSED/);
+    assert.equal(logger.lines.length, 2);
+  });
+
+  it('does not wait where waiting would not help', async () => {
+    const connections: Refusal[] = [];
+    const answer = () => connections[connections.push(DENIED) - 1];
+    const unready = await UnreadyPostgres.start({ answer });
+    const options = { databaseUrl: unready.at(url), dataDir: '/nonexistent' };
+    await assert.rejects(
+      openDatabase(options),
+      fails(Code.FailedPrecondition, 'DATABASE_URL', DENIED.message),
+    );
+    assert.equal(connections.length, 1);
+    await unready.close();
+  });
+
   it('tells where it could not connect, and no password', async () => {
     const nowhere = 'postgres://someone:hunter2@127.0.0.1:1/db';
-    await assert.rejects(openDatabase({ databaseUrl: nowhere, dataDir: '/nonexistent' }), (error) => {
+    const logger = recordingLogger();
+    const options = { databaseUrl: nowhere, dataDir: '/nonexistent', logger, startTimeoutMs: 300 };
+    await assert.rejects(openDatabase(options), (error) => {
       assert.ok(!String(error).includes('hunter2'));
-      return fails(Code.Unavailable, '127.0.0.1:1', 'DATABASE_URL')(error);
+      return fails(Code.Unavailable, '127.0.0.1:1', 'DATABASE_URL', 'ECONNREFUSED')(error);
     });
+    assert.equal(logger.lines.length, 1);
+    assert.ok(!JSON.stringify(logger.lines).includes('hunter2'));
     const missing = new URL(url);
     missing.pathname = '/no_such_database';
     await assert.rejects(

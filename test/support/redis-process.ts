@@ -84,6 +84,7 @@ export async function startRedisProcess(options: RedisProcessOptions): Promise<R
       host: '127.0.0.1',
       lazyConnect: true,
       retryStrategy: null,
+      maxLoadingRetryTime: 100,
       ...(password === undefined ? {} : { password }),
       ...(tls ? { tls: { rejectUnauthorized: false } } : {}),
     }).on('error', () => undefined);

@@ -7,6 +7,9 @@ import { type ConnectionSettings, commonSettings, SILENCE_MS, tlsSettings } from
 import { singleConnector } from './stream.ts';
 import type { RedisTarget } from './url.ts';
 
+/** Between two looks at what a server is at that lets nobody in yet. */
+const LOOK_MS = 250;
+
 /** One Redis, however it is reached: the connection that commands take, and further ones for subscriptions. */
 export interface Connection {
   readonly client: Client;
@@ -14,8 +17,8 @@ export interface Connection {
   readonly sharded: boolean;
   /** A connection to the server that a channel belongs to; not open yet, and it does not reconnect. */
   dial(channel: string): Promise<Redis>;
-  /** Resolves once commands can be sent; does not reject. */
-  ready(): Promise<void>;
+  /** Resolves once commands are answered; does not reject. Meanwhile `onTrouble` is told what a server says of itself. */
+  ready(onTrouble: (error: unknown) => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -31,6 +34,7 @@ function openSingle(target: RedisTarget, common: ConnectionSettings): Connection
   client.on('error', ignore);
   const letEnd = keepFromEnding(client);
   const dialled = new Set<Redis>();
+  let looking: NodeJS.Timeout | undefined;
   const sentinels =
     target.kind === 'sentinel'
       ? watchMaster(target, common, () => {
@@ -47,8 +51,13 @@ function openSingle(target: RedisTarget, common: ConnectionSettings): Connection
       dialled.add(redis);
       return redis.once('end', () => dialled.delete(redis));
     },
-    ready: () => becomeReady(client),
+    async ready(onTrouble) {
+      looking = setInterval(() => void lookForLoading(client, onTrouble), LOOK_MS);
+      await becomeReady(client);
+      clearInterval(looking);
+    },
     async close() {
+      clearInterval(looking);
       letEnd();
       client.disconnect();
       await sentinels?.close();
@@ -96,13 +105,14 @@ function openCluster(target: RedisTarget, common: ConnectionSettings): Connectio
       if (node === undefined) throw new Error('The cluster has no server for this channel now');
       return node.duplicate({ retryStrategy: null, lazyConnect: true, autoResubscribe: false });
     },
-    async ready() {
+    async ready(onTrouble) {
       await becomeReady(cluster);
       for (let attempt = 0; cluster.status !== 'end'; attempt++) {
         try {
           await Promise.all(cluster.nodes('master').map((node) => node.ping()));
           return;
-        } catch {
+        } catch (error) {
+          onTrouble(error);
           await delay(backoffMs(attempt));
         }
       }
@@ -145,6 +155,13 @@ function becomeReady(client: Client): Promise<void> {
   return new Promise((resolve) => {
     client.once('ready', resolve);
   });
+}
+
+/** A client that has connected waits by itself while the server loads its data, and says so to nobody. */
+async function lookForLoading(client: Redis, onTrouble: (error: unknown) => void): Promise<void> {
+  if (client.status !== 'connect') return;
+  const state = await client.info('persistence').catch(() => '');
+  if (/^loading:1\b/m.test(state)) onTrouble(new Error('LOADING Redis is loading the dataset in memory'));
 }
 
 function openIfIdle(node: Redis): void {

@@ -17,6 +17,7 @@ import { RedisMembers } from './members.ts';
 import { RedisRecordings } from './recordings.ts';
 import { loadScripts } from './scripts.ts';
 import { RedisSessionStore } from './session-store.ts';
+import { reasonOf, untilStarted } from './start.ts';
 import { RedisStreamLog } from './stream-log.ts';
 import { parseRedisUrl, type RedisTarget } from './url.ts';
 import { Watch } from './watch.ts';
@@ -35,8 +36,10 @@ export interface RedisCoordinationOptions {
   /** Milliseconds in which Redis has to answer. Default: 500. */
   readonly commandTimeoutMs?: number;
   readonly observe?: ObserveStore;
-  /** Milliseconds to wait for Redis at the start. Default: 10 s. */
+  /** Milliseconds to wait at the start for a Redis that is not there. Default: 10 s. */
   readonly startTimeoutMs?: number;
+  /** Milliseconds to wait at the start for one that says that it loads its data. Default: 60 s. */
+  readonly loadingTimeoutMs?: number;
 }
 
 /**
@@ -45,7 +48,8 @@ export interface RedisCoordinationOptions {
  */
 export async function createRedisCoordination(options: RedisCoordinationOptions): Promise<Coordination> {
   const { nodeId, logger, keyPrefix = DEFAULT_KEY_PREFIX, streamLimits = STREAM_LOG_LIMITS } = options;
-  const { commandTimeoutMs = 500, startTimeoutMs = 10_000, signingKeys = [], observe } = options;
+  const { commandTimeoutMs = 500, signingKeys = [], observe } = options;
+  const { startTimeoutMs = 10_000, loadingTimeoutMs = 60_000 } = options;
   const target = parseRedisUrl(options.url);
   const keys = createKeys(keyPrefix);
   const scripts = loadScripts();
@@ -61,7 +65,7 @@ export async function createRedisCoordination(options: RedisCoordinationOptions)
     await connection.close();
   };
   try {
-    await started(connection, bus, startTimeoutMs);
+    await untilStarted({ connection, bus, logger, awayMs: startTimeoutMs, loadingMs: loadingTimeoutMs });
   } catch (error) {
     await close();
     throw cannotUse(target, error);
@@ -96,29 +100,13 @@ function open(target: RedisTarget, nodeId: string): Connection {
   }
 }
 
-/** Rejects with the last thing that went wrong when the time is over. */
-function started({ client, ready }: Connection, bus: RedisBus, timeoutMs: number): Promise<void> {
-  let last: unknown = new Error('no answer');
-  const note = (error: unknown) => {
-    last = error;
-  };
-  client.on('error', note).on('node error', note);
-  return new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => reject(last), timeoutMs);
-    ready()
-      .then(() => bus.start())
-      .then(resolve, reject)
-      .finally(() => {
-        clearTimeout(timer);
-        client.off('error', note).off('node error', note);
-      });
-  });
-}
-
 function cannotUse(target: RedisTarget, error: unknown): GatewayError {
   const place = target.addresses.map(({ host, port }) => `${host}:${port}`).join(', ');
-  const reason = error instanceof Error ? error.message : String(error);
-  return new GatewayError(Code.Unavailable, `The Redis at ${place} (REDIS_URL) cannot be used: ${reason}`, {
-    cause: error,
-  });
+  return new GatewayError(
+    Code.Unavailable,
+    `The Redis at ${place} (REDIS_URL) cannot be used: ${reasonOf(error)}`,
+    {
+      cause: error,
+    },
+  );
 }

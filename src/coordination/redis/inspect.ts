@@ -33,7 +33,7 @@ export async function inspectRedis(url: string, timeoutMs = 5000): Promise<reado
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => late.reject(last), timeoutMs);
   try {
-    await Promise.race([connection.ready(), late.promise]);
+    await Promise.race([connection.ready(note), late.promise]);
     const servers = isCluster(client) ? client.nodes('master') : [client];
     return await Promise.race([Promise.all(servers.map(ask)), late.promise]);
   } finally {

@@ -13,6 +13,9 @@ export type ConnectionSettings = Omit<RedisOptions, 'replyMapping'>;
 export const SILENCE_MS = 2000;
 const CONNECT_TIMEOUT_MS = 5000;
 
+/** Milliseconds after which a server that loads its data is asked again whether it is done. */
+const LOADING_PAUSE_MS = 1000;
+
 /** What all connections have in common, wherever they go. */
 export function commonSettings(target: RedisTarget, name: string): ConnectionSettings {
   return {
@@ -22,6 +25,7 @@ export function commonSettings(target: RedisTarget, name: string): ConnectionSet
     connectionName: name,
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout: SILENCE_MS,
+    maxLoadingRetryTime: LOADING_PAUSE_MS,
     // What was sent when a connection broke may have been done: whoever sent it is told so at once.
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
