@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import type { ApiKeyManager } from '../auth/api-keys.ts';
-import type { Owner, Principal } from '../auth/principal.ts';
+import type { Owner, Principal, Role } from '../auth/principal.ts';
 import type { ApiKeyRecord, ApiKeyScope } from '../db/api-key-record.ts';
 import {
   type ApiKey,
@@ -21,13 +21,14 @@ type ApiKeyMethods = Pick<
 /** The part of the management API that is about API keys. */
 export function createApiKeyMethods(keys: ApiKeyManager): ApiKeyMethods {
   return {
-    async createApiKey({ name, scopes: given, expireTime, userId }, context: HandlerContext) {
+    async createApiKey({ name, scopes: given, roles, expireTime, userId }, context: HandlerContext) {
       const caller = callerOf(context);
+      requireMaker(caller, roles);
       const scopes = given.length === 0 ? (['mcp'] as const) : toScopes(given);
       if (scopes.includes('admin')) requireAdmin(caller, 'make an API key of an admin');
       const owner = ownerAsked(caller, userId, 'make API keys for others');
       const ending = expireTime === undefined ? {} : { expiresAt: timestampDate(expireTime) };
-      const { record, key } = await keys.create(owner, { name, scopes, ...ending });
+      const { record, key } = await keys.create(owner, { name, scopes, roles, ...ending });
       return { apiKey: toMessage(record), key };
     },
 
@@ -48,6 +49,16 @@ export function createApiKeyMethods(keys: ApiKeyManager): ApiKeyMethods {
       return { apiKey: toMessage(revoked) };
     },
   };
+}
+
+/**
+ * Roles are an admin's to give. And who was given a key with some is not to get rid of them, nor to have them for longer, by
+ * a further key.
+ */
+function requireMaker(caller: Principal, roles: readonly Role[]): void {
+  if (roles.length > 0) requireAdmin(caller, 'give roles to an API key');
+  const isBound = caller.keyId !== undefined && caller.roles.some((role) => role !== 'user');
+  if (isBound) requireAdmin(caller, 'make API keys with a key that has roles');
 }
 
 /** The caller, or the user of the same tenant that an admin names. */
@@ -76,6 +87,7 @@ function toMessage(record: ApiKeyRecord): ApiKey {
     name: record.name,
     userId: record.owner.userId,
     scopes: record.scopes.map((scope) => SCOPES[scope]),
+    roles: [...record.roles],
     createTime: timestampFromDate(record.createdAt),
     ...(expiresAt === undefined ? {} : { expireTime: timestampFromDate(expiresAt) }),
     ...(revokedAt === undefined ? {} : { revokeTime: timestampFromDate(revokedAt) }),

@@ -8,12 +8,14 @@ import { API_KEY_PREFIX, apiKeyId, matches, mintApiKey } from './api-key.ts';
 import { type Identity, type TokenScheme, unauthenticated } from './identity.ts';
 import { KeyEnds } from './key-ends.ts';
 import { isUnusual, keyEvent } from './key-events.ts';
-import type { Owner } from './principal.ts';
-import { barredBy, scopeRoles } from './scopes.ts';
+import type { Owner, Role } from './principal.ts';
+import { barredBy, rolesOfKey } from './scopes.ts';
 
 export interface NewKey {
   readonly name: string;
   readonly scopes: readonly ApiKeyScope[];
+  /** Of the operator's own: neither `user`, which everybody is, nor `admin`, which is a scope. Absent: none. */
+  readonly roles?: readonly Role[];
   /** Absent: never. */
   readonly expiresAt?: Date;
 }
@@ -103,11 +105,12 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
     return (found.stored.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) > Date.now();
   }
 
-  async create(owner: Owner, { name, scopes, expiresAt }: NewKey): Promise<CreatedKey> {
+  async create(owner: Owner, { name, scopes, roles = [], expiresAt }: NewKey): Promise<CreatedKey> {
     const { id, hash, key } = mintApiKey();
     await this.#addOwner(owner);
     const ending = expiresAt === undefined ? {} : { expiresAt };
-    const record = await this.#repository.create(owner, { id, hash, name, scopes, ...ending });
+    const sorted = [...new Set(roles)].sort();
+    const record = await this.#repository.create(owner, { id, hash, name, scopes, roles: sorted, ...ending });
     this.#events.append(keyEvent(record, 'created'));
     return { record, key };
   }
@@ -142,7 +145,7 @@ export class ApiKeys implements TokenScheme, ApiKeyManager {
     this.#ends.watch(id, endsAt);
     this.#noteUse(found);
     return {
-      principal: { ...stored.owner, roles: scopeRoles(stored.scopes), keyId: id },
+      principal: { ...stored.owner, roles: rolesOfKey(stored), keyId: id },
       until: Math.min(endsAt, freshUntil),
       barred: barredBy(stored.scopes),
       keyId: id,

@@ -70,6 +70,25 @@ test('a credential is looked at once, and then known at once', async (t) => {
   assert.deepEqual([repository.finds, repository.used, added.length], [1, [record.id], 1]);
 });
 
+test('a key has the roles that it was given, but is an admin’s by its scopes alone', async (t) => {
+  const { keys, authenticate, repository } = start(t);
+  const { key, record } = await keys.create(owner, {
+    name: 'x',
+    scopes: ['mcp'],
+    roles: ['support', 'sales', 'support'],
+  });
+  assert.deepEqual(record.roles, ['sales', 'support']);
+  const principal = await authenticate(showing(key));
+  assert.deepEqual(principal, { ...owner, roles: ['sales', 'support', 'user'], keyId: record.id });
+  assert.equal(authenticate(showing(key)), principal);
+  const both = await keys.create(owner, { name: 'x', scopes: ['mcp', 'admin'], roles: ['sales'] });
+  assert.deepEqual((await authenticate(showing(both.key))).roles, ['admin', 'sales', 'user']);
+  // Whoever has put it there: not the management API.
+  const odd = await keys.create(owner, { name: 'x', scopes: ['mcp'] });
+  repository.stored.set(odd.record.id, { ...repository.stored.get(odd.record.id)!, roles: ['admin'] });
+  assert.deepEqual((await authenticate(showing(odd.key))).roles, ['user']);
+});
+
 test('it is looked at again after a minute', async (t) => {
   const { keys, authenticate, repository } = start(t);
   const { key, record } = await keys.create(owner, { name: 'x', scopes: ['mcp'] });

@@ -5,14 +5,19 @@ import type { EventFields } from '../events/event.ts';
 const QUIET_MS = 3_600_000;
 
 /** Something that has happened to a key: its owner's. */
-export function keyEvent({ id, name, owner, scopes }: ApiKeyRecord, action: string): EventFields {
+export function keyEvent({ id, name, owner, scopes, roles }: ApiKeyRecord, action: string): EventFields {
   return {
     type: 'key',
     action,
     tenantId: owner.tenantId,
     userId: owner.userId,
     outcome: 'ok',
-    detail: { id, name, scopes: scopes.join(' ') },
+    detail: {
+      id,
+      name,
+      scopes: scopes.join(' '),
+      ...(roles.length === 0 ? {} : { roles: roles.join(', ') }),
+    },
   };
 }
 

@@ -1,12 +1,11 @@
-import type { ApiKeyScope } from '../db/api-key-record.ts';
+import type { ApiKeyRecord, ApiKeyScope } from '../db/api-key-record.ts';
 import type { Barred, Face } from './identity.ts';
 import { type Role, rolesOf } from './principal.ts';
 
-const USER = rolesOf([]);
-const ADMIN = rolesOf(['admin']);
-
-export function scopeRoles(scopes: readonly ApiKeyScope[]): readonly Role[] {
-  return scopes.includes('admin') ? ADMIN : USER;
+/** Those of whoever shows a key: that it is an admin's is for its scopes to say, and for nothing else. */
+export function rolesOfKey({ scopes, roles }: Pick<ApiKeyRecord, 'scopes' | 'roles'>): readonly Role[] {
+  const own = roles.filter((role) => role !== 'admin');
+  return rolesOf(scopes.includes('admin') ? ['admin', ...own] : own);
 }
 
 /** What a key of these scopes does not open. There is nobody whom a client could ask for a larger key. */

@@ -21,6 +21,7 @@ const SCOPES: Readonly<Record<KeyScope, Scope>> = {
 export interface KeySpec {
   readonly name: string;
   readonly scopes: readonly KeyScope[];
+  readonly roles: readonly string[];
   /** Undefined: the caller. */
   readonly user: string | undefined;
   /** Undefined: for ever. */
@@ -29,10 +30,11 @@ export interface KeySpec {
 
 /** The key alone goes to standard output, so that it can be piped to where it is kept. */
 export async function createKey(io: Io, options: GlobalOptions, management: Management, spec: KeySpec) {
-  const { name, scopes, user = '', lifetimeMs } = spec;
+  const { name, scopes, roles, user = '', lifetimeMs } = spec;
   const response = await management.createApiKey({
     name,
     scopes: scopes.map((scope) => SCOPES[scope]),
+    roles: [...roles],
     userId: user,
     ...(lifetimeMs === undefined ? {} : { expireTime: timestampFromMs(Date.now() + lifetimeMs) }),
   });
@@ -67,11 +69,12 @@ export async function revokeKey(io: Io, options: GlobalOptions, management: Mana
 function keyTable(keys: readonly ApiKey[]): string {
   if (keys.length === 0) return 'No API keys yet. Make one: dragon key create NAME';
   return table(
-    ['id', 'name', 'opens', 'state', 'created', 'last used'],
+    ['id', 'name', 'opens', 'roles', 'state', 'created', 'last used'],
     keys.map((key) => [
       key.id,
       key.name,
       scopesText(key),
+      key.roles.join(', '),
       stateText(key),
       dayOf(key.createTime),
       dayOf(key.lastUseTime),

@@ -7,6 +7,7 @@ import { type KeyScope, SCOPES } from './key-scopes.ts';
 interface CreateOptions {
   readonly scope?: readonly KeyScope[];
   readonly admin?: boolean;
+  readonly role: readonly string[];
   readonly user?: string;
   /** Milliseconds from now. */
   readonly expires?: number;
@@ -40,6 +41,12 @@ export function addKeyCommands(program: Command, context: Context): void {
     .argument('<name>', 'for people, to tell keys apart')
     .option('--scope <scope>', 'what it opens: mcp, manage or admin; repeatable (default: mcp)', collectScope)
     .option('--admin', 'short for the three scopes')
+    .option(
+      '--role <name>',
+      'a role that it has beside `user`, for the policy and shared servers; repeatable; for admins',
+      collect,
+      [],
+    )
     .option('--user <id>', 'whom it stands for (default: you); for admins')
     .option('--expires <time>', 'when it ends, from now on, such as 90d or 12h (default: never)', lifetime)
     .addHelpText(
@@ -47,15 +54,16 @@ export function addKeyCommands(program: Command, context: Context): void {
       examples([
         'dragon key create laptop',
         'dragon key create ci --user build --scope mcp --scope manage --expires 90d',
+        'dragon key create desk --user kim --role support --role sales',
         'dragon key create operations --admin',
       ]),
     )
     .action((name: string, options: CreateOptions, command: Command) => {
-      const { admin = false, scope = ['mcp'], user, expires } = options;
+      const { admin = false, scope = ['mcp'], role: roles, user, expires } = options;
       if (admin && options.scope !== undefined) throw usageError('--admin and --scope exclude each other');
       return context.managing(command, async (management, globals) => {
         const { createKey } = await import('./key-commands.ts');
-        const spec = { name, scopes: admin ? SCOPES : scope, user, lifetimeMs: expires };
+        const spec = { name, scopes: admin ? SCOPES : scope, roles, user, lifetimeMs: expires };
         await createKey(io, globals, management, spec);
       });
     });
@@ -92,6 +100,10 @@ function collectScope(text: string, before: readonly KeyScope[] = []): readonly 
   const scope = SCOPES.find((each) => each === text);
   if (scope === undefined) throw usageError(`--scope: expected ${SCOPES.join(', ')}`);
   return [...before, scope];
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
 }
 
 function lifetime(text: string): number {

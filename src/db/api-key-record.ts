@@ -1,4 +1,4 @@
-import type { Owner } from '../auth/principal.ts';
+import type { Owner, Role } from '../auth/principal.ts';
 import type { Page, PageRequest } from './server-record.ts';
 
 /** `mcp`: the MCP endpoint. `manage`: the management API. `admin`: that, for all users of the tenant. */
@@ -11,6 +11,8 @@ export interface ApiKeyRecord {
   /** For people, to tell keys apart. */
   readonly name: string;
   readonly scopes: readonly ApiKeyScope[];
+  /** Beside those that scopes give. Each once, in order of the alphabet. */
+  readonly roles: readonly Role[];
   readonly createdAt: Date;
   /** Absent: never. */
   readonly expiresAt?: Date;
@@ -24,7 +26,7 @@ export interface StoredApiKey extends ApiKeyRecord {
   readonly hash: string;
 }
 
-export type NewApiKey = Pick<StoredApiKey, 'id' | 'name' | 'scopes' | 'hash' | 'expiresAt'>;
+export type NewApiKey = Pick<StoredApiKey, 'id' | 'name' | 'scopes' | 'roles' | 'hash' | 'expiresAt'>;
 
 /** API keys as they are stored. Rejects with Unavailable while the database is away. */
 export interface ApiKeyRepository {

@@ -94,6 +94,7 @@ function toRecord(row: Row): ApiKeyRecord {
     owner: { tenantId: row.tenantId, userId: row.userId },
     name: row.name,
     scopes: row.scopes,
+    roles: row.roles,
     createdAt: row.createdAt,
     ...(row.expiresAt === null ? {} : { expiresAt: row.expiresAt }),
     ...(row.revokedAt === null ? {} : { revokedAt: row.revokedAt }),

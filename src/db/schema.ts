@@ -1,3 +1,4 @@
+import type { Role } from '../auth/principal.ts';
 import type { ApiKeyScope } from './api-key-record.ts';
 import {
   bigint,
@@ -103,6 +104,7 @@ export const apiKeys = dragon.table(
     name: text('name').notNull(),
     hash: text('hash').notNull(),
     scopes: jsonb('scopes').$type<readonly ApiKeyScope[]>().notNull(),
+    roles: jsonb('roles').$type<readonly Role[]>().notNull().default([]),
     createdAt: moment('created_at'),
     expiresAt: timestamp('expires_at', { withTimezone: true, mode: 'date' }),
     revokedAt: timestamp('revoked_at', { withTimezone: true, mode: 'date' }),

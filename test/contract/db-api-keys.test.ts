@@ -54,7 +54,7 @@ const namesake: Owner = { tenantId: 'other', userId: 'local' };
 
 function newKey(name: string, rest: Partial<NewApiKey> = {}): NewApiKey {
   const { id, hash } = mintApiKey();
-  return { id, hash, name, scopes: ['mcp', 'manage'], ...rest };
+  return { id, hash, name, scopes: ['mcp', 'manage'], roles: [], ...rest };
 }
 
 const notFound = (error: unknown) => error instanceof GatewayError && error.code === Code.NotFound;
@@ -74,7 +74,7 @@ for (const [name, backend] of Object.entries(BACKENDS)) {
 
     it('are found by their id, whole', async () => {
       const expiresAt = new Date('2099-01-02T03:04:05Z');
-      const key = newKey('laptop “ü”', { expiresAt, scopes: ['admin'] });
+      const key = newKey('laptop “ü”', { expiresAt, scopes: ['admin'], roles: ['büro', 'sales'] });
       const created = await database.apiKeys.create(me, key);
       const { hash, ...rest } = key;
       const { createdAt } = created;

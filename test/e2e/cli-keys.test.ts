@@ -59,6 +59,17 @@ test('a key from create to revoke', async () => {
   assert.match(await ok(ADMIN, 'key', 'list', '--user', 'kim'), /revoked/);
 });
 
+test('a key with roles', async () => {
+  const key = (
+    await ok(ADMIN, 'key', 'create', 'desk', '--user', 'lee', '--role', 'support', '--role', 'büro')
+  ).trim();
+  await ok(key, 'tools');
+  assert.match(await ok(ADMIN, 'key', 'list', '--user', 'lee'), /desk +mcp +büro, support +good/);
+  const { code, err } = await run(['key', 'create', 'x', '--role', 'admin', '--api-key', ADMIN]);
+  assert.equal(code, 1);
+  assert.match(err, /roles\[0\].*SCOPE_ADMIN gives/);
+});
+
 test('a key for scripts, and on the command line', async () => {
   const { code, out } = await run(['key', 'create', 'root', '--admin', '--json', '--api-key', ADMIN]);
   assert.equal(code, 0);

@@ -195,6 +195,7 @@ test('only an admin makes keys for others and for admins, and has processes star
   const denied = [
     client.createApiKey({ name: 'x', scopes: [Scope.ADMIN] }, asUser),
     client.createApiKey({ name: 'x', userId: 'other' }, asUser),
+    client.createApiKey({ name: 'x', roles: ['support'] }, asUser),
     client.listApiKeys({ userId: 'other' }, asUser),
     client.createMcpServer(stdio, asUser),
     client.updateMcpServer({ ...byId(target), changes: { target: stdio.target } }, asUser),
@@ -203,11 +204,12 @@ test('only an admin makes keys for others and for admins, and has processes star
   for (const work of denied) assert.equal(await codeOf(work), Code.PermissionDenied);
 
   const { apiKey, key } = await client.createApiKey(
-    { name: 'x', userId: 'other', scopes: [Scope.ADMIN, Scope.MCP] },
+    { name: 'x', userId: 'other', scopes: [Scope.ADMIN, Scope.MCP], roles: ['b', 'a', 'b'] },
     asAdmin,
   );
   assert.match(key, /^drg_[0-9a-f]{20}_[\w-]{43}$/);
   assert.deepEqual([apiKey?.userId, apiKey?.scopes], ['other', [Scope.MCP, Scope.ADMIN]]);
+  assert.deepEqual(apiKey?.roles, ['a', 'b']);
   assert.equal((await client.listApiKeys({ userId: 'other' }, asAdmin)).totalSize, 1);
   assert.ok((await client.revokeApiKey({ id: apiKey?.id ?? '' }, asAdmin)).apiKey?.revokeTime);
   assert.ok((await client.createMcpServer(stdio, asAdmin)).server);
@@ -229,6 +231,11 @@ test('a key that cannot be is not made', async (context) => {
     { name: 'x', userId: ' other' },
     { name: 'x', userId: 'a\u0000b' },
     { name: 'x', userId: 'x'.repeat(257) },
+    ...['', 'user', 'admin', ' a', 'a\u0000', 'x'.repeat(257)].map((role) => ({
+      name: 'x',
+      roles: ['a', role],
+    })),
+    { name: 'x', roles: Array.from({ length: 65 }, (_, number) => `role ${number}`) },
   ];
   for (const request of bad)
     assert.equal(

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file dragon/turnstile/api/v1/api_key.proto.
  */
 export const file_dragon_turnstile_api_v1_api_key: GenFile = /*@__PURE__*/
-  fileDesc("CiVkcmFnb24vdHVybnN0aWxlL2FwaS92MS9hcGlfa2V5LnByb3RvEhdkcmFnb24udHVybnN0aWxlLmFwaS52MSKCAwoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRI1CgZzY29wZXMYBCADKA4yJS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5BcGlLZXkuU2NvcGUSLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUAoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABINCglTQ09QRV9NQ1AQARIQCgxTQ09QRV9NQU5BR0UQAhIPCgtTQ09QRV9BRE1JThADYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("CiVkcmFnb24vdHVybnN0aWxlL2FwaS92MS9hcGlfa2V5LnByb3RvEhdkcmFnb24udHVybnN0aWxlLmFwaS52MSKRAwoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdXNlcl9pZBgDIAEoCRI1CgZzY29wZXMYBCADKA4yJS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5BcGlLZXkuU2NvcGUSLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFcm9sZXMYCSADKAkiUAoFU2NvcGUSFQoRU0NPUEVfVU5TUEVDSUZJRUQQABINCglTQ09QRV9NQ1AQARIQCgxTQ09QRV9NQU5BR0UQAhIPCgtTQ09QRV9BRE1JThADYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * A key that stands for a user. What it consists of is shown once, when it is made.
@@ -75,6 +75,13 @@ export type ApiKey = Message<"dragon.turnstile.api.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp last_use_time = 8;
    */
   lastUseTime?: Timestamp | undefined;
+
+  /**
+   * Roles that whoever shows it has, beside `user` and what SCOPE_ADMIN gives, in order of the alphabet.
+   *
+   * @generated from field: repeated string roles = 9;
+   */
+  roles: string[];
 };
 
 /**

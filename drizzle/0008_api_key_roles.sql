@@ -1,0 +1,1 @@
+ALTER TABLE "dragon"."api_keys" ADD COLUMN "roles" jsonb DEFAULT '[]'::jsonb NOT NULL;
