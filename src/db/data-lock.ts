@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { hasCode } from './errors.ts';
@@ -15,12 +16,18 @@ const WRITING_MS = 5_000;
 
 const ATTEMPTS = 5;
 
+/** How long a start waits for somebody who only looks, and between two looks whether they are done. */
+const LOOK_MS = 30_000;
+const LOOK_PAUSE_MS = 100;
+
 const holderSchema = z.object({
   pid: z.number().int().positive(),
   host: z.string(),
   /** When the process started, in clock ticks since boot; tells a process from a later one with its id. */
   startedTicks: z.string().optional(),
   token: z.string(),
+  /** Only looks, and is soon done. */
+  looks: z.literal(true).optional(),
 });
 type Holder = z.infer<typeof holderSchema>;
 
@@ -32,8 +39,9 @@ export interface DataLock {
  * Takes the data folder for this process: an embedded database opened twice is destroyed. A lock outlives `kill -9`
  * and is then recognised as stale: on this host by the process, and on another (a container that is gone, whose
  * volume is used again) by the file's time, which the holder renews. FailedPrecondition: another gateway has it.
+ * `use`: who only looks is waited for by a gateway that starts.
  */
-export async function lockDataFolder(dataDir: string): Promise<DataLock> {
+export async function lockDataFolder(dataDir: string, use: 'own' | 'look' = 'own'): Promise<DataLock> {
   const file = join(dataDir, 'lock');
   const started = await startedTicks(process.pid);
   const holder: Holder = {
@@ -41,9 +49,11 @@ export async function lockDataFolder(dataDir: string): Promise<DataLock> {
     host: hostname(),
     ...(started === undefined ? {} : { startedTicks: started }),
     token: randomUUID(),
+    ...(use === 'look' ? { looks: true } : {}),
   };
   const content = JSON.stringify(holder);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    await untilLookedAt(file);
     if (await create(file, content)) return hold(file, content);
     await takeOver(file, dataDir);
   }
@@ -60,6 +70,16 @@ export async function holderOf(dataDir: string): Promise<string | undefined> {
   if (holder === undefined) return ageMs < WRITING_MS ? 'another process' : undefined;
   if (!(await isHeld(holder, ageMs))) return undefined;
   return holder.host === hostname() ? `process ${holder.pid}` : `process ${holder.pid} on ${holder.host}`;
+}
+
+async function untilLookedAt(file: string): Promise<void> {
+  const end = performance.now() + LOOK_MS;
+  while (performance.now() < end) {
+    const [text, ageMs] = [await readText(file), await age(file)];
+    const holder = parseHolder(text ?? '');
+    if (holder?.looks !== true || ageMs === undefined || !(await isHeld(holder, ageMs))) return;
+    await delay(LOOK_PAUSE_MS);
+  }
 }
 
 /** Makes the file, unless there is one. */

@@ -39,7 +39,7 @@ export async function inspectDatabase(options: DatabaseOptions): Promise<Databas
   const by = await holderOf(dataDir);
   if (by !== undefined) return { state: 'held', by };
   const keys = await findKeys(encryptionKeys, dataDir);
-  const lock = await lockDataFolder(dataDir).catch((error: unknown) => {
+  const lock = await lockDataFolder(dataDir, 'look').catch((error: unknown) => {
     // Nothing was started here yet.
     if (driverError(error)?.code === 'ENOENT') return undefined;
     throw error;

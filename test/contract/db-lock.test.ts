@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promi
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { lockDataFolder } from '../../src/db/data-lock.ts';
 import { Code, GatewayError } from '../../src/protocol/errors.ts';
 
@@ -45,6 +46,23 @@ describe('the lock of a data folder', () => {
     const lock = await lockDataFolder(folder);
     await assert.rejects(lockDataFolder(folder), held(new RegExp(`process ${process.pid}\\.`)));
     await lock.release();
+    await isFree();
+  });
+
+  it('is waited for where its holder only looks', async () => {
+    const look = await lockDataFolder(folder, 'look');
+    const taken: string[] = [];
+    const taking = lockDataFolder(folder).then((lock) => {
+      taken.push('taken');
+      return lock;
+    });
+    await delay(150);
+    assert.deepEqual(taken, []);
+    await look.release();
+    await (await taking).release();
+    await isFree();
+    // Nobody waits for one that is gone.
+    await leave({ ...here, pid: 2 ** 30, looks: true });
     await isFree();
   });
 
