@@ -1,6 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs, durationMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { LRUCache } from 'lru-cache';
+import { ownerKey, type Principal } from '../auth/principal.ts';
+import { type EventLog, NO_EVENTS } from '../events/event.ts';
 import {
   type RecordedRequest,
   RecordedRequestSchema,
@@ -17,10 +20,28 @@ type RecordingMethods = Pick<
   'startRecording' | 'stopRecording' | 'listRecordings' | 'getRecording'
 >;
 
+type StoredRecording = Awaited<ReturnType<Recorder['get']>>;
+
+/** Who reads a recording on and on, as it comes, is told of once in so many milliseconds. */
+const TOLD_AGAIN_MS = 3_600_000;
+const MAX_TOLD = 1000;
+
 /** The part of the management API that is about recordings. All of it is for admins, and about their tenant. */
 export function createRecordingMethods(
   recorder: Pick<Recorder, 'start' | 'stop' | 'list' | 'get' | 'read'>,
+  events: EventLog = NO_EVENTS,
 ): RecordingMethods {
+  const told = new LRUCache<string, true>({ max: MAX_TOLD, ttl: TOLD_AGAIN_MS });
+
+  function tellRead(reader: Principal, { id, userId: user }: StoredRecording): void {
+    const key = JSON.stringify([ownerKey(reader), id]);
+    if (told.has(key)) return;
+    told.set(key, true);
+    const { tenantId, userId } = reader;
+    const what = { type: 'management', action: 'GetRecording', outcome: 'ok' } as const;
+    events.append({ ...what, tenantId, userId, detail: { id, user } });
+  }
+
   function adminOf(context: HandlerContext) {
     const caller = callerOf(context);
     requireAdmin(caller, 'record what users do');
@@ -51,10 +72,12 @@ export function createRecordingMethods(
     },
 
     async getRecording(request, context: HandlerContext) {
-      const { tenantId } = adminOf(context);
+      const caller = adminOf(context);
+      const { tenantId } = caller;
       const { pageSize, pageToken } = toPageRequest(request);
       const after = pageToken === undefined ? undefined : decodeToken(pageToken);
       const recording = await recorder.get(tenantId, request.id);
+      tellRead(caller, recording);
       const entries = await recorder.read(tenantId, request.id, after, pageSize);
       const last = entries.at(-1)?.id ?? after;
       const isOver = recording.endsAt <= Date.now() && entries.length < pageSize;
@@ -70,13 +93,7 @@ export function createRecordingMethods(
 /** Before the first entry. */
 const START = '0000000000000000-0000000000000000';
 
-function toRecording({
-  id,
-  userId,
-  startedBy,
-  startedAt,
-  endsAt,
-}: Awaited<ReturnType<Recorder['get']>>): Recording {
+function toRecording({ id, userId, startedBy, startedAt, endsAt }: StoredRecording): Recording {
   return create(RecordingSchema, {
     id,
     userId,

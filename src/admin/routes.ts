@@ -1,5 +1,4 @@
 import type { ConnectRouter } from '@connectrpc/connect';
-import type { EventLog } from '../events/event.ts';
 import { TurnstileService } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
 import { Health } from '../gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '../gen/grpc/reflection/v1/reflection_pb.ts';
@@ -15,8 +14,6 @@ export interface ManagementDependencies extends TurnstileDependencies {
   readonly principalOf: PrincipalOf;
   readonly readiness: Readiness;
   readonly logger: Logger;
-  /** Told of what callers change. */
-  readonly events?: EventLog;
   /** Counts calls. */
   readonly metrics?: Pick<Metrics, 'management'>;
 }

@@ -42,7 +42,7 @@ export function createTurnstileService(
     ...createEventMethods({ store: eventStore, closing }),
     ...createLoginMethods(deps),
     ...createSessionMethods(deps),
-    ...createRecordingMethods(deps.recorder),
+    ...createRecordingMethods(deps.recorder, deps.events),
 
     async createMcpServer(request, context) {
       const caller = callerOf(context);

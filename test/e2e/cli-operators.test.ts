@@ -139,4 +139,9 @@ test('a user is recorded until it is stopped, and that is in the event log', asy
     ({ action, outcome }) => action === 'StartRecording' && outcome === 'OUTCOME_OK',
   );
   assert.deepEqual(started?.detail, { user: 'local' });
+  // Once, though it was shown twice, and followed.
+  assert.deepEqual(
+    events.flatMap(({ action, detail }) => (action === 'GetRecording' ? [detail] : [])),
+    [{ id, user: 'local' }],
+  );
 });
