@@ -33,6 +33,7 @@ try {
   const started = performance.now();
   let kills = 0;
   let restarts = 0;
+  let waits = 0;
   while (performance.now() - started < seconds * 1000) {
     const place = kills % nodes;
     await cluster.kill(place);
@@ -40,6 +41,7 @@ try {
     await delay(1000);
     if (await restartPostgres()) restarts++;
     await cluster.revive(place);
+    if (/PostgreSQL is not there yet/.test(cluster.nodes[place]?.output ?? '')) waits++;
     await delay(1000);
   }
   await load.stop();
@@ -47,7 +49,7 @@ try {
   const reckoning = await reckon(cluster, load);
   const { answered, stored, unanswered } = reckoning;
   console.log(
-    `${answered} calls answered in ${took.toFixed(0)} s (${Math.round(answered / took)} a second); ${kills} nodes killed, ${restarts} restarts of PostgreSQL`,
+    `${answered} calls answered in ${took.toFixed(0)} s (${Math.round(answered / took)} a second); ${kills} nodes killed, ${restarts} restarts of PostgreSQL, which ${waits} of the nodes waited for`,
   );
   console.log(
     `${stored} events, ${reckoning.distinctIds} ids; ${reckoning.missing.length} calls without an event, ${reckoning.twice.length} with two`,
