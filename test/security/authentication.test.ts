@@ -307,6 +307,36 @@ describe('authentication', { timeout: 170_000 }, () => {
       again.protocolVersion = peer.protocolVersion;
       assert.equal((await again.request('ping')).status, 200);
     });
+
+    it('nor is one of the older transport, of whichever user, tenant or roles', async (t) => {
+      const { origin } = new URL(gateway.mcpUrl);
+      const own = await token();
+      const stop = new AbortController();
+      t.after(() => stop.abort());
+      const stream = await fetch(`${origin}/sse`, { headers: bearer(own), signal: stop.signal });
+      const reader = stream.body!.getReader();
+      const first = Buffer.from((await reader.read()).value!).toString();
+      const address = /data: (\S+)/.exec(first)?.[1] ?? '';
+      assert.match(address, /^\/messages\?sessionId=/);
+      const posted = async (shown: string, to = address) => {
+        const response = await fetch(origin + to, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', ...bearer(shown) },
+          body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' }),
+        });
+        return [response.status, await response.text()];
+      };
+      const never = await posted(own, '/messages?sessionId=unknown');
+      assert.equal(never[0], 404);
+      for (const thief of [
+        await token({ sub: 'bob' }),
+        await token({ org: 'other' }),
+        await token({ realm: { roles: ['ops'] } }),
+        ADMIN,
+      ])
+        assert.deepEqual(await posted(thief), never);
+      assert.equal((await posted(await token({ jti: 'another token of the same user' })))[0], 202);
+    });
   });
 
   describe('a proxy', () => {

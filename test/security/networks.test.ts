@@ -53,6 +53,10 @@ describe('networks of servers', { timeout: 170_000 }, () => {
       const report = await tested(gateway, 'named', byName);
       assert.match(JSON.stringify(report), /localhost leads to a loopback address.*DRAGON_ALLOWED_NETWORKS/);
       assert.equal(server.count('initialize'), 0);
+      // Nor is a process started, which could connect to anything.
+      const stdio = await manage(gateway, 'CreateMcpServer', { name: 'tool', stdio: { command: 'true' } });
+      assert.deepEqual([stdio.status, stdio.body.code], [400, 'failed_precondition']);
+      assert.match(stdio.body.message, /DRAGON_STDIO/);
     });
   });
 
