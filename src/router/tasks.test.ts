@@ -6,7 +6,9 @@ import { resultText } from '../protocol/envelope.ts';
 import { Code } from '../protocol/errors.ts';
 import { encodeTaskId } from '../protocol/task-id.ts';
 
-const respond: Respond = ({ id, params }) => resultText(id, JSON.stringify({ taskId: params?.['taskId'] }));
+/** Says which task it was asked about. */
+const respond: Respond = ({ id, text }) =>
+  resultText(id, JSON.stringify({ taskId: JSON.parse(text).params.taskId }));
 
 test('a task is asked of the server that its id names, and of no other', async (t) => {
   const { ask, link } = await startCore(t, {
