@@ -20,7 +20,7 @@ export const NETWORKS: readonly Mutant[] = [
   },
   {
     promise: INSIDE,
-    name: 'processes are started where there is authentication',
+    name: 'processes are registered where they are switched off',
     file: 'src/core.ts',
     find: 'stdioOff: config.stdioAllowed ? undefined : STDIO_OFF,',
     replace: 'stdioOff: undefined,',

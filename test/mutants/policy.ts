@@ -73,7 +73,7 @@ export const POLICY: readonly Mutant[] = [
     find: 'return candidates.filter((candidate) => restriction.mayRead(candidate.server, candidate.uri));',
     replace: 'return candidates;',
     test: routed,
-    only: 'what nobody lists is asked of no server that is denied',
+    only: 'a call of what is denied ends as one of what there never was',
   },
   {
     promise: TOLD,

@@ -2,7 +2,7 @@ import type { Mutant } from './mutant.ts';
 
 const SEALED = 'what is sealed is in the database as nothing else, and opens nowhere else';
 const LOGGED = 'no secret is in the log';
-const PROCESSES = "processes see nothing of the gateway's, and are off where there is authentication";
+const PROCESSES = "processes see nothing of the gateway's, and tell nothing of their own";
 const FORWARDED = 'what a client shows the gateway is sent to no server';
 
 const redact = 'src/telemetry/redact.test.ts';

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { delimiter, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { type Ended, readEnded } from './ended.ts';
 import { ROOT, type Tree } from './tree.ts';
 
@@ -68,11 +67,18 @@ export async function runTrial(tree: Tree, { test, only, limitMs, until }: Trial
     isLate = true;
     endGroup(child);
   }, limitMs);
-  createInterface({ input: child.stdout }).on('line', (line) => {
+  const take = (line: string) => {
     const one = readEnded(line);
     if (one === undefined) return note(`${line}\n`);
     ended.push(one);
     if (until?.(one) === true) endGroup(child);
+  };
+  let rest = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    // Not by readline, for which a line ends with more than its end.
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) take(line);
   });
   child.stderr.setEncoding('utf8').on('data', note);
   try {
