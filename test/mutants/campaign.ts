@@ -94,11 +94,14 @@ export class Campaign {
   }
 }
 
+/** A gateway that does not come up says nothing of what it is there for. */
+const DID_NOT_BEGIN = /^The gateway did not start/;
+
 /**
  * Whether a test has come to its end and found something wrong. That one could not even begin, or that its file could not be
  * loaded, shows nothing of what it is there for.
  */
-function shows({ test, hangs }: Mutant, { name, isSuite, failure }: Ended): boolean {
-  if (isSuite || name.endsWith(test)) return false;
+function shows({ test, hangs }: Mutant, { name, isSuite, failure, message = '' }: Ended): boolean {
+  if (isSuite || name.endsWith(test) || DID_NOT_BEGIN.test(message)) return false;
   return failure === 'testCodeFailure' || (hangs === true && failure === 'testTimeoutFailure');
 }

@@ -28,6 +28,9 @@ const MAX_OUTPUT = 4000;
 const running = new Set<ChildProcess>();
 let isOver = false;
 
+/** Whoever has ended all is about to end the process. */
+const NEVER = new Promise<never>(() => {});
+
 /** Ends what is running: tests, and the gateways that they have started. Nothing is begun any more. */
 export function endTrials(): void {
   isOver = true;
@@ -36,8 +39,7 @@ export function endTrials(): void {
 
 /** Runs tests of a tree, as `npm test` does, but for one thing: gateways are started from the source, which is what is broken. */
 export async function runTrial(tree: Tree, { test, only, limitMs, until }: Trial): Promise<Outcome> {
-  // Whoever has ended all is about to end the process.
-  if (isOver) await new Promise(() => {});
+  if (isOver) await NEVER;
   const startedAt = performance.now();
   const arguments_ = [
     '--test',
@@ -87,6 +89,7 @@ export async function runTrial(tree: Tree, { test, only, limitMs, until }: Trial
     clearTimeout(timer);
     running.delete(child);
   }
+  if (isOver) await NEVER;
   return { ended, isLate, seconds: (performance.now() - startedAt) / 1000, output };
 }
 
