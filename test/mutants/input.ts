@@ -48,6 +48,15 @@ export const INPUT: readonly Mutant[] = [
   },
   {
     promise: TWO,
+    name: 'the length of a chunk ends with any character',
+    file: 'src/downstream/http1/response-reader.ts',
+    find: 'if (line.at(-2) !== 13) throw',
+    replace: 'if (line.length === 0) throw',
+    test: 'src/downstream/http1/response-reader.test.ts',
+    only: 'what is no response, or may be taken for two',
+  },
+  {
+    promise: TWO,
     name: "a value ends its line in a server's request",
     file: 'src/downstream/http-client.ts',
     find: '!NAME.test(name) || !VALUE.test(value)',

@@ -113,6 +113,15 @@ export const LOGINS: readonly Mutant[] = [
   },
   {
     promise: ISSUER,
+    name: 'an authorization server that is an origin may be any other',
+    file: 'src/oauth/discovery.ts',
+    find: 'bare(named) === bare(issuer) && isOrigin(issuer)',
+    replace: 'isOrigin(issuer)',
+    test: discovery,
+    only: 'an issuer that is an origin',
+  },
+  {
+    promise: ISSUER,
     name: "a client's secret goes to whatever authorization server its row names",
     file: 'src/db/login-repository.ts',
     find: 'return client?.issuer === issuer ? client : undefined;',

@@ -65,6 +65,15 @@ export const SECRETS: readonly Mutant[] = [
   },
   {
     promise: LOGGED,
+    name: 'text in fields of the log is written as it comes',
+    file: 'src/telemetry/redact.ts',
+    find: "if (typeof value === 'string') return scrub(value);",
+    replace: '',
+    test: redact,
+    only: 'secrets in text are masked',
+  },
+  {
+    promise: LOGGED,
     name: 'lines of the log are written as they come',
     file: 'src/telemetry/logger.ts',
     find: 'else this.#pino[level](redact(fields), scrub(message));',
