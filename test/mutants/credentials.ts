@@ -157,6 +157,14 @@ export const CREDENTIALS: readonly Mutant[] = [
     hangs: true,
   },
   {
+    promise: 'what was opened with a key ends with it, on every node',
+    name: 'a stream is opened with a key that has just ended',
+    file: 'src/edge/key-streams.ts',
+    find: 'if (this.#over.has(keyId)) return void response.destroy();',
+    replace: '',
+    test: 'src/edge/key-streams.test.ts',
+  },
+  {
     promise: KEYS,
     name: 'news of revoked keys that got lost stay so',
     file: 'src/auth/api-keys.ts',

@@ -46,6 +46,15 @@ export const SHARING: readonly Mutant[] = [
   },
   {
     promise: SHARED,
+    name: 'everybody shares what is the own',
+    file: 'src/catalog/manager.ts',
+    find: ' || patch.sharedWith !== undefined',
+    replace: '',
+    test: sharing,
+    only: 'are shown without secrets, and changed by admins alone',
+  },
+  {
+    promise: SHARED,
     name: 'everybody sees all of what is shared',
     file: 'src/admin/server-message.ts',
     find: "lender === undefined || viewer.roles.includes('admin') ? record.target : outline(record.target);",
