@@ -40,6 +40,7 @@ const LAYERS = {
   catalog: [...SHARED, 'db/page-of', 'policy/', 'downstream/', 'networks/', 'coordination/', 'jobs/'],
   oauth: [
     ...SHARED,
+    'auth/subject-tokens',
     'coordination/bus',
     'networks/',
     'downstream/credentials',

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
-/** These load files beside themselves, or start threads from them. */
-const EXTERNAL = ['@electric-sql/pglite', 'bullmq', 'ioredis', 'pino', 'pino-pretty'];
+/** These load files beside themselves in ways that cannot be followed, or start threads from them. */
+const EXTERNAL = ['@electric-sql/pglite', 'bullmq', 'ioredis', 'jsonc-parser', 'pino', 'pino-pretty'];
 
 /** These look for each other, which are files of the bundle; all others look for files beside their source. */
-const ENTRIES = ['src/main.ts', 'src/worker.ts', 'src/primary.ts'];
+const ENTRIES = ['src/main.ts', 'src/worker.ts', 'src/primary.ts', 'src/cli/main.ts'];
 
 /** Makes the bundle anew. Returns the path of what is started instead of src/main.ts. */
 export async function bundleGateway(root) {

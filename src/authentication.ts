@@ -8,6 +8,7 @@ import { KnownOwners } from './auth/owners.ts';
 import { LOCAL_PRINCIPAL, type Principal } from './auth/principal.ts';
 import { ProxyIdentities } from './auth/proxy.ts';
 import { type PublishedMetadata, publishMetadata, resourceOf } from './auth/resource-metadata.ts';
+import { SubjectTokens } from './auth/subject-tokens.ts';
 import type { Config } from './config.ts';
 import type { Bus } from './coordination/bus.ts';
 import type { Database } from './db/database.ts';
@@ -23,6 +24,8 @@ export interface Authentication {
   readonly apiKeys: ApiKeys;
   /** What clients are told of the issuers of tokens; undefined without any. */
   readonly metadata: PublishedMetadata | undefined;
+  /** Of callers of the MCP port. */
+  readonly subjectTokens: SubjectTokens;
   close(): void;
 }
 
@@ -39,10 +42,14 @@ export async function createAuthentication(
 ): Promise<Authentication> {
   const owners = new KnownOwners((owner) => database.addOwner(owner));
   const apiKeys = new ApiKeys(database.apiKeys, bus, (owner) => owners.ensure(owner), events);
-  const close = () => apiKeys.close();
+  const subjectTokens = new SubjectTokens();
+  const close = () => {
+    apiKeys.close();
+    subjectTokens.close();
+  };
   if (config.auth.length === 0) {
     const everybody = () => LOCAL_PRINCIPAL;
-    return { mcp: everybody, management: everybody, apiKeys, metadata: undefined, close };
+    return { mcp: everybody, management: everybody, apiKeys, metadata: undefined, subjectTokens, close };
   }
   const issuers = issuersOf(config);
   const metadata = metadataOf(config, issuers);
@@ -58,12 +65,15 @@ export async function createAuthentication(
   const faced = (face: Face) => {
     const scopes = scopesOf(issuers[0], face);
     const challenges = new Challenges({ metadataUrl: metadata?.url, scopes });
-    const told = credentialEvents(events);
+    const told = {
+      ...credentialEvents(events),
+      ...(face === 'mcp' ? { onToken: subjectTokens.keep.bind(subjectTokens) } : {}),
+    };
     const authenticator = new Authenticator({ face, schemes, proxy, challenges, owners, ...told });
     apiKeys.onRevoked((id) => authenticator.forget(id));
     return authenticator.authenticate;
   };
-  return { mcp: faced('mcp'), management: faced('management'), apiKeys, metadata, close };
+  return { mcp: faced('mcp'), management: faced('management'), apiKeys, metadata, subjectTokens, close };
 }
 
 function issuersOf({ jwtIssuers = [], publicUrl }: Config): readonly JwtIssuer[] {

@@ -161,7 +161,7 @@ export async function startGateway(
         readiness: () => readiness.checkServing(),
         metadata: auth.metadata,
         logins: createOAuthApp({
-          logins: parts.logins,
+          logins: parts.browserLogins,
           gateway,
           guard,
           hasUsers: config.auth.length > 0,

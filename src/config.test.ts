@@ -56,6 +56,7 @@ describe('defaults', () => {
       apiKey: undefined,
       publicUrl: undefined,
       jwtIssuers: undefined,
+      tokenExchangeIssuers: undefined,
       proxyAddresses: undefined,
       proxySecret: undefined,
       proxyUserHeader: 'x-forwarded-user',

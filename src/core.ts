@@ -61,6 +61,7 @@ export interface Core {
   readonly sse: SseEndpoint | undefined;
   readonly manager: CatalogServerManager;
   readonly logins: OutgoingLogins['logins'];
+  readonly browserLogins: OutgoingLogins['browserLogins'];
   readonly catalogs: Catalogs;
   readonly connector: OwnedConnector;
   readonly sessions: Sessions;
@@ -108,6 +109,8 @@ export function createCore(parts: CoreParts): Core {
     networks,
     gateway: gatewayClient,
     servers: registry,
+    subjects: auth.subjectTokens,
+    exchangeIssuers: config.tokenExchangeIssuers ?? config.jwtIssuers?.map(({ issuer }) => issuer) ?? [],
     events: recording.log,
     logger,
   });
@@ -157,6 +160,7 @@ export function createCore(parts: CoreParts): Core {
       ? new CatalogSharing({ ...coordination, store: coordination.catalogs, logger })
       : undefined,
   });
+  auth.subjectTokens.onArrival((owner) => catalogs.callerCame(owner));
   // Alone, a gateway that dies leaves nobody who could go on.
   const running = foundation.hasPeers ? new RunningCalls(coordination.calls) : undefined;
   const ownDeadlines: Deadlines = { idleMs: config.listTimeoutMs, totalMs: config.listTimeoutMs };
@@ -363,6 +367,7 @@ export function createCore(parts: CoreParts): Core {
     sse: config.sseEndpoint ? new SseEndpoint(endpointOptions) : undefined,
     manager,
     logins: outgoing.logins,
+    browserLogins: outgoing.browserLogins,
     catalogs,
     connector,
     sessions,

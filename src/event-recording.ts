@@ -31,7 +31,7 @@ const AHEAD_MS = 8 * DAY_MS;
 const PATIENCE_MS = 3000;
 
 /** Events in one transaction. The embedded database keeps this process from everything else meanwhile. */
-const BATCH = { embedded: 50, postgresql: 500 };
+const BATCH = { embedded: 100, postgresql: 500 };
 
 export interface RecordingParts {
   readonly coordination: Coordination;

@@ -47,7 +47,12 @@ export function createLoginMethods({ servers, logins }: TurnstileDependencies): 
     },
 
     async logoutMcpServer(request, context) {
-      const record = await resolveServer(servers, callerOf(context), request.server);
+      const caller = callerOf(context);
+      const record = await resolveServer(servers, caller, request.server);
+      const { target } = record;
+      const isOfAll = target.kind === 'http' && target.oauth?.grant === 'client_credentials';
+      if (isOfAll && record.sharedWith !== undefined)
+        requireAdmin(caller, 'end the token of a shared server');
       return { revoked: (await logins.logout(record)).isRevoked };
     },
   };

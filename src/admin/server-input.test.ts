@@ -3,6 +3,10 @@ import { test } from 'node:test';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { ServerRecord, ServerTarget } from '../db/server-record.ts';
 import {
+  ServerOAuth_AuthMethod as AuthMethod,
+  ServerOAuth_Grant as Grant,
+} from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import {
   CreateMcpServerRequestSchema,
   type McpServerChangesSchema,
   UpdateMcpServerRequestSchema,
@@ -152,7 +156,11 @@ test("tools' time limits are replaced together", () => {
 
 test('secrets that cannot be read are not lost by a change of something else', () => {
   const unreadable = 'the key is missing';
-  const lost = (target: ServerTarget): ServerRecord => ({ ...stored(target), unreadable });
+  const lost = (target: ServerTarget): ServerRecord => ({
+    ...stored(target),
+    unreadable,
+    lost: [target.kind === 'http' ? 'headers' : 'env'],
+  });
   const http = lost({ ...HTTP, headers: {} });
   const process = lost({ ...STDIO, env: {} });
   const isRefused = { code: Code.FailedPrecondition, message: unreadable };
@@ -181,4 +189,76 @@ test('what cannot be changed so is refused by name', () => {
   refuses('changes.stdio.env', () => patch(HTTP, {}, 'stdio.env'));
   refuses('changes.headers', () => patch(STDIO, { headers: { a: 'b' } }));
   refuses('changes.headers', () => patch(HTTP, { ...stdio({ command: 'c' }), headers: { a: 'b' } }));
+});
+
+const GRANT = {
+  grant: Grant.CLIENT_CREDENTIALS,
+  clientId: 'c',
+  clientSecret: 's',
+  scopes: ['a', 'b', 'a'],
+};
+const STORED_GRANT = {
+  grant: 'client_credentials',
+  clientId: 'c',
+  clientSecret: 's',
+  authMethod: 'client_secret_basic',
+  scopes: ['a', 'b'],
+} as const;
+
+test('a client replaces the one that is stored, but for a secret that is not given anew', () => {
+  const bare: ServerTarget = { ...HTTP, headers: {} };
+  assert.deepEqual(patch(bare, { oauth: GRANT }), { target: { ...bare, oauth: STORED_GRANT } });
+  const before: ServerTarget = { ...bare, oauth: STORED_GRANT };
+  const { clientSecret: _, ...without } = GRANT;
+  assert.deepEqual(patch(before, { oauth: { ...without, scopes: [] } }), {
+    target: { ...bare, oauth: { ...STORED_GRANT, scopes: [] } },
+  });
+  refuses('changes.oauth.client_secret', () => patch(before, { oauth: { ...without, clientId: 'other' } }));
+  const whom = { issuer: 'https://issuer.example', audience: 'api://docs' };
+  assert.deepEqual(patch(before, { oauth: { ...without, ...whom, grant: Grant.TOKEN_EXCHANGE } }), {
+    target: { ...bare, oauth: { ...STORED_GRANT, ...whom, grant: 'token_exchange' } },
+  });
+  assert.deepEqual(patch(before, {}, 'oauth'), { target: bare });
+  assert.deepEqual(patch(before, { oauth: { grant: Grant.AUTHORIZATION_CODE } }), { target: bare });
+  assert.deepEqual(patch(before, url('http://new')), { target: { ...before, url: 'http://new' } });
+});
+
+test('a client that can not be used is refused by the field that is wrong', () => {
+  const bare: ServerTarget = { ...HTTP, headers: {} };
+  const { clientSecret: _, ...without } = GRANT;
+  const keyed = { ...without, tokenEndpointAuthMethod: AuthMethod.PRIVATE_KEY_JWT };
+  for (const [field, oauth] of [
+    ['grant', { ...GRANT, grant: Grant.UNSPECIFIED }],
+    ['grant', { ...GRANT, grant: 99 as Grant }],
+    ['client_id', { ...GRANT, clientId: '' }],
+    ['client_secret', without],
+    ['private_key', keyed],
+    ['private_key', { ...keyed, privateKey: 'no key' }],
+    ['private_key', { ...keyed, privateKey: '{"kty":"oct","k":"AAAA"}' }],
+    ['private_key', { ...GRANT, privateKey: 'k', tokenEndpointAuthMethod: AuthMethod.CLIENT_SECRET_POST }],
+    ['client_secret', { ...GRANT, privateKey: 'k' }],
+    ['token_endpoint_auth_method', { ...GRANT, tokenEndpointAuthMethod: 99 as AuthMethod }],
+    ['issuer', { ...GRANT, issuer: 'http://far.example' }],
+    ['issuer', { ...GRANT, grant: Grant.TOKEN_EXCHANGE }],
+    ['audience', { ...GRANT, audience: 'api://docs' }],
+  ] as const)
+    refuses(`changes.oauth.${field}`, () => patch(bare, { oauth }));
+  refuses('changes.oauth', () => patch({ ...bare, headers: { Authorization: 'x' } }, { oauth: GRANT }));
+  refuses('changes.oauth', () => patch(STDIO, { oauth: GRANT }));
+  refuses('changes.oauth', () =>
+    patch({ ...bare, oauth: STORED_GRANT }, { headers: { authorization: 'x' } }, 'headers'),
+  );
+  const process = create(CreateMcpServerRequestSchema, {
+    name: 'a',
+    ...stdio({ command: 'c' }),
+    oauth: GRANT,
+  });
+  refuses('oauth', () => toServerSpec(process));
+});
+
+test('a client that can not be read is not lost by a change of something else', () => {
+  const lost: ServerRecord = { ...stored(HTTP), unreadable: 'the key is missing', lost: ['oauth'] };
+  const isRefused = { code: Code.FailedPrecondition };
+  assert.throws(() => patch(lost, { headers: { a: 'new' } }), isRefused);
+  assert.deepEqual(patch(lost, { oauth: GRANT }), { target: { ...HTTP, oauth: STORED_GRANT } });
 });

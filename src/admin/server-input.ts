@@ -1,4 +1,7 @@
 import type {
+  ClientGrant,
+  HttpTarget,
+  SecretField,
   ServerPatch,
   ServerRecord,
   ServerSpec,
@@ -14,6 +17,7 @@ import type {
 } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { wrongField } from './field-paths.ts';
+import { toClientGrant } from './oauth-input.ts';
 import { changedTimeouts, toCallTimeouts, toToolTimeouts } from './timeouts.ts';
 
 /** What the owner asks for. Throws InvalidArgument for headers of a server that is a process. */
@@ -36,12 +40,27 @@ function toSharing({ tenant, roles }: ServerSharing): Sharing {
 }
 
 function toTarget(request: CreateMcpServerRequest): ServerTarget {
-  const { target, headers } = request;
-  if (target.case === 'url') return { kind: 'http', url: target.value, headers };
+  const { target, headers, oauth } = request;
+  if (target.case === 'url')
+    return withGrant(
+      { kind: 'http', url: target.value, headers },
+      oauth && toClientGrant(oauth, 'oauth'),
+      '',
+    );
   // Validation has refused a request with neither.
   if (target.case === undefined) throw wrongField('url', 'give a url or a stdio command');
   if (Object.keys(headers).length > 0) throw wrongField('headers', 'only a server with a url has headers');
+  if (oauth !== undefined) throw wrongField('oauth', 'only a server with a url has tokens');
   return toStdioTarget(target.value, 'stdio');
+}
+
+/** `before`: the path of the message that they are fields of. Throws InvalidArgument where the headers say who calls, too. */
+function withGrant(target: HttpTarget, oauth: ClientGrant | undefined, before: string): HttpTarget {
+  const { oauth: _, ...rest } = target;
+  if (oauth === undefined) return rest;
+  if (Object.keys(target.headers).some((name) => name.toLowerCase() === 'authorization'))
+    throw wrongField(`${before}oauth`, 'the headers have an authorization of their own: give one of the two');
+  return { ...rest, oauth };
 }
 
 function toStdioTarget({ command, args, env, cwd }: StdioCommand, path: string): StdioTarget {
@@ -66,6 +85,7 @@ const PATHS = [
   'timeouts.total',
   'tool_timeouts',
   'shared_with',
+  'oauth',
 ] as const;
 type MaskPath = (typeof PATHS)[number];
 
@@ -92,17 +112,25 @@ export function toServerPatch(request: UpdateMcpServerRequest, stored: ServerRec
     patch.sharedWith = changes?.sharedWith === undefined ? null : toSharing(changes.sharedWith);
   const target = changedTarget(mask, changes, stored.target);
   if (target === stored.target) return patch;
-  if (stored.unreadable !== undefined && keepsSecrets(mask, stored.target, target)) {
+  if (
+    stored.unreadable !== undefined &&
+    stored.lost?.some((field) => keeps(field, mask, stored.target, target))
+  ) {
     throw new GatewayError(Code.FailedPrecondition, stored.unreadable);
   }
   patch.target = target;
   return patch;
 }
 
-/** Whether a change leaves the headers or variables as they are: where they can't be read they would be lost by it. */
-function keepsSecrets(mask: ReadonlySet<MaskPath>, before: ServerTarget, after: ServerTarget): boolean {
+/** Whether a change leaves secrets as they are: where they can't be read they would be lost by it. */
+function keeps(
+  field: SecretField,
+  mask: ReadonlySet<MaskPath>,
+  before: ServerTarget,
+  after: ServerTarget,
+): boolean {
   if (before.kind !== after.kind) return false;
-  return after.kind === 'http' ? !mask.has('headers') : !mask.has('stdio') && !mask.has('stdio.env');
+  return field === 'env' ? !mask.has('stdio') && !mask.has('stdio.env') : !mask.has(field);
 }
 
 function readMask({ updateMask, changes }: UpdateMcpServerRequest): ReadonlySet<MaskPath> {
@@ -129,6 +157,7 @@ function populated(changes: McpServerChanges | undefined): ReadonlySet<MaskPath>
   if (changes.timeouts?.total !== undefined) mask.add('timeouts.total');
   if (Object.keys(changes.toolTimeouts).length > 0) mask.add('tool_timeouts');
   if (changes.sharedWith !== undefined) mask.add('shared_with');
+  if (changes.oauth !== undefined) mask.add('oauth');
   return mask;
 }
 
@@ -140,8 +169,11 @@ function changedTarget(
   const given = changes?.target ?? { case: undefined };
   let target = stored;
   if (mask.has('url') && given.case === 'url') {
-    // The headers stay: whoever moves a server need not know their values.
-    target = { kind: 'http', url: given.value, headers: stored.kind === 'http' ? stored.headers : {} };
+    // The headers and the client stay: whoever moves a server need not know their values.
+    target =
+      stored.kind === 'http'
+        ? { ...stored, url: given.value }
+        : { kind: 'http', url: given.value, headers: {} };
   } else if (mask.has('stdio') && given.case === 'stdio') {
     target = toStdioTarget(given.value, 'changes.stdio');
   } else if (mask.has('url')) {
@@ -150,9 +182,16 @@ function changedTarget(
     throw wrongField('changes.stdio', 'a command can be replaced, not cleared');
   }
   target = withStdioFields(mask, given.case === 'stdio' ? given.value : undefined, target);
-  if (!mask.has('headers')) return target;
-  if (target.kind !== 'http') throw wrongField('changes.headers', 'only a server with a url has headers');
-  return { ...target, headers: changes?.headers ?? {} };
+  const [headers, oauth] = [mask.has('headers'), mask.has('oauth')];
+  if (!headers && !oauth) return target;
+  if (target.kind !== 'http') {
+    const field = headers ? 'headers' : 'oauth';
+    throw wrongField(`changes.${field}`, `only a server with a url has ${headers ? 'headers' : 'tokens'}`);
+  }
+  const changed = headers ? { ...target, headers: changes?.headers ?? {} } : target;
+  const before = stored.kind === 'http' ? stored.oauth : undefined;
+  const asked = changes?.oauth && toClientGrant(changes.oauth, 'changes.oauth', before);
+  return withGrant(changed, oauth ? asked : target.oauth, 'changes.');
 }
 
 function withStdioFields(

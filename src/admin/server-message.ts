@@ -13,6 +13,7 @@ import {
   type ServerSharingSchema,
   McpServer_Health_State as State,
 } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
+import { grantMessage } from './oauth-input.ts';
 import { timeoutsMessage } from './timeouts.ts';
 
 /**
@@ -36,6 +37,7 @@ export function toServerMessage(record: ServerRecord, health: ServerHealth, view
     era: record.era === undefined ? Era.UNSPECIFIED : ERAS[record.era],
     sharedBy: lender?.userId ?? '',
     ...(sharedWith === undefined ? {} : { sharedWith: sharingMessage(sharedWith) }),
+    ...(target.kind === 'http' && target.oauth !== undefined ? { oauth: grantMessage(target.oauth) } : {}),
     ...(timeouts === undefined ? {} : { timeouts: timeoutsMessage(timeouts) }),
     toolTimeouts: Object.fromEntries(
       Object.entries(toolTimeouts).map(([tool, limits]) => [tool, timeoutsMessage(limits)]),

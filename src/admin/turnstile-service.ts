@@ -70,6 +70,7 @@ export function createTurnstileService(
       if (isAboutProcess(request)) requireAdmin(caller, STARTING);
       const updated = await updateServer(servers, caller, request);
       if (updated.sharedWith === undefined && isAboutSharing(request)) await logins.unshared(updated);
+      if (isAboutTokens(request)) await logins.regranted(updated);
       return { server: await show(updated, caller) };
     },
 
@@ -128,6 +129,11 @@ export function createTurnstileService(
 
 function isAboutSharing({ updateMask }: UpdateMcpServerRequest): boolean {
   return updateMask?.paths.includes('shared_with') === true;
+}
+
+function isAboutTokens({ changes, updateMask }: UpdateMcpServerRequest): boolean {
+  const paths = updateMask?.paths ?? [];
+  return paths.length === 0 ? changes?.oauth !== undefined : paths.includes('oauth');
 }
 
 function isAboutProcess({ changes, updateMask }: UpdateMcpServerRequest): boolean {

@@ -17,6 +17,8 @@ export interface AuthenticatorOptions {
   readonly owners: KnownOwners;
   /** A credential was shown that is not accepted. */
   readonly onRefused?: (face: Face, error: GatewayError) => void;
+  /** Somebody was let in by a token that can be exchanged for others until then, in milliseconds since the epoch. */
+  readonly onToken?: (principal: Principal, token: string, endsAt: number) => void;
   /** Somebody was let in by other means than an API key: by a token that was not known, or by a proxy for the first time in an hour. */
   readonly onAccepted?: (face: Face, principal: Principal, by: 'token' | 'proxy') => void;
 }
@@ -96,17 +98,18 @@ export class Authenticator {
 
   async #identify(authorization: string): Promise<Principal> {
     const generation = this.#generation;
-    const identity = await this.#read(authorization);
+    const token = BEARER.exec(authorization)?.[1];
+    if (token === undefined) throw this.#options.challenges.missing;
+    const identity = await this.#read(token);
     const principal = await this.#admit(identity);
+    if (identity.tokenEndsAt !== undefined) this.#options.onToken?.(principal, token, identity.tokenEndsAt);
     if (identity.keyId === undefined) this.#options.onAccepted?.(this.#options.face, principal, 'token');
     if (generation === this.#generation) this.#remember(authorization, identity);
     return principal;
   }
 
-  async #read(authorization: string): Promise<Identity> {
-    const { schemes, challenges } = this.#options;
-    const token = BEARER.exec(authorization)?.[1];
-    if (token === undefined) throw challenges.missing;
+  async #read(token: string): Promise<Identity> {
+    const { schemes } = this.#options;
     try {
       const scheme = schemes.find((candidate) => candidate.recognizes(token));
       if (scheme === undefined) throw unauthenticated('This is no token of a kind that is accepted here');

@@ -28,6 +28,8 @@ export interface Identity {
   readonly until: number;
   /** The faces that it does not open. */
   readonly barred: Readonly<Partial<Record<Face, Barred>>>;
+  /** Milliseconds since the epoch at which the token ends, for one that an authorization server may exchange for others. */
+  readonly tokenEndsAt?: number;
   /** The API key that it is, for when that is revoked. */
   readonly keyId?: string;
 }

@@ -1,7 +1,7 @@
 import { type Owner, ownerKey, type Principal, type Role } from '../auth/principal.ts';
 import type { CatalogStore } from '../coordination/catalog-store.ts';
 import type { ServerRecord } from '../db/server-record.ts';
-import { type Connector, type DownstreamServer, idInUse } from '../downstream/port.ts';
+import { type Connector, type DownstreamServer, idInUse, isOfCallers } from '../downstream/port.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { kindOf } from './kind.ts';
@@ -102,6 +102,11 @@ export class Catalogs {
       if (view.kind === EVERYTHING_KIND) view.peek(serverId)?.changed();
   }
 
+  /** Somebody has a token to exchange again, without which servers could not be asked. */
+  callerCame(owner: Owner): void {
+    for (const view of this.#viewsOf(owner)) view.retry(isOfCallers);
+  }
+
   /** The view that an operator sees through: the one in use, where there is one, so that looking starts no second process. */
   operatorView(owner: Owner | Principal): CatalogView {
     return this.#mostUsed(owner, rolesIn(owner)) ?? this.view(owner, {});
@@ -133,7 +138,8 @@ export class Catalogs {
     if (noted === 'away') return known;
     const { checkedAt = 0, error } = noted?.revision === revision ? noted.check : {};
     // Where nodes share what they find out, all of it is noted.
-    if (sharing === undefined && (known?.checkedAt.getTime() ?? 0) >= checkedAt) return known;
+    const isNoted = sharing !== undefined && !isOfCallers(record);
+    if (!isNoted && (known?.checkedAt.getTime() ?? 0) >= checkedAt) return known;
     return checkedAt === 0 ? undefined : { checkedAt: new Date(checkedAt), error: error?.message };
   }
 

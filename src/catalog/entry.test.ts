@@ -15,6 +15,7 @@ import type { DownstreamLink, DownstreamServer, OpenOptions, ServerHandshake } f
 import { parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { CatalogEntry } from './entry.ts';
+import type { CatalogSharing } from './sharing.ts';
 import type { ServerCatalog } from './types.ts';
 
 const TTL_MS = 60_000;
@@ -23,6 +24,7 @@ const STDIO = { kind: 'stdio', command: 'x', args: [], env: {} } as const;
 
 interface Setup {
   readonly known?: ServerCatalog;
+  readonly sharing?: CatalogSharing;
   readonly server?: DownstreamServer;
   readonly respond?: Respond;
   readonly handshake?: Partial<ServerHandshake>;
@@ -49,6 +51,7 @@ function start(t: TestContext, setup: Setup = {}) {
       clientCapabilities: { roots: {} },
       listTimeoutMs: 1000,
       ttlMs: TTL_MS,
+      sharing: setup.sharing,
     },
     () => {
       changes++;
@@ -257,6 +260,21 @@ test('a process whose lists are old keeps them as well when it fails for the fir
 test('what was known under an earlier record is used until the server has answered', async (t) => {
   const { entry, names } = start(t, { known: fakeCatalog({ tools: ['old'] }) });
   assert.deepEqual(names(), ['old']);
+  await entry.ready();
+  assert.deepEqual(names(), ['a']);
+});
+
+test('what is listed to a caller’s own token each node finds out by itself', async (t) => {
+  const oauth = {
+    grant: 'token_exchange',
+    clientId: 'c',
+    authMethod: 'client_secret_basic',
+    scopes: [],
+  } as const;
+  const server = fakeServer('files', {
+    target: { kind: 'http', url: 'http://localhost/mcp', headers: {}, oauth },
+  });
+  const { entry, names } = start(t, { server, sharing: {} as CatalogSharing });
   await entry.ready();
   assert.deepEqual(names(), ['a']);
 });

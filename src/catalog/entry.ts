@@ -1,4 +1,4 @@
-import type { DownstreamServer } from '../downstream/port.ts';
+import { type DownstreamServer, isOfCallers } from '../downstream/port.ts';
 import type { GatewayError } from '../protocol/errors.ts';
 import type { CatalogSharing } from './sharing.ts';
 import type { ServerCatalog } from './types.ts';
@@ -31,7 +31,7 @@ export class CatalogEntry {
     const { sharing } = options;
     // The gateway's own tools are those of this node's version.
     this.#source =
-      sharing === undefined || server.target.kind === 'builtin'
+      sharing === undefined || server.target.kind === 'builtin' || isOfCallers(server)
         ? new ServerWatcher(server, options, this.#state, onState)
         : sharing.open(server, options, this.#state, onState);
   }

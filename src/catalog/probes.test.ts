@@ -148,6 +148,19 @@ test('a server whose secrets cannot be read is not connected to', async () => {
   assert.deepEqual(opened(), []);
 });
 
+test('a server that is called with tokens of callers is not connected to without one', async () => {
+  const oauth = {
+    grant: 'token_exchange',
+    clientId: 'c',
+    authMethod: 'client_secret_basic',
+    scopes: [],
+  } as const;
+  const target = { kind: 'http', url: 'http://localhost/mcp', headers: {}, oauth } as const;
+  const { probes, opened } = start([fakeRecord('a', { target })]);
+  await probes.run(RUNNING);
+  assert.deepEqual(opened(), []);
+});
+
 test('however many there are, each is asked once, and few at a time', async () => {
   const { probes, opened, state } = start(many(1000));
   const { promise, resolve } = Promise.withResolvers<void>();

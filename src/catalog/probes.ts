@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CatalogStore, ServerCheck } from '../coordination/catalog-store.ts';
 import type { EveryServer, ServerRecord } from '../db/server-record.ts';
-import { type Connector, downstreamServer } from '../downstream/port.ts';
+import { type Connector, downstreamServer, isOfCallers } from '../downstream/port.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import type { LastCheck } from './catalogs.ts';
@@ -75,8 +75,8 @@ export class ServerProbes {
   async *#records(): AsyncGenerator<ServerRecord, void> {
     for (let last: string | undefined; ; ) {
       const page = await this.#options.servers.enabledHttp(last, PAGE_SIZE);
-      // One that is not enabled all the same can't be reached as it should be.
-      yield* page.filter(({ enabled }) => enabled);
+      // One that is not enabled all the same can't be reached as it should be; nor can one be without a caller that wants one.
+      yield* page.filter((record) => record.enabled && !isOfCallers(record));
       last = page.at(-1)?.id;
       if (last === undefined || page.length < PAGE_SIZE) return;
     }

@@ -277,3 +277,16 @@ test('a closed view has no connections and hears of nothing', async (t) => {
   // Whoever still asks it gets an answer.
   await view.snapshot();
 });
+
+test('servers that could not be asked are asked again when told', async (t) => {
+  const { view, connector, broken } = start(t, 'a', 'b');
+  broken.add('a');
+  assert.deepEqual([...(await view.snapshot()).tools.keys()], ['b__t']);
+  broken.clear();
+  const { length } = connector.opened;
+  view.retry(({ name }) => name === 'b');
+  assert.equal(connector.opened.length, length);
+  view.retry(({ name }) => name === 'a');
+  await turnsUntil(() => view.current?.tools.has('a__t') === true, 'the tool of a');
+  assert.equal(connector.opened.length, length + 1);
+});

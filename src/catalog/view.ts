@@ -163,6 +163,12 @@ export class CatalogView {
     await Promise.all([...this.#entries.values()].map((entry) => entry.refreshStale()));
   }
 
+  /** Asks those of these servers again that could not be asked. */
+  retry(which: (server: DownstreamServer) => boolean): void {
+    for (const entry of this.#entries.values())
+      if (entry.error !== undefined && which(entry.server)) void entry.refresh();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#telling);
@@ -189,7 +195,7 @@ export class CatalogView {
       const server = servers.get(id);
       if (server?.revision === entry.server.revision) continue;
       // Reached as before it lists the same: a change of its prefix or its limits hides nothing from clients meanwhile.
-      if (entry.catalog !== undefined && isDeepStrictEqual(server?.target, entry.server.target))
+      if (entry.catalog !== undefined && server !== undefined && isReachedAlike(server, entry.server))
         known.set(id, entry.catalog);
       this.#entries.delete(id);
       void entry.close();
@@ -275,6 +281,20 @@ export class CatalogView {
     this.#untold.clear();
     for (const [listener, changed] of untold) if (this.#listeners.has(listener)) listener(changed);
   }
+}
+
+/**
+ * As whom the gateway comes does not count: as after a log-out, what was listed stays until the server has answered, so that
+ * a call can say that a log-in is needed now.
+ */
+function isReachedAlike(a: DownstreamServer, b: DownstreamServer): boolean {
+  return isDeepStrictEqual(placeOf(a), placeOf(b));
+}
+
+function placeOf({ target }: DownstreamServer): DownstreamServer['target'] {
+  if (target.kind !== 'http') return target;
+  const { oauth: _, ...place } = target;
+  return place;
 }
 
 /** Which lists differ; undefined where none does. */

@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { durationFromMs } from '@bufbuild/protobuf/wkt';
 import type { CreateMcpServerRequestSchema } from '../gen/dragon/turnstile/api/v1/turnstile_service_pb.ts';
+import { type OAuthOptions, oauthMessage } from './oauth-options.ts';
 
 /** A server reached over HTTP, or one that is a process of the gateway. */
 export type NewTarget =
@@ -37,11 +38,12 @@ export interface NewServer {
   /** By the server's own name of the tool. */
   readonly toolTimeouts?: Readonly<Record<string, Timeouts>>;
   readonly sharedWith?: Sharing;
+  readonly oauth?: OAuthOptions;
 }
 
 /** The request that adds it. */
 export function createRequest(server: NewServer): MessageInitShape<typeof CreateMcpServerRequestSchema> {
-  const { name, target, toolPrefix, enabled, timeouts, toolTimeouts, sharedWith } = server;
+  const { name, target, toolPrefix, enabled, timeouts, toolTimeouts, sharedWith, oauth } = server;
   const common = {
     name,
     ...(toolPrefix !== undefined && { toolPrefix }),
@@ -49,6 +51,7 @@ export function createRequest(server: NewServer): MessageInitShape<typeof Create
     ...(timeouts !== undefined && { timeouts: timeoutsMessage(timeouts) }),
     ...(toolTimeouts !== undefined && { toolTimeouts: toolTimeoutsMessage(toolTimeouts) }),
     ...(sharedWith !== undefined && { sharedWith: sharingMessage(sharedWith) }),
+    ...(oauth !== undefined && { oauth: oauthMessage(oauth) }),
   };
   if (target.kind === 'http') {
     return { ...common, target: { case: 'url', value: target.url }, headers: { ...target.headers } };

@@ -4,6 +4,7 @@ import { parseDuration } from './durations.ts';
 import { usageError } from './exit.ts';
 import type { LoginOptions } from './login-commands.ts';
 import type { NewServer, NewTarget, Sharing, Timeouts } from './new-server.ts';
+import { addOAuthOptions, type OAuthOptions, oauthOf } from './oauth-options.ts';
 import {
   collectEnv,
   collectHeader,
@@ -13,7 +14,7 @@ import {
 } from './server-options.ts';
 import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
 
-interface AddOptions {
+interface AddOptions extends OAuthOptions {
   readonly url?: string;
   readonly command?: string;
   readonly toolPrefix?: string;
@@ -72,8 +73,7 @@ export function addServerCommands(program: Command, context: Context): void {
       ]),
     );
 
-  server
-    .command('add')
+  addOAuthOptions(server.command('add'))
     .summary('add a server')
     .description('Add a server, reached at a URL or started as a process of the gateway.')
     .argument('<name>', "letters, digits, '-' and '_', at most 64; it starts the names of the server's tools")
@@ -132,8 +132,7 @@ export function addServerCommands(program: Command, context: Context): void {
       }),
     );
 
-  server
-    .command('update')
+  addOAuthOptions(server.command('update'))
     .summary('change a server')
     .description('Change a server. What no option names stays as it is.')
     .argument('<name>', 'name of the server')
@@ -256,6 +255,9 @@ export function addServerCommands(program: Command, context: Context): void {
 function newServer(name: string, words: readonly string[], options: AddOptions): NewServer {
   const { toolPrefix, disabled, timeout: idleMs, maxTimeout: totalMs, toolTimeout: toolTimeouts } = options;
   const { share: sharedWith } = options;
+  const oauth = oauthOf(options);
+  if (oauth !== undefined && options.url === undefined)
+    throw usageError('--oauth-grant and what goes with it is for servers with a --url');
   return {
     name,
     target: targetOf(words, options),
@@ -264,6 +266,7 @@ function newServer(name: string, words: readonly string[], options: AddOptions):
     ...(toolPrefix !== undefined && { toolPrefix }),
     ...(disabled && { enabled: false }),
     ...(sharedWith !== undefined && { sharedWith }),
+    ...(oauth !== undefined && { oauth }),
   };
 }
 

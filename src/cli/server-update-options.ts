@@ -1,7 +1,8 @@
 import type { Sharing, Timeouts } from './new-server.ts';
+import type { OAuthOptions } from './oauth-options.ts';
 
 /** Options of `dragon server update`: what is absent stays as it is. */
-export interface UpdateOptions {
+export interface UpdateOptions extends OAuthOptions {
   readonly name?: string;
   readonly url?: string;
   readonly command?: string;
@@ -30,4 +31,5 @@ export const CLEARABLE: ReadonlyMap<string, string> = new Map([
   ['max-timeout', 'timeouts.total'],
   ['tool-timeouts', 'tool_timeouts'],
   ['share', 'shared_with'],
+  ['oauth', 'oauth'],
 ]);

@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import {
   CallTimeoutsSchema,
   McpServerSchema,
+  OAuthClientGrantSchema,
   ServerSharingSchema,
   StdioCommandSchema,
 } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
@@ -10,6 +11,7 @@ import { usageError } from './exit.ts';
 import { type GlobalOptions, type Io, print } from './io.ts';
 import { byName, type Management, messageJson } from './management.ts';
 import { sharingMessage, timeoutsMessage, toolTimeoutsMessage } from './new-server.ts';
+import { oauthMessage, oauthOf } from './oauth-options.ts';
 import { splitCommand } from './server-options.ts';
 import { CLEARABLE, type UpdateOptions } from './server-update-options.ts';
 import { serverDetails } from './server-view.ts';
@@ -88,6 +90,11 @@ function updateOf(update: UpdateOptions) {
   if (update.share !== undefined) {
     changes.sharedWith = create(ServerSharingSchema, sharingMessage(update.share));
     paths.push('shared_with');
+  }
+  const oauth = oauthOf(update);
+  if (oauth !== undefined) {
+    changes.oauth = create(OAuthClientGrantSchema, oauthMessage(oauth));
+    paths.push('oauth');
   }
   for (const word of update.clear ?? []) {
     const path = CLEARABLE.get(word);

@@ -4,6 +4,7 @@ import {
   type CallTimeouts,
   McpServer_Era as Era,
   type McpServer,
+  ServerOAuth_Grant,
   McpServer_Health_State as State,
 } from '../gen/dragon/turnstile/api/v1/server_pb.ts';
 import { formatDuration } from './durations.ts';
@@ -47,12 +48,26 @@ export function serverDetails(server: McpServer): string {
     ...limits.filter(([, value]) => value !== ''),
     ...eraField(server),
     ['enabled', server.enabled ? 'yes' : 'no'],
+    ...oauthFields(server),
     ...sharingFields(server),
     ['health', healthText(server)],
     ['breaker', breakerText(server)],
     ['added', timeText(server.createTime)],
     ['changed', timeText(server.updateTime)],
   ]);
+}
+
+function oauthFields({ oauth }: McpServer): [string, string][] {
+  if (oauth === undefined) return [];
+  const secret = oauth.privateKeySet ? 'private key set' : 'secret set';
+  const isExchange = oauth.grant === ServerOAuth_Grant.TOKEN_EXCHANGE;
+  const kind = isExchange ? "callers' own, exchanged as client" : 'client credentials of';
+  return [
+    ['tokens', `${kind} ${oauth.clientId} (${secret})`],
+    ...(oauth.scopes.length === 0 ? [] : [['scopes', oauth.scopes.join(' ')] as [string, string]]),
+    ...(oauth.issuer === '' ? [] : [['issuer', oauth.issuer] as [string, string]]),
+    ...(oauth.audience === '' ? [] : [['audience', oauth.audience] as [string, string]]),
+  ];
 }
 
 function sharingFields({ sharedWith, sharedBy }: McpServer): [string, string][] {

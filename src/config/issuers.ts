@@ -82,7 +82,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function isIssuerUrl(text: string): boolean {
+export function isIssuerUrl(text: string): boolean {
   if (!URL.canParse(text) || /[?#\s]/.test(text)) return false;
   const { protocol, hostname, username, password } = new URL(text);
   if (username !== '' || password !== '') return false;

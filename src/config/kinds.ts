@@ -4,7 +4,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { type AllowedNetworks, readAllowedNetworks } from '../networks/allowed.ts';
-import { type IssuerSettings, readIssuers } from './issuers.ts';
+import { type IssuerSettings, isIssuerUrl, readIssuers } from './issuers.ts';
 import { type LimitSource, type PolicySource, readLimitSource, readPolicySource } from './rule-sources.ts';
 
 /** A kind of value: how its text is read, and what people are told it accepts. */
@@ -210,6 +210,11 @@ export const publicUrl = kind('an https:// or http:// URL, without query and fra
 export const bearerKey = kind(
   'at least 32 letters, digits, "-", "_", ".", "~", "+" and "/" (openssl rand -hex 32)',
   (text) => (/^[\w.~+/-]{32,512}=*$/.test(text) ? createSecretKey(Buffer.from(text, 'latin1')) : undefined),
+);
+
+export const issuerUrls = list(
+  'a comma-separated list of URLs of issuers: https://, or http:// on this machine, without query and fragment',
+  (entry) => (isIssuerUrl(entry) ? entry : undefined),
 );
 
 export const issuers = explained<readonly IssuerSettings[]>(

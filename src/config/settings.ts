@@ -103,6 +103,11 @@ export const settings = z.object({
     description:
       'Who gives out tokens that are accepted, and what is in them; see [authentication.md](authentication.md#tokens). Needed for `jwt`.',
   }),
+  tokenExchangeIssuers: optionalSetting('DRAGON_TOKEN_EXCHANGE_ISSUERS', kinds.issuerUrls, {
+    group: 'Authentication',
+    description:
+      'Authorization servers that tokens of callers may be sent to, to be [exchanged for those of servers](logins.md#tokens-of-callers): URLs of issuers, separated by commas. Unset: those of `DRAGON_JWT_ISSUERS`. Whoever is named learns tokens that open this gateway.',
+  }),
   proxyAddresses: optionalSetting('DRAGON_PROXY_ADDRESSES', kinds.addresses, {
     group: 'Authentication',
     description:

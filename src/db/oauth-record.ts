@@ -1,7 +1,7 @@
 import type { Owner } from '../auth/principal.ts';
 
 /** How a client shows the authorization server who it is (RFC 7591, token_endpoint_auth_method). */
-export type ClientAuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post';
+export type ClientAuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt';
 
 /** The gateway as a client of an authorization server. */
 export interface OAuthClient {
@@ -9,6 +9,8 @@ export interface OAuthClient {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret?: string;
+  /** PEM or JWK. */
+  readonly privateKey?: string;
   readonly authMethod: ClientAuthMethod;
   /** It was registered for this address. */
   readonly redirectUri: string;
@@ -29,6 +31,8 @@ export interface TokenEndpoints {
 export interface OAuthTokens {
   /** The server's URL that it was made for: the tokens are sent nowhere else. */
   readonly url: string;
+  /** Of the {@link ClientGrant} that has brought them; absent: a log-in has. They serve no other. */
+  readonly grant?: string;
   readonly resource: string;
   readonly server: TokenEndpoints;
   readonly client: OAuthClient;

@@ -30,6 +30,7 @@ const OF_SERVERS = { table: servers, serverId, tenantId, userId };
 const COLUMNS: readonly SealedColumn[] = [
   { ...OF_SERVERS, sealed: servers.sealedHeaders, field: 'headers' },
   { ...OF_SERVERS, sealed: servers.sealedEnv, field: 'env' },
+  { ...OF_SERVERS, sealed: servers.sealedOAuth, field: 'oauth_grant' },
   { ...ofLogins(oauthTokens), field: 'oauth_tokens' },
   { ...ofLogins(oauthClients), field: 'oauth_client' },
 ];

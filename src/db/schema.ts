@@ -61,6 +61,7 @@ export const servers = dragon.table(
     kind: text('kind', { enum: ['http', 'stdio'] }).notNull(),
     url: text('url'),
     sealedHeaders: text('sealed_headers'),
+    sealedOAuth: text('sealed_oauth'),
     command: text('command'),
     args: jsonb('args').$type<readonly string[]>(),
     cwd: text('cwd'),

@@ -11,7 +11,7 @@ const TAG_BYTES = 16;
 export interface SealPlace {
   readonly owner: Owner;
   readonly serverId: string;
-  readonly field: 'headers' | 'env' | 'oauth_client' | 'oauth_tokens' | 'oauth_login';
+  readonly field: 'headers' | 'env' | 'oauth_grant' | 'oauth_client' | 'oauth_tokens' | 'oauth_login';
 }
 
 /** Seals secrets for storage and opens them again. */

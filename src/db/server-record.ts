@@ -1,10 +1,33 @@
 import type { Owner, Role } from '../auth/principal.ts';
+import type { ClientAuthMethod } from './oauth-record.ts';
 
 /** A server reached over HTTP. Header values are secrets: sealed at rest, never listed, never logged. */
 export interface HttpTarget {
   readonly kind: 'http';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** How the gateway gets its tokens by itself; absent: by the log-in of somebody, where the server wants one. */
+  readonly oauth?: ClientGrant;
+}
+
+/**
+ * How the gateway gets tokens, as a client: `client_credentials` in its own right (RFC 6749, 4.4), `token_exchange` for the token
+ * of each caller (RFC 8693). The secret and the key are secrets as header values are.
+ */
+export interface ClientGrant {
+  readonly grant: 'client_credentials' | 'token_exchange';
+  readonly clientId: string;
+  readonly authMethod: Exclude<ClientAuthMethod, 'none'>;
+  /** Present exactly where the method is one of a secret. */
+  readonly clientSecret?: string;
+  /** PEM or JWK, as it was given. Present exactly where the method is `private_key_jwt`. */
+  readonly privateKey?: string;
+  /** Empty: what the server asks for. */
+  readonly scopes: readonly string[];
+  /** The one authorization server that may come to see the client; absent: the one that the server names first. Present where tokens are exchanged. */
+  readonly issuer?: string;
+  /** Whom exchanged tokens are to be for; absent: for the server's URL. */
+  readonly audience?: string;
 }
 
 /** A server that is a child process. Values of `env` are secrets, as header values are. */
@@ -18,6 +41,9 @@ export interface StdioTarget {
 }
 
 export type ServerTarget = HttpTarget | StdioTarget;
+
+/** The parts of a target that are sealed, each as one. */
+export type SecretField = 'headers' | 'env' | 'oauth';
 
 /** Time limits of a call, in milliseconds. What is absent is taken from the wider setting: tool, server, gateway. */
 export interface CallTimeouts {
@@ -70,10 +96,12 @@ export interface ServerRecord extends ServerSpec {
   readonly createdAt: Date;
   readonly updatedAt: Date;
   /**
-   * Why the stored secrets cannot be opened (a key is missing), for people. Such a record has no header and env values
+   * Why the stored secrets cannot be opened (a key is missing), for people. Such a record is without them
    * and counts as disabled, so that nobody connects without them; it can be removed, or given new ones.
    */
   readonly unreadable?: string;
+  /** Which secrets these are; present where `unreadable` is. */
+  readonly lost?: readonly SecretField[];
 }
 
 /** A change of some fields. `null` goes back to the default. */

@@ -170,6 +170,14 @@ export function idInUse({ id, owner, lender }: Pick<ServerRecord, 'id' | 'owner'
   return lender === undefined ? id : lentId(id, owner);
 }
 
+/**
+ * Whether a server is called with tokens that are got for each caller's own, which only the node has that the caller has called: no
+ * node can then ask it for another, or by itself.
+ */
+export function isOfCallers({ target }: Pick<DownstreamServer, 'target'>): boolean {
+  return target.kind === 'http' && target.oauth?.grant === 'token_exchange';
+}
+
 export function downstreamServer(record: ServerRecord): DownstreamServer {
   const { owner, lender, name, ordinal, revision, target, era, timeouts, toolTimeouts } = record;
   return {

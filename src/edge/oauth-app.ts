@@ -4,8 +4,9 @@ import { type Context, Hono } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
 import type { Authenticate } from '../auth/authenticator.ts';
 import type { Owner } from '../auth/principal.ts';
+import type { BrowserLogins, Departure, OpenedInvitation } from '../oauth/browser-logins.ts';
 import { CALLBACK_PATH, CLIENT_PATH, clientDocument, type GatewayClient } from '../oauth/client-identity.ts';
-import { type Departure, LOGIN_PATH, type Logins, type OpenedInvitation } from '../oauth/logins.ts';
+import { LOGIN_PATH } from '../oauth/invitations.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { wireError } from './error-response.ts';
@@ -15,7 +16,7 @@ import { confirmPage, failurePage, PAGE_HEADERS, successPage } from './oauth-pag
 type Bindings = { Bindings: HttpBindings };
 
 export interface OAuthAppOptions {
-  readonly logins: Logins;
+  readonly logins: BrowserLogins;
   readonly gateway: () => GatewayClient;
   readonly guard: Guard;
   /** Callers of the gateway have to show who they are. */

@@ -24,6 +24,9 @@ export interface DirectLogOptions {
 /** Milliseconds in which events gather, and after which they are kept in their last form. */
 const GATHER_MS = 50;
 
+/** Of the time of a busy process, where storing takes time of the process itself. */
+const IN_PROCESS_SHARE = 0.06;
+
 /** Events that wait while the store is away. One takes a few hundred bytes. */
 export const MAX_HELD = 50_000;
 
@@ -48,7 +51,7 @@ export class DirectLog implements EventLog {
     this.wantsArguments = options.kept !== 'none';
     this.#max = options.maxHeld ?? MAX_HELD;
     this.#held = new HeldEvents(this.#max);
-    this.#pace = new Pace(options.isInProcess ? 0.1 : 1);
+    this.#pace = new Pace(options.isInProcess ? IN_PROCESS_SHARE : 1);
   }
 
   get waiting(): number {

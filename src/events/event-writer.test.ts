@@ -8,6 +8,7 @@ import type { EventStream, StreamedEvents } from '../coordination/event-stream.t
 import { createMemoryCoordination } from '../coordination/memory/index.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { EventWriter } from './event-writer.ts';
+import { pack } from './packed.ts';
 
 /** Entries are given out once, unless those who took them let go of them. */
 class MemoryStream implements EventStream {
@@ -54,7 +55,7 @@ function start() {
 
 const put = (stream: MemoryStream, count: number) => {
   const events = Array.from({ length: count }, () => storedEvent());
-  return stream.append(JSON.stringify(events)).then(() => events.map(({ id }) => id));
+  return stream.append(pack(events)).then(() => events.map(({ id }) => id));
 };
 
 test('what is in the stream is stored, and then taken out', async () => {

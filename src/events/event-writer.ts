@@ -6,6 +6,7 @@ import type { Logger } from '../telemetry/types.ts';
 import { backoffMs } from './backoff.ts';
 import type { StoredEvent } from './event.ts';
 import { Pace } from './pace.ts';
+import { unpack } from './packed.ts';
 import { storeSurely } from './store-surely.ts';
 
 export interface EventWriterOptions {
@@ -146,7 +147,7 @@ export class EventWriter {
 
   #parsed({ id, data }: StreamedEvents): readonly StoredEvent[] {
     try {
-      return JSON.parse(data);
+      return unpack(data);
     } catch (err) {
       this.#options.logger.error('an entry of the event log cannot be read, and is dropped', { id, err });
       return [];

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { recordingLogger } from '../../test/support/fakes.ts';
 import { until } from '../../test/support/wait.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
-import type { EventFields, StoredEvent } from './event.ts';
+import type { EventFields } from './event.ts';
+import { unpack } from './packed.ts';
 import { StreamedLog } from './streamed-log.ts';
 
 const call = (tool: string): EventFields => ({
@@ -24,7 +25,11 @@ function start(maxHeld?: number) {
   const state = { isAway: false };
   const stream = {
     async append(data: string) {
-      done.push(`put ${(JSON.parse(data) as StoredEvent[]).map(({ tool }) => tool).join(' ')}`);
+      done.push(
+        `put ${unpack(data)
+          .map(({ tool }) => tool)
+          .join(' ')}`,
+      );
       if (state.isAway) throw new GatewayError(Code.Unavailable, 'away');
     },
   };

@@ -6,6 +6,7 @@ import { MAX_HELD } from './direct-log.ts';
 import { type ArgumentsKept, toStored } from './entry.ts';
 import type { EventFields, EventLog, StoredEvent } from './event.ts';
 import { HeldEvents } from './held-events.ts';
+import { pack } from './packed.ts';
 
 export interface StreamedLogOptions {
   readonly nodeId: string;
@@ -104,7 +105,7 @@ export class StreamedLog implements EventLog {
     // Behind those that wait already.
     if (this.#catchingUp !== undefined) return this.#hold(events);
     this.#written += events.length;
-    this.#options.stream.append(JSON.stringify(events)).then(
+    this.#options.stream.append(pack(events)).then(
       () => {
         this.#written -= events.length;
       },
@@ -148,7 +149,7 @@ export class StreamedLog implements EventLog {
     const events = this.#held.oldest(BATCH);
     const droppedBefore = this.#held.dropped;
     try {
-      await this.#options.stream.append(JSON.stringify(events));
+      await this.#options.stream.append(pack(events));
     } catch {
       return false;
     }

@@ -1,15 +1,20 @@
 import { randomFillSync } from 'node:crypto';
 
-/** Random bytes are cheaper by the thousand. */
+/** Random bytes are cheaper by the thousand, and so are their digits. */
 const POOL = Buffer.allocUnsafe(8 * 1024);
-const BYTES = 8;
-let used = POOL.length;
+const DIGITS = 16;
+let pool = '';
+let used = 0;
 
-let lastMs = 0;
+let lastMs = Number.NaN;
+let time = '';
 let counter = 0;
 
 /** Room in 12 bits, less what a millisecond begins with at most. */
 const MOST = 0xfff;
+
+/** The first digit of what follows the counter: its upper two bits are the variant. */
+const VARIANTS = '89ab';
 
 /**
  * A UUID of version 7 (RFC 9562): begins with the time, so that ids sort as what they name has happened. Within one
@@ -20,16 +25,16 @@ export function uuidV7(ms: number): string {
   else {
     lastMs = ms;
     counter = 0;
+    const digits = ms.toString(16).padStart(12, '0');
+    time = `${digits.slice(0, 8)}-${digits.slice(8)}-7`;
   }
-  if (used === POOL.length) {
-    randomFillSync(POOL);
+  if (used === pool.length) {
+    pool = randomFillSync(POOL).toString('hex');
     used = 0;
   }
-  // The variant takes the upper two bits of the first byte.
-  const first = (POOL.readUInt8(used) & 0x3f) | 0x80;
-  const rest = POOL.toString('hex', used + 1, used + BYTES);
-  used += BYTES;
-  const time = ms.toString(16).padStart(12, '0');
+  const from = used;
+  used += DIGITS;
+  const variant = VARIANTS.charAt(pool.charCodeAt(from) & 3);
   const count = counter.toString(16).padStart(3, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${count}-${first.toString(16)}${rest.slice(0, 2)}-${rest.slice(2)}`;
+  return `${time}${count}-${variant}${pool.slice(from + 1, from + 4)}-${pool.slice(from + 4, used)}`;
 }

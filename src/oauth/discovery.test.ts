@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { discover } from './discovery.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
+import { discoverLogin } from './login-target.ts';
 
 const SERVER = 'https://mcp.example/public/mcp';
 const RESOURCE = { resource: SERVER, authorization_servers: ['https://as.example/tenant'] };
@@ -59,8 +60,7 @@ test('metadata that is for somebody else, or leads somewhere unsafe, is refused'
     [{}, { issuer: 'https://as.example/tenant/' }, /another issuer's/],
     [{}, { token_endpoint: 'http://as.example/token' }, /need https/],
     [{}, { authorization_endpoint: 'javascript:alert(1)' }, /need https|Not an address/],
-    [{}, { authorization_endpoint: undefined }, /names no endpoints/],
-    [{}, { token_endpoint: undefined }, /names no endpoints/],
+    [{}, { token_endpoint: undefined }, /names no token endpoint/],
     [{}, { token_endpoint: 'https://user:secret@as.example/token' }, /Not an address/],
     [{}, { token_endpoint: 'https://user@as.example/token' }, /Not an address/],
     [{}, { token_endpoint: 'https://:secret@as.example/token' }, /Not an address/],
@@ -90,4 +90,22 @@ test('an issuer that is an origin is written with and without its slash, and is 
     assert.equal((await found(issuer))?.server.issuer, issuer);
   for (const issuer of ['https://evil.example', 'https://as.example/tenant', 'https://as.example//', ''])
     await assert.rejects(found(issuer), /another issuer's/, issuer);
+});
+
+test('nobody logs in where there is no endpoint for it, or no PKCE', async () => {
+  const safe = { ...METADATA, code_challenge_methods_supported: ['plain', 'S256'] };
+  const login = (metadata: object) =>
+    discoverLogin(
+      SERVER,
+      undefined,
+      web({
+        'https://mcp.example/.well-known/oauth-protected-resource/public/mcp': RESOURCE,
+        'https://as.example/.well-known/oauth-authorization-server/tenant': metadata,
+      }).fetch,
+    );
+  assert.equal((await login(safe)).server.issuer, 'https://as.example/tenant');
+  const { authorization_endpoint: _, ...without } = safe;
+  await assert.rejects(login(without), /names no endpoint to log in at/);
+  await assert.rejects(login(METADATA), /PKCE/);
+  await assert.rejects(discoverLogin(SERVER, undefined, web({}).fetch), /asks nobody to log in/);
 });

@@ -5,7 +5,8 @@ import { type GuardedFetch, safeUrl } from './guarded-fetch.ts';
 /** Metadata of an authorization server (RFC 8414, OpenID Connect Discovery), as far as it is used. */
 export interface AuthorizationServer {
   readonly issuer: string;
-  readonly authorization_endpoint: string;
+  /** Absent where nobody can log in. */
+  readonly authorization_endpoint?: string;
   readonly token_endpoint: string;
   readonly registration_endpoint?: string;
   readonly revocation_endpoint?: string;
@@ -41,18 +42,23 @@ export async function discover(
     // Until 2025-03-26 a server was its own authorization server.
     const { origin } = new URL(serverUrl);
     const server = await findServer(origin, fetch);
-    return server && { resource: canonical(serverUrl), scopesSupported: undefined, server };
+    return server && { resource: resourceOf(serverUrl), scopesSupported: undefined, server };
   }
   const { resource } = resourceMetadata;
   if (typeof resource !== 'string' || !covers(resource, serverUrl))
     throw refused(`The metadata of ${new URL(serverUrl).origin} is for another server`);
   const [issuer] = texts(resourceMetadata['authorization_servers']) ?? [];
   if (issuer === undefined) throw refused(`${new URL(serverUrl).origin} names no authorization server`);
+  const server = await discoverServer(issuer, fetch);
+  return { resource, scopesSupported: texts(resourceMetadata['scopes_supported']), server };
+}
+
+/** The metadata of an authorization server. Throws FailedPrecondition where there is none, or none that may be used. */
+export async function discoverServer(issuer: string, fetch: GuardedFetch): Promise<AuthorizationServer> {
   safeUrl(issuer);
   const server = await findServer(issuer, fetch);
-  if (server === undefined)
-    throw refused(`The authorization server ${issuer.slice(0, 200)} publishes no metadata`);
-  return { resource, scopesSupported: texts(resourceMetadata['scopes_supported']), server };
+  if (server !== undefined) return server;
+  throw refused(`The authorization server ${issuer.slice(0, 200)} publishes no metadata`);
 }
 
 /** How servers of 2025-03-26 may be logged in to that publish nothing at all. */
@@ -60,7 +66,7 @@ export function withoutMetadata(serverUrl: string): Discovered {
   const { origin } = new URL(serverUrl);
   safeUrl(origin);
   return {
-    resource: canonical(serverUrl),
+    resource: resourceOf(serverUrl),
     scopesSupported: undefined,
     server: {
       issuer: origin,
@@ -121,8 +127,8 @@ function readServer(issuer: string, json: Json): AuthorizationServer {
   };
   const authorization = endpoint('authorization_endpoint');
   const token = endpoint('token_endpoint');
-  if (authorization === undefined || token === undefined)
-    throw refused(`The authorization server ${issuer.slice(0, 200)} names no endpoints to log in at`);
+  if (token === undefined)
+    throw refused(`The authorization server ${issuer.slice(0, 200)} names no token endpoint`);
   const registration = endpoint('registration_endpoint');
   const revocation = endpoint('revocation_endpoint');
   const scopes = texts(json['scopes_supported']);
@@ -130,7 +136,7 @@ function readServer(issuer: string, json: Json): AuthorizationServer {
   const challenges = texts(json['code_challenge_methods_supported']);
   return {
     issuer: named,
-    authorization_endpoint: authorization,
+    ...(authorization && { authorization_endpoint: authorization }),
     token_endpoint: token,
     ...(registration && { registration_endpoint: registration }),
     ...(revocation && { revocation_endpoint: revocation }),
@@ -172,7 +178,7 @@ function covers(resource: string, serverUrl: string): boolean {
 }
 
 /** The server's URL as tokens name it: without a slash that says nothing. */
-function canonical(serverUrl: string): string {
+export function resourceOf(serverUrl: string): string {
   const url = new URL(serverUrl);
   url.hash = '';
   return url.pathname === '/' && url.search === '' ? url.origin : url.href;

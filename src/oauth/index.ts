@@ -1,19 +1,27 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import type { SubjectTokens } from '../auth/subject-tokens.ts';
 import type { Bus } from '../coordination/bus.ts';
 import type { LoginRepository, OAuthTokens } from '../db/oauth-record.ts';
+import type { ClientGrant, HttpTarget } from '../db/server-record.ts';
 import type { Credentials } from '../downstream/credentials.ts';
-import type { DownstreamServer } from '../downstream/port.ts';
+import { type DownstreamServer, isOfCallers } from '../downstream/port.ts';
 import { storedId } from '../downstream/server-id.ts';
 import type { EventLog } from '../events/event.ts';
 import type { NetworkGuard } from '../networks/guard.ts';
+import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
+import { BrowserLogins } from './browser-logins.ts';
 import { bearerChallenge } from './challenge.ts';
 import { Changes } from './changes.ts';
 import type { GatewayClient } from './client-identity.ts';
 import { discover } from './discovery.ts';
+import { exchangeFor } from './exchange.ts';
+import { ExchangedTokens } from './exchanged-tokens.ts';
+import { digestOf, grantOf, lenderOf } from './grant-digest.ts';
 import { createGuardedFetcher, type GuardedFetch } from './guarded-fetch.ts';
 import { Logins, type LoginsOptions } from './logins.ts';
+import { obtainTokens } from './own-tokens.ts';
 import { ServerTokens } from './server-tokens.ts';
 
 export interface OutgoingLoginsOptions {
@@ -22,6 +30,10 @@ export interface OutgoingLoginsOptions {
   readonly networks: NetworkGuard;
   readonly gateway: () => GatewayClient;
   readonly servers: LoginsOptions['servers'];
+  /** Of callers, to be exchanged. */
+  readonly subjects: Pick<SubjectTokens, 'of'>;
+  /** Authorization servers that these may be sent to. */
+  readonly exchangeIssuers: readonly string[];
   readonly events: EventLog;
   readonly logger: Logger;
 }
@@ -30,6 +42,7 @@ export interface OutgoingLoginsOptions {
 export interface OutgoingLogins {
   readonly credentials: Credentials;
   readonly logins: Logins;
+  readonly browserLogins: BrowserLogins;
   close(): Promise<void>;
 }
 
@@ -45,27 +58,62 @@ export function createOutgoingLogins(options: OutgoingLoginsOptions): OutgoingLo
   const { logger, networks } = options;
   const fetcher = createGuardedFetcher({ networks, timeoutMs: TIMEOUT_MS });
   const changes = new Changes(options.bus);
-  const logins = new Logins({ ...options, changes, fetch: fetcher.fetch });
-  const credentials = new ServerTokens({
+  const loginsOptions = { ...options, changes, fetch: fetcher.fetch };
+  const logins = new Logins(loginsOptions);
+  const tokens = new ServerTokens({
     logins: options.logins,
     changes,
     logger,
     refresh: async (tokens: OAuthTokens) => (await import('./wire.ts')).refreshTokens(tokens, fetcher.fetch),
+    obtain: async (server, grant, before) => {
+      const target = await currentTarget(server, grant, options.servers);
+      return obtainTokens({ serverName: server.name, target, grant, before }, fetcher.fetch);
+    },
     invite: (server, scopes) => logins.invite(server, scopes),
     offersLogin: offers(fetcher.fetch),
     clientLost: async (server, { client: { issuer, isConfigured = false } }) => {
-      const { id, owner, lender = owner } = server;
-      if (!isConfigured) await options.logins.forgetClient(lender, storedId(id), issuer);
+      if (!isConfigured) await options.logins.forgetClient(lenderOf(server), storedId(server.id), issuer);
     },
   });
+  const exchanged = new ExchangedTokens({
+    changes,
+    subjects: options.subjects,
+    logger,
+    exchange: async (server, grant, subject) => {
+      const target = await currentTarget(server, grant, options.servers);
+      const issuers = options.exchangeIssuers;
+      return exchangeFor({ serverName: server.name, target, grant, subject, issuers }, fetcher.fetch);
+    },
+  });
+  const those = (server: DownstreamServer) => (isOfCallers(server) ? exchanged : tokens);
   return {
-    credentials,
+    credentials: {
+      of: (server) => those(server).of(server),
+      refused: (server, refusal) => those(server).refused(server, refusal),
+    },
     logins,
+    browserLogins: new BrowserLogins(loginsOptions),
     async close() {
       changes.close();
       await fetcher.close();
     },
   };
+}
+
+/**
+ * Where a server with this grant is. Rejects where it has changed: a connection from before would have the new client's secret sent by
+ * the old rules, or the old one's at all.
+ */
+async function currentTarget(
+  { id, owner, name, target }: DownstreamServer,
+  grant: ClientGrant,
+  servers: OutgoingLoginsOptions['servers'],
+): Promise<HttpTarget> {
+  if (target.kind !== 'http') throw new GatewayError(Code.Internal, 'Only servers with a URL have tokens');
+  const current = await servers.used(owner, storedId(id));
+  const isCurrent = current.target.kind === 'http' && current.target.url === target.url;
+  if (isCurrent && digestOf(grantOf(current)) === digestOf(grant)) return target;
+  throw new GatewayError(Code.DownstreamUnavailable, `Server "${name}" has changed meanwhile: try again`);
 }
 
 /** Whether servers publish how to log in to them: those that want some other kind of credentials do not. */

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { LoginRecord, LoginRepository, OAuthTokens } from '../db/oauth-record.ts';
+import type { ClientGrant } from '../db/server-record.ts';
 import type { AccessToken, Credentials, Refusal } from '../downstream/credentials.ts';
 import { LoginRequired } from '../downstream/login-required.ts';
 import type { DownstreamServer } from '../downstream/port.ts';
@@ -8,6 +9,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { bearerChallenge } from './challenge.ts';
 import type { Changes } from './changes.ts';
+import { digestOf, grantOf, holderOf } from './grant-digest.ts';
 
 export interface ServerTokensOptions {
   readonly logins: LoginRepository;
@@ -15,6 +17,15 @@ export interface ServerTokensOptions {
   readonly logger: Logger;
   /** Exchanges a refresh token. Rejects with FailedPrecondition where it is of no use any more. */
   readonly refresh: (tokens: OAuthTokens) => Promise<OAuthTokens>;
+  /**
+   * Gets a token as a client in the gateway's own right. `before`: the last. Rejects with an error that names the server:
+   * LoginRequired where it would not go otherwise a moment later.
+   */
+  readonly obtain: (
+    server: DownstreamServer,
+    grant: ClientGrant,
+    before: OAuthTokens | undefined,
+  ) => Promise<OAuthTokens>;
   /** Where the owner of a server can log in, asking for these scopes beside what the server wants. */
   readonly invite: (server: DownstreamServer, scopes: readonly string[]) => Promise<string>;
   /** Whether a server that refuses a request offers a log-in at all. */
@@ -50,6 +61,9 @@ const POLL_MS = 250;
 /** How often what a refresh has brought is tried to be stored: what it has replaced is of no use any more. */
 const SAVES = 4;
 
+/** Who was refused a token asks for none for so long, in milliseconds, on this node. */
+const REFUSED_MS = 5000;
+
 const REJECTED = 'does not accept its log-in';
 
 /** A server that refuses what was just renewed costs no renewal for so long, in milliseconds, on all nodes. */
@@ -66,6 +80,11 @@ export class ServerTokens implements Credentials {
   readonly #known = new LRUCache<string, Known>({ max: MAX_KNOWN });
   readonly #loading = new Map<string, Promise<Known>>();
   readonly #renewing = new Map<string, Promise<Known>>();
+  /** By server: what its grant was refused with a moment ago. */
+  readonly #refusals = new LRUCache<string, { readonly digest: string; readonly error: GatewayError }>({
+    max: MAX_KNOWN,
+    ttl: REFUSED_MS,
+  });
   readonly #changes: Changes;
 
   constructor(options: ServerTokensOptions) {
@@ -78,7 +97,9 @@ export class ServerTokens implements Credentials {
     const id = idOf(server);
     const known = this.#known.get(id);
     if (known === undefined) return this.#load(server).then((loaded) => this.#usable(server, loaded));
-    return Date.now() < known.renewAt ? tokenFor(server, known) : this.#usable(server, known);
+    if (Date.now() >= known.renewAt) return this.#usable(server, known);
+    const token = tokenFor(server, known);
+    return token === undefined && grantOf(server) !== undefined ? this.#usable(server, known) : token;
   }
 
   async refused(server: DownstreamServer, refusal: Refusal): Promise<AccessToken | undefined> {
@@ -97,6 +118,7 @@ export class ServerTokens implements Credentials {
     known: Known,
     token: AccessToken | undefined,
   ): Promise<AccessToken | undefined> {
+    if (token === undefined && grantOf(server) !== undefined) return this.#usable(server, known);
     if (token === undefined) {
       if (!(await this.#options.offersLogin(server, wwwAuthenticate))) return undefined;
       await this.#note(server, known, wwwAuthenticate);
@@ -104,7 +126,7 @@ export class ServerTokens implements Credentials {
     }
     if (isSecondTry) await this.#noteRejected(server, known);
     if (isSecondTry || isRejected(known)) throw await this.#loginRequired(server, REJECTED, known);
-    return tokenFor(server, await this.#renew(server, token.version));
+    return this.#renewed(server, token.version);
   }
 
   /** Of a token that may do less than this request takes. Any other 403 is the server's own answer. */
@@ -115,16 +137,23 @@ export class ServerTokens implements Credentials {
   ): Promise<undefined> {
     const challenge = bearerChallenge(wwwAuthenticate);
     if (challenge?.error !== 'insufficient_scope' || known.record?.tokens === undefined) return undefined;
+    if (grantOf(server) !== undefined) {
+      const scopes = challenge.scopes?.join(' ') ?? 'not told which';
+      const reason = `Server "${server.name}" wants its client to have more scopes: ${scopes}`;
+      throw new GatewayError(Code.LoginRequired, reason);
+    }
     throw await this.#loginRequired(server, 'needs a log-in that may do more', known, challenge.scopes);
   }
 
   /** What may be sent, renewed where it is time. */
   async #usable(server: DownstreamServer, known: Known): Promise<AccessToken | undefined> {
-    if (isOver(server, known)) throw await this.#loginRequired(server, OVER, known);
+    const hasGrant = grantOf(server) !== undefined;
+    if (!hasGrant && isOver(server, known)) throw await this.#loginRequired(server, OVER, known);
     const token = tokenFor(server, known);
     const now = Date.now();
-    if (token === undefined || now < known.renewAt) return token;
-    const renewing = this.#renew(server, token.version).then((renewed) => tokenFor(server, renewed));
+    if (token === undefined) return hasGrant ? this.#renewed(server, undefined) : undefined;
+    if (now < known.renewAt) return token;
+    const renewing = this.#renewed(server, token.version);
     const { expiresAt = 0 } = known.record?.tokens ?? {};
     if (now >= expiresAt) return renewing;
     // It is good for a while: nobody waits, and who is next does not try at once.
@@ -142,7 +171,7 @@ export class ServerTokens implements Credentials {
     if (loading !== undefined) return loading;
     const seen = this.#changes.count(id);
     const started = this.#options.logins
-      .read(server.owner, storedId(id))
+      .read(holderOf(server), storedId(id))
       .then((record) => this.#keep(id, record, seen))
       .finally(() => this.#loading.delete(id));
     this.#loading.set(id, started);
@@ -156,72 +185,107 @@ export class ServerTokens implements Credentials {
     return known;
   }
 
-  #renew(server: DownstreamServer, version: number): Promise<Known> {
+  async #renewed(server: DownstreamServer, version: number | undefined): Promise<AccessToken | undefined> {
+    const token = tokenFor(server, await this.#renew(server, version));
+    if (token !== undefined || grantOf(server) === undefined) return token;
+    const reason = `How tokens for server "${server.name}" are got has changed meanwhile: try again`;
+    throw new GatewayError(Code.DownstreamUnavailable, reason);
+  }
+
+  #renew(server: DownstreamServer, version: number | undefined): Promise<Known> {
     const id = idOf(server);
-    const renewing = this.#renewing.get(id);
+    const digest = digestOf(grantOf(server));
+    const refused = this.#refusals.get(id);
+    if (digest !== undefined && refused?.digest === digest) return Promise.reject(refused.error);
+    const key = digest === undefined ? id : `${id} ${digest}`;
+    const renewing = this.#renewing.get(key);
     if (renewing !== undefined) return renewing;
-    const started = this.#renewOnce(server, version).finally(() => this.#renewing.delete(id));
-    this.#renewing.set(id, started);
+    const started = this.#renewOnce(server, version).finally(() => this.#renewing.delete(key));
+    this.#renewing.set(key, started);
     return started;
   }
 
-  /** Renews this version, or finds the next that another node has made of it. */
-  async #renewOnce(server: DownstreamServer, version: number): Promise<Known> {
+  /** Renews this version, or finds the next that another node has made of it. Without one: where there is none that counts. */
+  async #renewOnce(server: DownstreamServer, version: number | undefined): Promise<Known> {
     const { logins } = this.#options;
     const id = idOf(server);
+    const grant = grantOf(server);
+    // What is claimed has to be there.
+    if (grant !== undefined && version === undefined)
+      await logins.noteChallenge(holderOf(server), storedId(id), urlOf(server), {});
     const until = performance.now() + WAIT_MS;
     while (performance.now() < until) {
       const seen = this.#changes.count(id);
-      const record = await logins.read(server.owner, storedId(id));
+      const record = await logins.read(holderOf(server), storedId(id));
       const known = this.#keep(id, record, seen);
-      if (record?.tokens === undefined) throw await this.#loginRequired(server, OVER, known);
-      if (record.version !== version) return known;
-      if (record.tokens.refreshToken === undefined) return this.#over(server, known, record.version);
-      if (await logins.claim(server.owner, storedId(id), version, CLAIM_MS))
-        return this.#renewClaimed(server, known, record.tokens, version);
+      if (grant === undefined) {
+        if (record?.tokens === undefined) throw await this.#loginRequired(server, OVER, known);
+        if (record.version !== version) return known;
+        if (record.tokens.refreshToken === undefined) return this.#over(server, known, record.version);
+      } else {
+        if (record === undefined) throw goneOf(server);
+        if (record.version !== version && tokenFor(server, known) !== undefined) return known;
+      }
+      if (await logins.claim(holderOf(server), storedId(id), record.version, CLAIM_MS))
+        return this.#renewClaimed(server, known, record);
       await this.#changes.next(id, POLL_MS);
     }
     const reason = `The log-in to server "${server.name}" is being renewed, which takes too long`;
     throw new GatewayError(Code.DownstreamUnavailable, reason);
   }
 
-  async #renewClaimed(
-    server: DownstreamServer,
-    known: Known,
-    tokens: OAuthTokens,
-    version: number,
-  ): Promise<Known> {
-    const { logins, refresh, clientLost, logger } = this.#options;
+  async #renewClaimed(server: DownstreamServer, known: Known, record: LoginRecord): Promise<Known> {
+    const { logins, logger } = this.#options;
+    const { version } = record;
     const id = idOf(server);
+    const grant = grantOf(server);
     let renewed: OAuthTokens;
     try {
-      renewed = await refresh(tokens);
+      renewed = await this.#next(server, known, record);
     } catch (thrown) {
       const error = GatewayError.from(thrown);
       logger.warn('a log-in is not renewed', { server: server.name, reason: error.message });
-      if (error.code === Code.FailedPrecondition) {
-        if (isClientLost(error)) await clientLost(server, tokens);
+      if (grant === undefined && error.code === Code.FailedPrecondition) {
+        if (isClientLost(error) && record.tokens !== undefined)
+          await this.#options.clientLost(server, record.tokens);
         return this.#over(server, known, version);
       }
-      await logins.unclaim(server.owner, storedId(id), version).catch(() => {});
+      await logins.unclaim(holderOf(server), storedId(id), version).catch(() => {});
+      if (grant !== undefined) {
+        if (error.code === Code.LoginRequired)
+          this.#refusals.set(id, { digest: digestOf(grant) ?? '', error });
+        throw error;
+      }
       const reason = `The log-in to server "${server.name}" could not be renewed: ${error.message}`;
       throw new GatewayError(Code.DownstreamUnavailable, reason, { cause: thrown });
     }
     const next = await this.#save(server, renewed, version);
     this.#changes.tell(id);
-    const fresh = next === undefined ? await logins.read(server.owner, storedId(id)) : undefined;
-    const record: LoginRecord | undefined =
-      next === undefined ? fresh : { url: renewed.url, state: 'active', version: next, tokens: renewed };
-    const kept = this.#keep(id, record, this.#changes.count(id));
-    if (record?.tokens === undefined) throw await this.#loginRequired(server, 'needs a log-in', kept);
+    const seen = this.#changes.count(id);
+    const found: LoginRecord | undefined =
+      next === undefined
+        ? await logins.read(holderOf(server), storedId(id))
+        : { url: renewed.url, state: 'active', version: next, tokens: renewed };
+    const kept = this.#keep(id, found, seen);
+    if (grant === undefined && found?.tokens === undefined)
+      throw await this.#loginRequired(server, 'needs a log-in', kept);
     return kept;
+  }
+
+  #next(server: DownstreamServer, known: Known, { tokens }: LoginRecord): Promise<OAuthTokens> {
+    const grant = grantOf(server);
+    if (grant !== undefined) {
+      const isIts = tokenFor(server, known) !== undefined;
+      return this.#options.obtain(server, grant, isIts ? tokens : undefined);
+    }
+    return tokens === undefined ? Promise.reject(goneOf(server)) : this.#options.refresh(tokens);
   }
 
   /** The next version; undefined where somebody has logged in or out meanwhile. */
   async #save(server: DownstreamServer, tokens: OAuthTokens, version: number): Promise<number | undefined> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#options.logins.save(server.owner, storedId(server.id), tokens, version);
+        return await this.#options.logins.save(holderOf(server), storedId(server.id), tokens, version);
       } catch (error) {
         if (attempt === SAVES) throw error;
         await this.#changes.next(idOf(server), POLL_MS * attempt);
@@ -232,7 +296,7 @@ export class ServerTokens implements Credentials {
   /** Nothing renews it any more. */
   async #over(server: DownstreamServer, known: Known, version: number): Promise<never> {
     const id = idOf(server);
-    await this.#options.logins.expire(server.owner, storedId(id), version);
+    await this.#options.logins.expire(holderOf(server), storedId(id), version);
     this.#changes.tell(id);
     throw await this.#loginRequired(server, OVER, known);
   }
@@ -243,7 +307,7 @@ export class ServerTokens implements Credentials {
     if (tokens === undefined || isRejected(known)) return;
     const rejected = { ...tokens, rejectedAt: Date.now() };
     await this.#options.logins
-      .save(server.owner, storedId(server.id), rejected, version)
+      .save(holderOf(server), storedId(server.id), rejected, version)
       .then(() => this.#changes.tell(idOf(server)))
       .catch(() => {});
   }
@@ -254,7 +318,7 @@ export class ServerTokens implements Credentials {
     const { record } = known;
     if (record?.url === url && JSON.stringify(record.challenge) === JSON.stringify(challenge)) return;
     const id = idOf(server);
-    await this.#options.logins.noteChallenge(server.owner, storedId(id), url, challenge);
+    await this.#options.logins.noteChallenge(holderOf(server), storedId(id), url, challenge);
     this.#forget(id);
   }
 
@@ -263,26 +327,49 @@ export class ServerTokens implements Credentials {
     why: string,
     { record }: Known,
     scopes: readonly string[] = [],
-  ): Promise<LoginRequired> {
+  ): Promise<GatewayError> {
+    const grant = grantOf(server);
+    // There is nothing that anybody could log in to.
+    if (grant !== undefined) {
+      const reason = `Server "${server.name}" does not accept the token that its client has got`;
+      return new GatewayError(Code.LoginRequired, reason);
+    }
     const asked = [...new Set([...(record?.tokens?.scopes ?? []), ...scopes])];
     return new LoginRequired(server.name, why, await this.#options.invite(server, asked));
   }
 
   /** Without an id: of all servers. */
   #forget(serverId: string | undefined): void {
-    if (serverId === undefined) this.#known.clear();
-    else this.#known.delete(serverId);
+    if (serverId === undefined) {
+      this.#known.clear();
+      this.#refusals.clear();
+    } else {
+      this.#known.delete(serverId);
+      this.#refusals.delete(serverId);
+    }
   }
 }
 
-/** By which a log-in is known in memory: one that is tried out has that of the server in use. */
-function idOf({ id }: DownstreamServer): string {
-  return usedId(id);
+/**
+ * By which a log-in is known in memory: one that is tried out has that of the server in use, and what the gateway gets by itself is
+ * the same for all who use a server.
+ */
+function idOf(server: DownstreamServer): string {
+  return grantOf(server) === undefined ? usedId(server.id) : storedId(server.id);
 }
 
-/** A token is for the address that somebody has logged in to, and not for where the server is said to be since. */
+function goneOf({ name }: DownstreamServer): GatewayError {
+  return new GatewayError(Code.DownstreamUnavailable, `Server "${name}" is gone, or is shared no more`);
+}
+
+/**
+ * A token is for the address that it was got for, and not for where the server is said to be since; and it is used as long as it
+ * would be got the same way.
+ */
 function tokenFor(server: DownstreamServer, { record, token }: Known): AccessToken | undefined {
-  return record?.tokens?.url === urlOf(server) ? token : undefined;
+  const tokens = record?.tokens;
+  if (tokens?.url !== urlOf(server)) return undefined;
+  return tokens.grant === digestOf(grantOf(server)) ? token : undefined;
 }
 
 function urlOf({ target }: DownstreamServer): string {
@@ -308,8 +395,8 @@ function knownOf(record: LoginRecord | undefined): Known {
     version: record.version,
   };
   // What can't be renewed is sent for as long as the server takes it.
-  if (tokens.refreshToken === undefined || tokens.expiresAt === undefined)
-    return { record, token, renewAt: Infinity };
+  const isRenewable = tokens.refreshToken !== undefined || tokens.grant !== undefined;
+  if (!isRenewable || tokens.expiresAt === undefined) return { record, token, renewAt: Infinity };
   const left = tokens.expiresAt - Date.now();
   return { record, token, renewAt: tokens.expiresAt - Math.min(EARLY_MS, left / 5) };
 }

@@ -4,6 +4,7 @@ import { Code, GatewayError } from '../protocol/errors.ts';
 import { scopeList } from './challenge.ts';
 import type { AuthorizationServer } from './discovery.ts';
 import { type GuardedFetch, safeUrl } from './guarded-fetch.ts';
+import { readPrivateKey } from './private-key.ts';
 
 /** What an authorization server said to a request, in its own words: `error` of RFC 6749, 5.2. */
 export class OAuthRefusal extends GatewayError {
@@ -26,7 +27,7 @@ export async function authorizationUrl(
   login: PendingLogin,
   state: string,
 ): Promise<string> {
-  const url = safeUrl(server.authorization_endpoint);
+  const url = safeUrl(server.authorization_endpoint ?? '');
   const params: Readonly<Record<string, string>> = {
     response_type: 'code',
     client_id: login.client.clientId,
@@ -101,6 +102,69 @@ export async function refreshTokens(tokens: OAuthTokens, fetch: GuardedFetch): P
   const { expiresAt: _, ...kept } = tokens;
   return { ...kept, refreshToken, ...grant };
 }
+
+/** RFC 6749, 4.4. Throws as {@link refreshTokens}. */
+export async function clientCredentials(
+  server: TokenEndpoints,
+  client: OAuthClient,
+  { resource, scopes }: { readonly resource: string; readonly scopes: readonly string[] },
+  fetch: GuardedFetch,
+): Promise<Grant> {
+  const as = asOf(server);
+  const { refreshToken: _, ...grant } = await answered(server.issuer, scopes, async () => {
+    const response = await oauth.clientCredentialsGrantRequest(
+      as,
+      clientOf(client),
+      authOf(client),
+      { resource, ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }) },
+      options(fetch),
+    );
+    return oauth.processClientCredentialsResponse(as, clientOf(client), await withoutIdToken(response));
+  });
+  return grant;
+}
+
+/**
+ * RFC 8693: a caller's token for one of a server, named by `audience` or `resource`. Throws as {@link refreshTokens}; no error has the
+ * caller's token in it.
+ */
+export async function exchangeToken(
+  server: TokenEndpoints,
+  client: OAuthClient,
+  wanted: {
+    readonly subjectToken: string;
+    readonly audience?: string;
+    readonly resource?: string;
+    readonly scopes: readonly string[];
+  },
+  fetch: GuardedFetch,
+): Promise<Grant> {
+  const { subjectToken, audience, resource, scopes } = wanted;
+  const as = asOf(server);
+  const { refreshToken: _, ...grant } = await answered(server.issuer, scopes, async () => {
+    const response = await oauth.genericTokenEndpointRequest(
+      as,
+      clientOf(client),
+      authOf(client),
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+      {
+        subject_token: subjectToken,
+        subject_token_type: ACCESS_TOKEN,
+        requested_token_type: ACCESS_TOKEN,
+        ...(audience === undefined ? {} : { audience }),
+        ...(resource === undefined ? {} : { resource }),
+        ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
+      },
+      options(fetch),
+    );
+    const answer = await withoutIdToken(response);
+    return oauth.processGenericTokenEndpointResponse(as, clientOf(client), answer);
+  });
+  return grant;
+}
+
+/** RFC 8693, 3. */
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 /** RFC 7009. Rejects where the authorization server does not say that it has. */
 export async function revokeToken(
@@ -184,7 +248,7 @@ function clientOf({ clientId }: OAuthClient): oauth.Client {
   return { client_id: clientId };
 }
 
-function authOf({ authMethod, clientSecret = '' }: OAuthClient): oauth.ClientAuth {
+function authOf({ authMethod, clientSecret = '', privateKey = '' }: OAuthClient): oauth.ClientAuth {
   switch (authMethod) {
     case 'none':
       return oauth.None();
@@ -192,7 +256,14 @@ function authOf({ authMethod, clientSecret = '' }: OAuthClient): oauth.ClientAut
       return basic(clientSecret);
     case 'client_secret_post':
       return oauth.ClientSecretPost(clientSecret);
+    case 'private_key_jwt':
+      return oauth.PrivateKeyJwt(signingKey(privateKey));
   }
+}
+
+function signingKey(privateKey: string): oauth.PrivateKey | oauth.CryptoKey {
+  const { key, kid } = readPrivateKey(privateKey);
+  return kid === undefined ? key : { key, kid };
 }
 
 /** RFC 6749, 2.3.1. Only what has to be is escaped: many authorization servers take the rest as it comes. */

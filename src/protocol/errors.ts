@@ -51,7 +51,7 @@ export const Code = {
   DownstreamTimeout: 'downstream_timeout',
   /** The downstream no longer knows our session; healed once by a new one. */
   DownstreamSessionLost: 'downstream_session_lost',
-  /** The downstream wants somebody to log in first; nothing has been done. */
+  /** The downstream wants somebody to log in first, or gives the gateway no token; nothing has been done. */
   LoginRequired: 'login_required',
   /** The same, for a client that can have its person open the address in `data`. */
   ElicitationRequired: 'elicitation_required',

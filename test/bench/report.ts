@@ -62,8 +62,9 @@ in each round, and compares them. What counts is a ratio: it depends on the mach
 - **direct**: nothing in between. **bare proxy**: the least that a proxy on \`node:http\` does (\`test/bench/proxy.ts\`).
   **nginx**: a reverse proxy of one process that keeps its connections open. **SDK-only gateway**: a server and a client of
   the official TypeScript SDK for each session (\`test/bench/sdk-gateway.ts\`).
-- **gateway**: one node, with everything in its process, and metrics on. **gateway with Redis**: a node of a cluster, its
-  Redis and its PostgreSQL on the core of the load.
+- **gateway**: one node, with everything in its process. **gateway with Redis**: a node of a cluster, its Redis and its
+  PostgreSQL on the core of the load. Both with metrics and the event log on.
+- Each is measured when it is warm, and when nothing else runs: events of calls that are still to be stored do not cost the next.
 - In "Beside others" each cell has calls (lists, starts) a second, then calls for each second of CPU time, as multiples of
   those of the other. 1 is as much, more is better. Where the two differ, something else than the process was at its limit,
   and the second one tells.

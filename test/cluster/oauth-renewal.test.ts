@@ -76,6 +76,24 @@ describe('a log-in that two nodes use', { timeout: 180_000 }, () => {
     }
   });
 
+  it('is got once for both, where the gateway gets it by itself', async (t) => {
+    const { client_id: clientId, client_secret: clientSecret } = await provider.registerOwn();
+    const oauth = { grant: 'GRANT_CLIENT_CREDENTIALS', clientId, clientSecret };
+    await cluster.nodes[0]!.addServer({ name: 'own', url: server.url, oauth });
+    const clients = cluster.nodes.map(({ mcpUrl }) => new RawClient(mcpUrl));
+    t.after(() => clients.map((client) => client.close()));
+    const call = (client: RawClient) => client.callTool('own__echo', { text: 'hi' });
+    const works = (client: RawClient) => async () => (await call(client)).text.includes('"hi"');
+    for (const client of clients) {
+      await client.initialize();
+      await until(works(client), { what: 'the tools at both nodes', timeoutMs: 30_000 });
+    }
+    assert.equal(provider.grants('client_credentials').length, 1);
+    await cluster.nodes[1]!.manage('LogoutMcpServer', { server: { name: 'own' } });
+    for (const client of clients) await until(works(client), { what: 'the next token' });
+    assert.equal(provider.grants('client_credentials').length, 2);
+  });
+
   it('is ended at one, and is over at the other', async (t) => {
     const [one, two] = cluster.nodes;
     const client = new RawClient(two!.mcpUrl);

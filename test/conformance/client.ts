@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { startGateway } from '../support/gateway.ts';
 import type { Expected } from './expected.ts';
 import type { Run } from './report.ts';
-import { runClient, type SuiteResults, single, suiteVersion } from './suite.ts';
+import { forced, runClient, type SuiteResults, single, suiteVersion } from './suite.ts';
 
 const DRIVER = fileURLToPath(new URL('./drive.ts', import.meta.url));
 
@@ -15,11 +15,13 @@ export async function runAsClient(expected: readonly Expected[]): Promise<readon
   try {
     const command = [process.execPath, DRIVER, gateway.mcpUrl, gateway.grpcUrl];
     const runs: Run[] = [];
-    for (const { suite, revision, scenarios } of expected) {
+    for (const { suite, revision, scenarios: own, forced: extra = [] } of expected) {
+      const scenarios = [...own, ...extra];
       const results: SuiteResults[] = [];
       for (const name of scenarios) {
         // The older suite's clients speak its one revision.
-        const selection = suite === '0.1' ? ['--scenario', name] : single(name, revision);
+        const chosen = extra.includes(name) ? forced(name, revision) : single(name, revision);
+        const selection = suite === '0.1' ? ['--scenario', name] : chosen;
         results.push(await runClient(suite, command, selection));
       }
       const merged = new Map(results.flatMap((each) => [...each]));
@@ -28,6 +30,7 @@ export async function runAsClient(expected: readonly Expected[]): Promise<readon
         version: await suiteVersion(suite),
         revision,
         scenarios,
+        forced: extra,
         columns: { 'with the gateway as the client': merged },
       });
     }

@@ -25,12 +25,27 @@ export interface AuthDrive {
   readonly client: RawClient;
 }
 
+/** What a scenario has for the client alone. */
+const context = () => JSON.parse(process.env['MCP_CONFORMANCE_CONTEXT'] ?? '{}');
+
+/** How the gateway gets its tokens in scenarios in which nobody logs in. */
+export function grantIn(scenario: string): object | undefined {
+  if (!scenario.startsWith('auth/client-credentials-')) return undefined;
+  const { client_id: clientId, client_secret: clientSecret, private_key_pem: privateKey } = context();
+  return { grant: 'GRANT_CLIENT_CREDENTIALS', clientId, clientSecret, privateKey };
+}
+
+/** Calls the suite's tool, which nobody has to log in for. */
+async function driveGrant(client: RawClient): Promise<void> {
+  await until(async () => (await listNames(client)).includes('test-tool'), { what: 'the tools' });
+  const { message } = await client.callTool('test-tool', {});
+  assert.equal(message?.error, undefined);
+}
+
 /** Logs in with a browser where the gateway asks for it, and calls the suite's tool. */
 export async function driveAuth({ scenario, mcpUrl, grpcUrl, client }: AuthDrive): Promise<void> {
   const server = { server: { name: 'suite' } };
   const { origin } = new URL(mcpUrl);
-  /** What a scenario has for the client alone. */
-  const context = JSON.parse(process.env['MCP_CONFORMANCE_CONTEXT'] ?? '{}');
   let logins = 0;
 
   /** Authorization servers know the gateway by an address that leads here only in this driver. */
@@ -44,11 +59,12 @@ export async function driveAuth({ scenario, mcpUrl, grpcUrl, client }: AuthDrive
   }
 
   async function begin(): Promise<Page> {
-    const { client_id: clientId, client_secret: clientSecret } = context;
+    const { client_id: clientId, client_secret: clientSecret } = context();
     const { url } = await manage(grpcUrl, 'LoginMcpServer', { ...server, clientId, clientSecret });
     return logIn(String(url));
   }
 
+  if (grantIn(scenario) !== undefined) return driveGrant(client);
   if (REFUSED.has(scenario)) {
     const outcome = await begin().then(
       ({ text }) => text,

@@ -8,7 +8,7 @@ import { manage } from '../support/gateway.ts';
 import { listNames, listPages } from '../support/lists.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { isRequest, type Message, textOf } from '../support/rpc.ts';
-import { driveAuth } from './drive-auth.ts';
+import { driveAuth, grantIn } from './drive-auth.ts';
 
 /** The suite's own patience is longer; a driver that it gives up on must not stay. */
 const PATIENCE_MS = 25_000;
@@ -63,6 +63,7 @@ const { server } = await manage(grpcUrl, 'CreateMcpServer', {
   name: 'suite',
   url: serverUrl,
   toolPrefix: '',
+  oauth: grantIn(scenario),
 });
 const client = new RawClient(mcpUrl, { capabilities: { elicitation: {} } });
 try {

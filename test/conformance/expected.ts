@@ -20,7 +20,7 @@ export interface Expected {
   readonly scenarios: readonly string[];
   /** Those of the scenarios that do not pass, and have to fail in just that way. */
   readonly impossible?: readonly Impossible[];
-  /** More of them, which the suite runs for a later revision only, and which are made to speak this one. */
+  /** More of them, which the suite runs for a later revision only, or for none, and which are made to speak this one. */
   readonly forced?: readonly string[];
 }
 

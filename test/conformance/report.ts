@@ -76,7 +76,7 @@ export function markdownReport(runs: readonly Run[]): string {
     '',
     '*pass*: no check of the scenario failed. *warns*: none failed, and something that the specification recommends was',
     'not done. *cannot*: no such server can pass it. Names with a * are scenarios that the suite runs for a later revision',
-    'only, made to speak this one. Those in brackets are run by the suite without being scored.',
+    'only, or for none, made to speak this one. Those in brackets are run by the suite without being scored.',
     '',
     ...runs.flatMap(section),
   ]

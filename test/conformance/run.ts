@@ -24,7 +24,10 @@ const { server, client } = await allExpected();
 const wanted = server.filter(isWanted);
 const serverRuns = [...(await compare(wanted, only)), ...(await throughThree(onThreeNodes(wanted), only))];
 const clientRuns = await runAsClient(
-  client.filter(isWanted).map((each) => (only === undefined ? each : { ...each, scenarios: [only] })),
+  client.filter(isWanted).map(({ scenarios, forced = [], ...each }) => {
+    const chosen = (names: readonly string[]) => names.filter((name) => only === undefined || name === only);
+    return { ...each, scenarios: chosen(scenarios), forced: chosen(forced) };
+  }),
 );
 const runs = merged([...serverRuns, ...clientRuns]);
 for (const run of runs) console.log(textReport(run));

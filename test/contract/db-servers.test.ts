@@ -91,6 +91,20 @@ const http: ServerSpec = {
   enabled: true,
   target: httpTarget,
 };
+const granted: ServerSpec = {
+  name: 'granted',
+  enabled: true,
+  target: {
+    ...bareTarget,
+    oauth: {
+      grant: 'client_credentials',
+      clientId: 'c1ient',
+      authMethod: 'client_secret_post',
+      clientSecret: 's3cret-client',
+      scopes: ['read'],
+    },
+  },
+};
 const stdio: ServerSpec = {
   name: 'files',
   enabled: false,
@@ -462,6 +476,7 @@ for (const [engineName, makeEngine] of Object.entries(ENGINES)) {
       it('show them nowhere in the database', async () => {
         const { id } = await servers().create(me, http);
         await servers().create(me, stdio);
+        await servers().create(me, granted);
         await servers().update(me, id, {
           target: { ...httpTarget, headers: { 'X-Key': 's3cret-new' } },
         });
@@ -470,7 +485,7 @@ for (const [engineName, makeEngine] of Object.entries(ENGINES)) {
         database = await engine.open([key]);
         // That these are found shows that the search would find the others.
         for (const visible of [httpTarget.url, '/usr/bin/npx']) assert.ok(dump.includes(visible), visible);
-        for (const secret of ['s3cret-header', 's3cret-env', 's3cret-new']) {
+        for (const secret of ['s3cret-header', 's3cret-env', 's3cret-new', 's3cret-client']) {
           for (const text of encodings(secret)) assert.ok(!dump.includes(text), `${secret} as ${text}`);
         }
         for (const name of ['Authorization', 'X-Key', 'TOKEN']) assert.ok(!dump.includes(`"${name}"`), name);
@@ -503,21 +518,26 @@ for (const [engineName, makeEngine] of Object.entries(ENGINES)) {
 
       it('are sealed anew with the first key, after which nothing needs the others', async () => {
         const [first, second] = [await servers().create(me, http), await servers().create(me, stdio)];
+        const third = await servers().create(me, granted);
         const other = createSecretKey(randomBytes(32));
 
         await reopen([other, key]);
         const { resealed } = await database.reseal();
-        assert.ok(resealed >= 2, String(resealed));
+        assert.ok(resealed >= 3, String(resealed));
         assert.equal((await database.reseal()).resealed, 0);
 
         await reopen([other]);
         assert.deepEqual(await servers().get(me, first.id), first);
         assert.deepEqual(await servers().get(me, second.id), second);
+        assert.deepEqual(await servers().get(me, third.id), third);
 
         await reopen([createSecretKey(randomBytes(32))]);
         const lost = await database.reseal();
         assert.equal(lost.resealed, 0);
-        assert.ok(lost.unreadable >= 2, String(lost.unreadable));
+        assert.ok(lost.unreadable >= 3, String(lost.unreadable));
+        const { unreadable, lost: fields, target } = await servers().get(me, third.id);
+        assert.match(unreadable ?? '', /DRAGON_ENCRYPTION_KEY/);
+        assert.deepEqual([fields, target], [['oauth'], bareTarget]);
 
         await reopen([key, other]);
         assert.deepEqual(await servers().get(me, first.id), first);

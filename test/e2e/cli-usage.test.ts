@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
-import { dragon } from '../support/cli.ts';
+import { dragon, dragonHere } from '../support/cli.ts';
 
 /** A port on which nobody listens any more. */
 async function freePort(): Promise<string> {
@@ -27,7 +27,7 @@ test('every command has help with an example', async () => {
     ['config'],
   ];
   for (const command of commands) {
-    const { code, out, err } = await dragon([...command, '--help']);
+    const { code, out, err } = await dragonHere([...command, '--help']);
     assert.equal(code, 0, err);
     assert.match(out, new RegExp(`^Usage: dragon ${command.join(' ')}`));
     assert.match(out, /\nExamples:\n {2}\$ .*dragon /);
@@ -59,7 +59,7 @@ test('a wrong command line is exit code 2 and one message', async () => {
     [['tools', '--mcp-url', 'localhost:8081'], /--mcp-url/],
   ];
   for (const [args, message] of cases) {
-    const { code, out, err } = await dragon(args);
+    const { code, out, err } = await dragonHere(args);
     assert.equal(code, 2, `${args.join(' ')}: ${err}`);
     assert.match(err, message);
     assert.match(err, /^dragon: /);
@@ -70,7 +70,7 @@ test('a wrong command line is exit code 2 and one message', async () => {
 test('no gateway is exit code 3, and says what to do', async () => {
   const env = { DRAGON_GRPC_PORT: await freePort(), DRAGON_MCP_PORT: await freePort() };
   for (const args of [['server', 'list'], ['tools'], ['call', 'echo'], ['import', '-']]) {
-    const { code, err } = await dragon(args, { env, input: '{"servers": {"a": {"command": "b"}}}' });
+    const { code, err } = await dragonHere(args, { env, input: '{"servers": {"a": {"command": "b"}}}' });
     assert.equal(code, 3, err);
     assert.match(err, /^dragon: no gateway answers at http:\/\/127\.0\.0\.1:\d+.*npm start.*\n$/);
   }

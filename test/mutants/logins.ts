@@ -2,6 +2,7 @@ import type { Mutant } from './mutant.ts';
 
 const BEGINNERS = "a log-in is its beginner's";
 const ISSUER = 'tokens are asked of the authorization server that was meant, for the server that is meant';
+const GRANTS = 'tokens that are got or exchanged for without a browser go where they belong';
 const PAGES = 'the pages of log-ins lead nowhere, and show nothing as it came';
 const RENEWAL = 'a renewal happens once, and one that fails sends nothing without credentials';
 
@@ -46,8 +47,8 @@ export const LOGINS: readonly Mutant[] = [
   {
     promise: BEGINNERS,
     name: 'any browser may end a log-in',
-    file: 'src/oauth/logins.ts',
-    find: "!isSame(cookie(cookieNameOf(state)) ?? '', login.browser)",
+    file: 'src/oauth/browser-logins.ts',
+    find: "!isSameSecret(cookie(cookieNameOf(state)) ?? '', login.browser)",
     replace: "login.browser === ''",
     test: attacks,
     only: 'counts in the browser that began it alone',
@@ -114,7 +115,7 @@ export const LOGINS: readonly Mutant[] = [
   {
     promise: ISSUER,
     name: 'a log-in goes on without PKCE',
-    file: 'src/oauth/logins.ts',
+    file: 'src/oauth/login-target.ts',
     find: "!chosen.server.code_challenge_methods_supported?.includes('S256')",
     replace: "chosen.server.issuer === ''",
     test: attacks,
@@ -160,10 +161,46 @@ export const LOGINS: readonly Mutant[] = [
     promise: ISSUER,
     name: 'a token is sent wherever its server is said to be since',
     file: 'src/oauth/server-tokens.ts',
-    find: 'return record?.tokens?.url === urlOf(server) ? token : undefined;',
-    replace: 'return token;',
+    find: 'if (tokens?.url !== urlOf(server)) return undefined;',
+    replace: 'if (tokens === undefined) return undefined;',
     test: attacks,
     only: 'is sent to no other address',
+  },
+  {
+    promise: GRANTS,
+    name: "a client's secret goes to whatever authorization server its server names",
+    file: 'src/oauth/own-tokens.ts',
+    find: 'if (expected === undefined || bare(expected) === bare(issuer)) return;',
+    replace: "if (issuer !== '') return;",
+    test: 'test/security/oauth-client-credentials.test.ts',
+    only: 'can not have the client’s secret sent',
+  },
+  {
+    promise: GRANTS,
+    name: "callers' tokens go to any authorization server",
+    file: 'src/oauth/exchange.ts',
+    find: 'if (!issuers.some((allowed) => bare(allowed) === bare(issuer)))',
+    replace: "if (issuer === '')",
+    test: 'test/security/oauth-token-exchange.test.ts',
+    only: 'has nobody’s token sent to an authorization server',
+  },
+  {
+    promise: GRANTS,
+    name: "a caller's token is that of any user",
+    file: 'src/auth/subject-tokens.ts',
+    find: 'const known = this.#tokens.get(ownerKey(owner));',
+    replace: 'const [known] = this.#tokens.values();',
+    test: 'src/auth/subject-tokens.test.ts',
+    only: 'a token is its owner',
+  },
+  {
+    promise: GRANTS,
+    name: "a caller's token is exchanged past its end",
+    file: 'src/auth/subject-tokens.ts',
+    find: 'known !== undefined && Date.now() < known.endsAt ? known : undefined',
+    replace: 'known',
+    test: 'src/auth/subject-tokens.test.ts',
+    only: 'a token is its owner',
   },
   {
     promise: PAGES,
@@ -206,7 +243,7 @@ export const LOGINS: readonly Mutant[] = [
     promise: RENEWAL,
     name: 'whoever had logged in is nobody in silence',
     file: 'src/oauth/server-tokens.ts',
-    find: 'if (isOver(server, known)) throw',
+    find: 'if (!hasGrant && isOver(server, known)) throw',
     replace: "if (server.name === '') throw",
     test: renewal,
     only: 'that can not be renewed sends nothing, and says so',

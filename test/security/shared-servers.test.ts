@@ -257,6 +257,30 @@ describe('servers that an admin shares', { timeout: 120_000 }, () => {
     await until(async () => (await provider.whose(ofBob)) === undefined, { what: 'the token to be revoked' });
     assert.deepEqual(await namesOf(BOB), []);
   });
+
+  it('have one token for all where the gateway gets it by itself, which admins alone end', async (t) => {
+    const { provider, server } = setup;
+    const { client_id: clientId, client_secret: clientSecret = '' } = await provider.registerOwn();
+    const oauth = { grant: 'GRANT_CLIENT_CREDENTIALS', clientId, clientSecret };
+    const made = { name: 'own', url: server.url, oauth, sharedWith: { tenant: true } };
+    assert.equal((await ask(BOSS, 'CreateMcpServer', made)).status, 200);
+    for (const who of [BOB, CAT]) {
+      const someone = await client(t, who);
+      await until(async () => (await listNames(someone)).includes('own__echo'), { what: 'the tools' });
+      assert.match((await someone.callTool('own__echo', { text: who.user })).text, new RegExp(who.user));
+      const shown = await ask(who, 'GetMcpServer', { server: { name: 'own' } });
+      assert.equal(shown.json.server.oauth, undefined);
+      assert.equal((await ask(who, 'LogoutMcpServer', { server: { name: 'own' } })).status, 403);
+    }
+    assert.equal(provider.grants('client_credentials').length, 1);
+    const { token } = server;
+    const { json } = await ask(CHIEF, 'LogoutMcpServer', { server: { name: 'own' } });
+    assert.deepEqual(json, { revoked: true });
+    assert.equal(await provider.find(token), undefined);
+    const bob = await client(t, BOB);
+    assert.match((await bob.callTool('own__echo', { text: 'again' })).text, /again/);
+    assert.equal(provider.grants('client_credentials').length, 2);
+  });
 });
 
 /** One of each server. */

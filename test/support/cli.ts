@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { run } from '../../src/cli/program.ts';
 import type { Gateway } from './gateway.ts';
-
-const BIN = fileURLToPath(new URL('../../bin/dragon.mjs', import.meta.url));
+import { COMMAND } from './main.ts';
 
 /** What the command wrote, and how it ended. */
 export interface CliResult {
@@ -24,7 +23,7 @@ export interface CliOptions {
 /** Runs the `dragon` command of this checkout to its end. */
 export async function dragon(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const { input = '', env = {}, cwd } = options;
-  const child = spawn(process.execPath, [BIN, ...args], {
+  const child = spawn(process.execPath, [COMMAND, ...args], {
     ...(cwd !== undefined && { cwd }),
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
   });
@@ -36,6 +35,21 @@ export async function dragon(args: readonly string[], options: CliOptions = {}):
     once(child, 'close'),
   ]);
   return { code, out, err };
+}
+
+/** As {@link dragon} in this process, for what is the same in any: a hundred times faster. */
+export async function dragonHere(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const { input = '', env = {} } = options;
+  const out: string[] = [];
+  const err: string[] = [];
+  const code = await run(args, {
+    env,
+    out: (text) => void out.push(text),
+    err: (text) => void err.push(text),
+    readInput: async () => input,
+    columns: undefined,
+  });
+  return { code, out: out.join(''), err: err.join('') };
 }
 
 /** The `dragon` command, told by the environment where a gateway is, as its users tell it. */

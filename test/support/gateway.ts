@@ -35,6 +35,8 @@ export interface NewServer {
   };
   readonly headers?: Readonly<Record<string, string>>;
   readonly toolPrefix?: string;
+  /** How the gateway gets tokens for it. */
+  readonly oauth?: object;
   /** Time limits of its calls, such as `1.5s`. */
   readonly timeouts?: { readonly idle?: string; readonly total?: string };
 }

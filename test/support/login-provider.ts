@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair } from 'jose';
-import Provider from 'oidc-provider';
+import Provider, { type Token } from 'oidc-provider';
 
 /** One request to the token endpoint, or another that clients make by themselves. */
 export interface SeenAtProvider {
@@ -63,6 +63,30 @@ export class LoginProvider {
     return (await this.provider.AccessToken.find(token))?.accountId;
   }
 
+  /** A token of a person, or of a client in its own right. */
+  async find(token: string): Promise<Token | undefined> {
+    const { AccessToken, ClientCredentials } = this.provider;
+    return (await AccessToken.find(token)) ?? (await ClientCredentials.find(token));
+  }
+
+  /** Registers a client that gets tokens in its own right. */
+  async registerOwn(
+    metadata: Readonly<Record<string, unknown>> = {},
+  ): Promise<Readonly<Record<string, string>>> {
+    const response = await fetch(`${this.issuer}/reg`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        grant_types: ['client_credentials'],
+        response_types: [],
+        redirect_uris: [],
+        token_endpoint_auth_method: 'client_secret_basic',
+        ...metadata,
+      }),
+    });
+    return (await response.json()) as Record<string, string>;
+  }
+
   async close(): Promise<void> {
     this.#http.closeAllConnections();
     this.#http.close();
@@ -110,7 +134,7 @@ function newProvider(self: LoginProvider, jwk: Readonly<Record<string, unknown>>
   return new Provider(self.issuer, {
     jwks: { keys: [jwk] },
     scopes: ['openid', 'offline_access'],
-    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post'],
+    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
     findAccount: (_context: unknown, accountId: string) => ({
       accountId,
@@ -122,6 +146,7 @@ function newProvider(self: LoginProvider, jwk: Readonly<Record<string, unknown>>
     pkce: { required: () => true },
     ttl: {
       AccessToken: () => self.tokenSeconds,
+      ClientCredentials: () => self.tokenSeconds,
       RefreshToken: () => 86_400,
       Grant: 86_400,
       Session: 600,
@@ -131,6 +156,7 @@ function newProvider(self: LoginProvider, jwk: Readonly<Record<string, unknown>>
       devInteractions: { enabled: false },
       registration: { enabled: true },
       revocation: { enabled: true },
+      clientCredentials: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_context: unknown, resource: string) => ({

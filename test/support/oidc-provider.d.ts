@@ -8,7 +8,7 @@ declare module 'oidc-provider' {
     readonly session?: { readonly accountId: string };
   }
 
-  interface Token {
+  export interface Token {
     readonly aud: string;
     readonly scope?: string;
     readonly accountId?: string;
@@ -36,6 +36,7 @@ declare module 'oidc-provider' {
       readonly clientId: string;
     }) => Grant;
     readonly AccessToken: { find(token: string): Promise<Token | undefined> };
+    readonly ClientCredentials: { find(token: string): Promise<Token | undefined> };
     readonly RefreshToken: { find(token: string): Promise<Token | undefined> };
     readonly Client: { find(id: string): Promise<unknown> };
   }

@@ -56,7 +56,7 @@ export class ProtectedServer {
 
   /** Ends that token, as far as this server goes. */
   async endToken(): Promise<void> {
-    await (await this.#provider.provider.AccessToken.find(this.token))?.destroy();
+    await (await this.#provider.find(this.token))?.destroy();
   }
 
   async close(): Promise<void> {
@@ -89,7 +89,7 @@ export class ProtectedServer {
     };
     const { authorization } = request.headers;
     const token = authorization?.replace(/^Bearer /, '') ?? '';
-    const known = token === '' ? undefined : await this.#provider.provider.AccessToken.find(token);
+    const known = token === '' ? undefined : await this.#provider.find(token);
     const metadata = `resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp"`;
     const isAnonymous = this.isOpen && token === '';
     if (!isAnonymous && (known?.aud !== this.url || this.isRejecting))

@@ -77,7 +77,8 @@ class Verifier {
   async identify(token: string): Promise<Identity> {
     const claims = await this.#verify(token);
     const endsAt = ((claims.exp ?? 0) + CLOCK_TOLERANCE_S) * 1000;
-    return identityOf(this.#issuer, claims, Math.min(endsAt, Date.now() + FRESH_MS));
+    const identity = identityOf(this.#issuer, claims, Math.min(endsAt, Date.now() + FRESH_MS));
+    return { ...identity, tokenEndsAt: (claims.exp ?? 0) * 1000 };
   }
 
   async #verify(token: string): Promise<JWTPayload> {

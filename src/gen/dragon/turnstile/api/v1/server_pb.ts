@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file dragon/turnstile/api/v1/server.proto.
  */
 export const file_dragon_turnstile_api_v1_server: GenFile = /*@__PURE__*/
-  fileDesc("CiRkcmFnb24vdHVybnN0aWxlL2FwaS92MS9zZXJ2ZXIucHJvdG8SF2RyYWdvbi50dXJuc3RpbGUuYXBpLnYxIvQICglNY3BTZXJ2ZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgN1cmwYAyABKAlIABI1CgVzdGRpbxgEIAEoCzIkLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvU2VydmVySAASFAoMaGVhZGVyX25hbWVzGAUgAygJEhMKC3Rvb2xfcHJlZml4GAYgASgJEg8KB2VuYWJsZWQYByABKAgSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZoZWFsdGgYCiABKAsyKS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoEjcKCHRpbWVvdXRzGAsgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzEksKDXRvb2xfdGltZW91dHMYDCADKAsyNC5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuVG9vbFRpbWVvdXRzRW50cnkSMwoDZXJhGA0gASgOMiYuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkVyYRI7CgtzaGFyZWRfd2l0aBgOIAEoCzImLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlNlcnZlclNoYXJpbmcSEQoJc2hhcmVkX2J5GA8gASgJGloKEVRvb2xUaW1lb3V0c0VudHJ5EgsKA2tleRgBIAEoCRI0CgV2YWx1ZRgCIAEoCzIlLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLkNhbGxUaW1lb3V0czoCOAEagAMKBkhlYWx0aBI+CgVzdGF0ZRgBIAEoDjIvLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLk1jcFNlcnZlci5IZWFsdGguU3RhdGUSDQoFZXJyb3IYAiABKAkSLgoKY2hlY2tfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASQgoHYnJlYWtlchgEIAEoDjIxLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLk1jcFNlcnZlci5IZWFsdGguQnJlYWtlciJSCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhEKDVNUQVRFX1VOS05PV04QARIMCghTVEFURV9PSxACEhEKDVNUQVRFX0ZBSUxJTkcQAyJfCgdCcmVha2VyEhcKE0JSRUFLRVJfVU5TUEVDSUZJRUQQABISCg5CUkVBS0VSX0NMT1NFRBABEhAKDEJSRUFLRVJfT1BFThACEhUKEUJSRUFLRVJfSEFMRl9PUEVOEAMiOgoDRXJhEhMKD0VSQV9VTlNQRUNJRklFRBAAEg4KCkVSQV9MRUdBQ1kQARIOCgpFUkFfTU9ERVJOEAJCCAoGdGFyZ2V0IrUCCg1TZXJ2ZXJTaGFyaW5nEg4KBnRlbmFudBgBIAEoCBK6AQoFcm9sZXMYAiADKAlCqgG6SKYBkgGiARBAIp0BugGZAQoMc2hhcmluZy5yb2xlEj1tdXN0IGJlIGEgcm9sZSBvdGhlciB0aGFuIHVzZXIgYW5kIGFkbWluOiAxIHRvIDI1NiBjaGFyYWN0ZXJzGkp0aGlzLnNpemUoKSA+IDAgJiYgdGhpcy5zaXplKCkgPD0gMjU2ICYmIHRoaXMgIT0gJ3VzZXInICYmIHRoaXMgIT0gJ2FkbWluJzpXukhUGlIKC3NoYXJpbmcub25lEhtnaXZlIGVpdGhlciB0ZW5hbnQgb3Igcm9sZXMaJnRoaXMudGVuYW50ICE9ICh0aGlzLnJvbGVzLnNpemUoKSA+IDApIrIDCgxDYWxsVGltZW91dHMSkQEKBGlkbGUYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CaLpIZboBYgoOdGltZW91dHMucmFuZ2USG211c3QgYmUgZnJvbSAxIG1zIHRvIDcgZGF5cxozdGhpcyA+PSBkdXJhdGlvbignMW1zJykgJiYgdGhpcyA8PSBkdXJhdGlvbignMTY4aCcpEpIBCgV0b3RhbBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJoukhlugFiCg50aW1lb3V0cy5yYW5nZRIbbXVzdCBiZSBmcm9tIDEgbXMgdG8gNyBkYXlzGjN0aGlzID49IGR1cmF0aW9uKCcxbXMnKSAmJiB0aGlzIDw9IGR1cmF0aW9uKCcxNjhoJyk6ebpIdhp0Cg50aW1lb3V0cy5vcmRlchIiaWRsZSBtdXN0IG5vdCBiZSBsb25nZXIgdGhhbiB0b3RhbBo+IWhhcyh0aGlzLmlkbGUpIHx8ICFoYXModGhpcy50b3RhbCkgfHwgdGhpcy5pZGxlIDw9IHRoaXMudG90YWwiTAoLU3RkaW9TZXJ2ZXISDwoHY29tbWFuZBgBIAEoCRIMCgRhcmdzGAIgAygJEhEKCWVudl9uYW1lcxgDIAMoCRILCgNjd2QYBCABKAkiwwIKDFN0ZGlvQ29tbWFuZBIZCgdjb21tYW5kGAEgASgJQgi6SAVyAxiAIBIfCgRhcmdzGAIgAygJQhG6SA6SAQsQgAIiBnIEGICAAhKzAQoDZW52GAMgAygLMi4uZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuU3RkaW9Db21tYW5kLkVudkVudHJ5Qna6SHOaAXAQgAIiY7oBYAoIZW52Lm5hbWUSMW11c3QgYmUgYSB2YXJpYWJsZSdzIG5hbWU6IG5vdCBlbXB0eSwgd2l0aG91dCAnPScaIXRoaXMgIT0gJycgJiYgIXRoaXMuY29udGFpbnMoJz0nKSoGcgQYgIACEhUKA2N3ZBgEIAEoCUIIukgFcgMYgCAaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJQCgxNY3BTZXJ2ZXJSZWYSFwoCaWQYASABKAlCCbpIBnIEEAEYQEgAEhkKBG5hbWUYAiABKAlCCbpIBnIEEAEYQEgAQgwKA3JlZhIFukgCCAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("CiRkcmFnb24vdHVybnN0aWxlL2FwaS92MS9zZXJ2ZXIucHJvdG8SF2RyYWdvbi50dXJuc3RpbGUuYXBpLnYxIqkJCglNY3BTZXJ2ZXISCgoCaWQYASABKAkSDAoEbmFtZRgCIAEoCRINCgN1cmwYAyABKAlIABI1CgVzdGRpbxgEIAEoCzIkLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvU2VydmVySAASFAoMaGVhZGVyX25hbWVzGAUgAygJEhMKC3Rvb2xfcHJlZml4GAYgASgJEg8KB2VuYWJsZWQYByABKAgSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI5CgZoZWFsdGgYCiABKAsyKS5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuSGVhbHRoEjcKCHRpbWVvdXRzGAsgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzEksKDXRvb2xfdGltZW91dHMYDCADKAsyNC5kcmFnb24udHVybnN0aWxlLmFwaS52MS5NY3BTZXJ2ZXIuVG9vbFRpbWVvdXRzRW50cnkSMwoDZXJhGA0gASgOMiYuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkVyYRI7CgtzaGFyZWRfd2l0aBgOIAEoCzImLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlNlcnZlclNoYXJpbmcSEQoJc2hhcmVkX2J5GA8gASgJEjMKBW9hdXRoGBAgASgLMiQuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuU2VydmVyT0F1dGgaWgoRVG9vbFRpbWVvdXRzRW50cnkSCwoDa2V5GAEgASgJEjQKBXZhbHVlGAIgASgLMiUuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuQ2FsbFRpbWVvdXRzOgI4ARqAAwoGSGVhbHRoEj4KBXN0YXRlGAEgASgOMi8uZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkhlYWx0aC5TdGF0ZRINCgVlcnJvchgCIAEoCRIuCgpjaGVja190aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBJCCgdicmVha2VyGAQgASgOMjEuZHJhZ29uLnR1cm5zdGlsZS5hcGkudjEuTWNwU2VydmVyLkhlYWx0aC5CcmVha2VyIlIKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASEQoNU1RBVEVfVU5LTk9XThABEgwKCFNUQVRFX09LEAISEQoNU1RBVEVfRkFJTElORxADIl8KB0JyZWFrZXISFwoTQlJFQUtFUl9VTlNQRUNJRklFRBAAEhIKDkJSRUFLRVJfQ0xPU0VEEAESEAoMQlJFQUtFUl9PUEVOEAISFQoRQlJFQUtFUl9IQUxGX09QRU4QAyI6CgNFcmESEwoPRVJBX1VOU1BFQ0lGSUVEEAASDgoKRVJBX0xFR0FDWRABEg4KCkVSQV9NT0RFUk4QAkIICgZ0YXJnZXQitQIKDVNlcnZlclNoYXJpbmcSDgoGdGVuYW50GAEgASgIEroBCgVyb2xlcxgCIAMoCUKqAbpIpgGSAaIBEEAinQG6AZkBCgxzaGFyaW5nLnJvbGUSPW11c3QgYmUgYSByb2xlIG90aGVyIHRoYW4gdXNlciBhbmQgYWRtaW46IDEgdG8gMjU2IGNoYXJhY3RlcnMaSnRoaXMuc2l6ZSgpID4gMCAmJiB0aGlzLnNpemUoKSA8PSAyNTYgJiYgdGhpcyAhPSAndXNlcicgJiYgdGhpcyAhPSAnYWRtaW4nOle6SFQaUgoLc2hhcmluZy5vbmUSG2dpdmUgZWl0aGVyIHRlbmFudCBvciByb2xlcxomdGhpcy50ZW5hbnQgIT0gKHRoaXMucm9sZXMuc2l6ZSgpID4gMCkisgMKDENhbGxUaW1lb3V0cxKRAQoEaWRsZRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkJoukhlugFiCg50aW1lb3V0cy5yYW5nZRIbbXVzdCBiZSBmcm9tIDEgbXMgdG8gNyBkYXlzGjN0aGlzID49IGR1cmF0aW9uKCcxbXMnKSAmJiB0aGlzIDw9IGR1cmF0aW9uKCcxNjhoJykSkgEKBXRvdGFsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQmi6SGW6AWIKDnRpbWVvdXRzLnJhbmdlEhttdXN0IGJlIGZyb20gMSBtcyB0byA3IGRheXMaM3RoaXMgPj0gZHVyYXRpb24oJzFtcycpICYmIHRoaXMgPD0gZHVyYXRpb24oJzE2OGgnKTp5ukh2GnQKDnRpbWVvdXRzLm9yZGVyEiJpZGxlIG11c3Qgbm90IGJlIGxvbmdlciB0aGFuIHRvdGFsGj4haGFzKHRoaXMuaWRsZSkgfHwgIWhhcyh0aGlzLnRvdGFsKSB8fCB0aGlzLmlkbGUgPD0gdGhpcy50b3RhbCKJBAoQT0F1dGhDbGllbnRHcmFudBI5CgVncmFudBgBIAEoDjIqLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlNlcnZlck9BdXRoLkdyYW50EhsKCWNsaWVudF9pZBgCIAEoCUIIukgFcgMYgBASHwoNY2xpZW50X3NlY3JldBgDIAEoCUIIukgFcgMYgCASHgoLcHJpdmF0ZV9rZXkYBCABKAlCCbpIBnIEGICAARJTChp0b2tlbl9lbmRwb2ludF9hdXRoX21ldGhvZBgFIAEoDjIvLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlNlcnZlck9BdXRoLkF1dGhNZXRob2QS0AEKBnNjb3BlcxgGIAMoCUK/AbpIuwGSAbcBEEAisgG6Aa4BCgtvYXV0aC5zY29wZRJQbXVzdCBiZSBhIHNjb3BlOiAxIHRvIDI1NiBwcmludGFibGUgY2hhcmFjdGVycywgbm8gc3BhY2VzLCBxdW90ZXMgb3IgYmFja3NsYXNoZXMaTXRoaXMubWF0Y2hlcygnXlshLX5dezEsMjU2fSQnKSAmJiAhdGhpcy5jb250YWlucygnIicpICYmICF0aGlzLmNvbnRhaW5zKCdcXCcpEhgKBmlzc3VlchgHIAEoCUIIukgFcgMYgBASGgoIYXVkaWVuY2UYCCABKAlCCLpIBXIDGIAQIqIECgtTZXJ2ZXJPQXV0aBI5CgVncmFudBgBIAEoDjIqLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlNlcnZlck9BdXRoLkdyYW50EhEKCWNsaWVudF9pZBgCIAEoCRIZChFjbGllbnRfc2VjcmV0X3NldBgDIAEoCBIXCg9wcml2YXRlX2tleV9zZXQYBCABKAgSUwoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYBSABKA4yLy5kcmFnb24udHVybnN0aWxlLmFwaS52MS5TZXJ2ZXJPQXV0aC5BdXRoTWV0aG9kEg4KBnNjb3BlcxgGIAMoCRIOCgZpc3N1ZXIYByABKAkSEAoIYXVkaWVuY2UYCCABKAkidAoFR3JhbnQSFQoRR1JBTlRfVU5TUEVDSUZJRUQQABIcChhHUkFOVF9BVVRIT1JJWkFUSU9OX0NPREUQARIcChhHUkFOVF9DTElFTlRfQ1JFREVOVElBTFMQAhIYChRHUkFOVF9UT0tFTl9FWENIQU5HRRADIpMBCgpBdXRoTWV0aG9kEhsKF0FVVEhfTUVUSE9EX1VOU1BFQ0lGSUVEEAASIwofQVVUSF9NRVRIT0RfQ0xJRU5UX1NFQ1JFVF9CQVNJQxABEiIKHkFVVEhfTUVUSE9EX0NMSUVOVF9TRUNSRVRfUE9TVBACEh8KG0FVVEhfTUVUSE9EX1BSSVZBVEVfS0VZX0pXVBADIkwKC1N0ZGlvU2VydmVyEg8KB2NvbW1hbmQYASABKAkSDAoEYXJncxgCIAMoCRIRCgllbnZfbmFtZXMYAyADKAkSCwoDY3dkGAQgASgJIsMCCgxTdGRpb0NvbW1hbmQSGQoHY29tbWFuZBgBIAEoCUIIukgFcgMYgCASHwoEYXJncxgCIAMoCUIRukgOkgELEIACIgZyBBiAgAISswEKA2VudhgDIAMoCzIuLmRyYWdvbi50dXJuc3RpbGUuYXBpLnYxLlN0ZGlvQ29tbWFuZC5FbnZFbnRyeUJ2ukhzmgFwEIACImO6AWAKCGVudi5uYW1lEjFtdXN0IGJlIGEgdmFyaWFibGUncyBuYW1lOiBub3QgZW1wdHksIHdpdGhvdXQgJz0nGiF0aGlzICE9ICcnICYmICF0aGlzLmNvbnRhaW5zKCc9JykqBnIEGICAAhIVCgNjd2QYBCABKAlCCLpIBXIDGIAgGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUAoMTWNwU2VydmVyUmVmEhcKAmlkGAEgASgJQgm6SAZyBBABGEBIABIZCgRuYW1lGAIgASgJQgm6SAZyBBABGEBIAEIMCgNyZWYSBbpIAggBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * An MCP server behind the gateway.
@@ -134,6 +134,13 @@ export type McpServer = Message<"dragon.turnstile.api.v1.McpServer"> & {
    * @generated from field: string shared_by = 15;
    */
   sharedBy: string;
+
+  /**
+   * How the gateway gets its tokens by itself. Unset: by a log-in, where the server wants one.
+   *
+   * @generated from field: dragon.turnstile.api.v1.ServerOAuth oauth = 16;
+   */
+  oauth?: ServerOAuth | undefined;
 };
 
 /**
@@ -380,6 +387,245 @@ export const CallTimeoutsSchema: GenMessage<CallTimeouts> = /*@__PURE__*/
   messageDesc(file_dragon_turnstile_api_v1_server, 2);
 
 /**
+ * How the gateway gets its tokens for a server reached over HTTP, as given.
+ *
+ * @generated from message dragon.turnstile.api.v1.OAuthClientGrant
+ */
+export type OAuthClientGrant = Message<"dragon.turnstile.api.v1.OAuthClientGrant"> & {
+  /**
+   * With GRANT_AUTHORIZATION_CODE all else stays unset: the client of a log-in is given to LoginMcpServer.
+   *
+   * @generated from field: dragon.turnstile.api.v1.ServerOAuth.Grant grant = 1;
+   */
+  grant: ServerOAuth_Grant;
+
+  /**
+   * The client as the server's authorization server knows it.
+   *
+   * @generated from field: string client_id = 2;
+   */
+  clientId: string;
+
+  /**
+   * Its secret. Stored sealed and never shown. In an update that names the same client and no secret, the one that is stored stays.
+   *
+   * @generated from field: string client_secret = 3;
+   */
+  clientSecret: string;
+
+  /**
+   * Its private key in place of a secret: RSA, EC or Ed25519, PEM (PKCS#8) or JWK. Stored sealed and never shown. In an update that
+   * names the same client and no key, the one that is stored stays.
+   *
+   * @generated from field: string private_key = 4;
+   */
+  privateKey: string;
+
+  /**
+   * How the client shows who it is.
+   *
+   * @generated from field: dragon.turnstile.api.v1.ServerOAuth.AuthMethod token_endpoint_auth_method = 5;
+   */
+  tokenEndpointAuthMethod: ServerOAuth_AuthMethod;
+
+  /**
+   * What to ask for. Empty: what the server says that it wants.
+   *
+   * @generated from field: repeated string scopes = 6;
+   */
+  scopes: string[];
+
+  /**
+   * The one authorization server that the client is used at. Unset: the one that the server names when the first token is got. With
+   * GRANT_TOKEN_EXCHANGE it has to be set, and the gateway has to be allowed to send it tokens of callers.
+   *
+   * @generated from field: string issuer = 7;
+   */
+  issuer: string;
+
+  /**
+   * With GRANT_TOKEN_EXCHANGE: whom the tokens are to be for, as the authorization server calls it. Unset: the server's URL, as the
+   * resource.
+   *
+   * @generated from field: string audience = 8;
+   */
+  audience: string;
+};
+
+/**
+ * Describes the message dragon.turnstile.api.v1.OAuthClientGrant.
+ * Use `create(OAuthClientGrantSchema)` to create a new message.
+ */
+export const OAuthClientGrantSchema: GenMessage<OAuthClientGrant> = /*@__PURE__*/
+  messageDesc(file_dragon_turnstile_api_v1_server, 3);
+
+/**
+ * How the gateway gets its tokens for a server, as shown: without the secret and the key.
+ *
+ * @generated from message dragon.turnstile.api.v1.ServerOAuth
+ */
+export type ServerOAuth = Message<"dragon.turnstile.api.v1.ServerOAuth"> & {
+  /**
+   * How it gets them.
+   *
+   * @generated from field: dragon.turnstile.api.v1.ServerOAuth.Grant grant = 1;
+   */
+  grant: ServerOAuth_Grant;
+
+  /**
+   * The client.
+   *
+   * @generated from field: string client_id = 2;
+   */
+  clientId: string;
+
+  /**
+   * There is a secret.
+   *
+   * @generated from field: bool client_secret_set = 3;
+   */
+  clientSecretSet: boolean;
+
+  /**
+   * There is a private key.
+   *
+   * @generated from field: bool private_key_set = 4;
+   */
+  privateKeySet: boolean;
+
+  /**
+   * How the client shows who it is.
+   *
+   * @generated from field: dragon.turnstile.api.v1.ServerOAuth.AuthMethod token_endpoint_auth_method = 5;
+   */
+  tokenEndpointAuthMethod: ServerOAuth_AuthMethod;
+
+  /**
+   * What is asked for; empty: what the server says that it wants.
+   *
+   * @generated from field: repeated string scopes = 6;
+   */
+  scopes: string[];
+
+  /**
+   * The authorization server, where one is given.
+   *
+   * @generated from field: string issuer = 7;
+   */
+  issuer: string;
+
+  /**
+   * Whom exchanged tokens are for, where that is given.
+   *
+   * @generated from field: string audience = 8;
+   */
+  audience: string;
+};
+
+/**
+ * Describes the message dragon.turnstile.api.v1.ServerOAuth.
+ * Use `create(ServerOAuthSchema)` to create a new message.
+ */
+export const ServerOAuthSchema: GenMessage<ServerOAuth> = /*@__PURE__*/
+  messageDesc(file_dragon_turnstile_api_v1_server, 4);
+
+/**
+ * A way to get tokens.
+ *
+ * @generated from enum dragon.turnstile.api.v1.ServerOAuth.Grant
+ */
+export const ServerOAuth_Grant = {
+  /**
+   * As GRANT_AUTHORIZATION_CODE.
+   *
+   * @generated from enum value: GRANT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Somebody logs in with a browser: LoginMcpServer.
+   *
+   * @generated from enum value: GRANT_AUTHORIZATION_CODE = 1;
+   */
+  AUTHORIZATION_CODE: 1,
+
+  /**
+   * The gateway is a client in its own right (RFC 6749, 4.4): nobody logs in.
+   *
+   * @generated from enum value: GRANT_CLIENT_CREDENTIALS = 2;
+   */
+  CLIENT_CREDENTIALS: 2,
+
+  /**
+   * Each caller's own access token is exchanged for one of the server (RFC 8693): nobody logs in, and each is itself there.
+   *
+   * @generated from enum value: GRANT_TOKEN_EXCHANGE = 3;
+   */
+  TOKEN_EXCHANGE: 3,
+} as const;
+
+/**
+ * A way to get tokens.
+ *
+ * @generated from enum dragon.turnstile.api.v1.ServerOAuth.Grant
+ */
+export type ServerOAuth_Grant = (typeof ServerOAuth_Grant)[keyof typeof ServerOAuth_Grant] | UnknownEnum;
+
+/**
+ * Describes the enum dragon.turnstile.api.v1.ServerOAuth.Grant.
+ */
+export const ServerOAuth_GrantSchema: GenEnum<ServerOAuth_Grant> = /*@__PURE__*/
+  enumDesc(file_dragon_turnstile_api_v1_server, 4, 0);
+
+/**
+ * How a client shows the authorization server who it is.
+ *
+ * @generated from enum dragon.turnstile.api.v1.ServerOAuth.AuthMethod
+ */
+export const ServerOAuth_AuthMethod = {
+  /**
+   * AUTH_METHOD_PRIVATE_KEY_JWT where there is a private key, else AUTH_METHOD_CLIENT_SECRET_BASIC.
+   *
+   * @generated from enum value: AUTH_METHOD_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * Its secret in a header (RFC 6749, 2.3.1).
+   *
+   * @generated from enum value: AUTH_METHOD_CLIENT_SECRET_BASIC = 1;
+   */
+  CLIENT_SECRET_BASIC: 1,
+
+  /**
+   * Its secret in the body.
+   *
+   * @generated from enum value: AUTH_METHOD_CLIENT_SECRET_POST = 2;
+   */
+  CLIENT_SECRET_POST: 2,
+
+  /**
+   * A JWT that its private key has signed (RFC 7523).
+   *
+   * @generated from enum value: AUTH_METHOD_PRIVATE_KEY_JWT = 3;
+   */
+  PRIVATE_KEY_JWT: 3,
+} as const;
+
+/**
+ * How a client shows the authorization server who it is.
+ *
+ * @generated from enum dragon.turnstile.api.v1.ServerOAuth.AuthMethod
+ */
+export type ServerOAuth_AuthMethod = (typeof ServerOAuth_AuthMethod)[keyof typeof ServerOAuth_AuthMethod] | UnknownEnum;
+
+/**
+ * Describes the enum dragon.turnstile.api.v1.ServerOAuth.AuthMethod.
+ */
+export const ServerOAuth_AuthMethodSchema: GenEnum<ServerOAuth_AuthMethod> = /*@__PURE__*/
+  enumDesc(file_dragon_turnstile_api_v1_server, 4, 1);
+
+/**
  * A server that is a child process of the gateway, as shown.
  *
  * @generated from message dragon.turnstile.api.v1.StdioServer
@@ -419,7 +665,7 @@ export type StdioServer = Message<"dragon.turnstile.api.v1.StdioServer"> & {
  * Use `create(StdioServerSchema)` to create a new message.
  */
 export const StdioServerSchema: GenMessage<StdioServer> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 3);
+  messageDesc(file_dragon_turnstile_api_v1_server, 5);
 
 /**
  * A server that is a child process of the gateway, as given.
@@ -461,7 +707,7 @@ export type StdioCommand = Message<"dragon.turnstile.api.v1.StdioCommand"> & {
  * Use `create(StdioCommandSchema)` to create a new message.
  */
 export const StdioCommandSchema: GenMessage<StdioCommand> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 4);
+  messageDesc(file_dragon_turnstile_api_v1_server, 6);
 
 /**
  * Names one server of the caller, own or shared, by its id or by its name.
@@ -498,5 +744,5 @@ export type McpServerRef = Message<"dragon.turnstile.api.v1.McpServerRef"> & {
  * Use `create(McpServerRefSchema)` to create a new message.
  */
 export const McpServerRefSchema: GenMessage<McpServerRef> = /*@__PURE__*/
-  messageDesc(file_dragon_turnstile_api_v1_server, 5);
+  messageDesc(file_dragon_turnstile_api_v1_server, 7);
 

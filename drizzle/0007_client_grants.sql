@@ -1,0 +1,1 @@
+ALTER TABLE "dragon"."servers" ADD COLUMN "sealed_oauth" text;
