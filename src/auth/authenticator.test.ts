@@ -3,6 +3,7 @@ import { BlockList } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { turnsUntil } from '../../test/support/fakes.ts';
 import { MemoryApiKeys } from '../../test/support/memory-api-keys.ts';
+import { MemoryBus } from '../coordination/memory/bus.ts';
 import { createMemoryCoordination, MemoryHub } from '../coordination/memory/index.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { ApiKeys } from './api-keys.ts';
@@ -55,6 +56,20 @@ function isAskedAnew(answer: Principal | Promise<Principal>): boolean {
   if (!(answer instanceof Promise)) return false;
   answer.catch(() => undefined);
   return true;
+}
+
+/** A bus that has been away for a moment when a test says so. */
+class GapBus extends MemoryBus {
+  readonly #onGap: (() => void)[] = [];
+
+  override onGap(listener: () => void): () => void {
+    this.#onGap.push(listener);
+    return () => undefined;
+  }
+
+  gap(): void {
+    for (const listener of this.#onGap) listener();
+  }
 }
 
 const away = new GatewayError(Code.Unavailable, 'The database cannot be reached');
@@ -127,6 +142,39 @@ test('what is revoked on one node is refused on all, at once', async (t) => {
     await assert.rejects(async () => each(showing(key)), is(Code.Unauthenticated, /revoked/));
     assert.ok(!(each(showing(kept)) instanceof Promise), 'the other key is known as before');
   }
+});
+
+test('after news may have been lost, known keys are asked about again, and told to whoever listens', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 });
+  const repository = new MemoryApiKeys();
+  const bus = new GapBus('one', new MemoryHub(), undefined);
+  const keys = new ApiKeys(repository, bus, () => undefined);
+  const told: (string | undefined)[] = [];
+  keys.onRevoked((id) => told.push(id));
+  const { key, record } = await keys.create(owner, { name: 'x', scopes: ['mcp'] });
+  await keys.identify(key);
+  await repository.revoke(owner.tenantId, undefined, record.id);
+  assert.ok(await keys.identify(key), 'it is known for a while');
+  bus.gap();
+  assert.deepEqual(told, [undefined]);
+  await assert.rejects(keys.identify(key), is(Code.Unauthenticated));
+});
+
+test('whether a key is good is what the database says; while that is away nobody is thrown out', async (t) => {
+  const { keys, repository } = start(t);
+  const make = async (more: object = {}) =>
+    (await keys.create(owner, { name: 'x', scopes: ['mcp'], ...more })).record.id;
+  const [good, lasting, short, revoked] = [
+    await make(),
+    await make({ expiresAt: new Date(Date.now() + MINUTE) }),
+    await make({ expiresAt: new Date(Date.now() - 1) }),
+    await make(),
+  ];
+  await repository.revoke(owner.tenantId, undefined, revoked);
+  const answers = await Promise.all([good, lasting, short, revoked, 'unknown'].map((id) => keys.isGood(id)));
+  assert.deepEqual(answers, [true, true, false, false, false]);
+  repository.failure = away;
+  assert.equal(await keys.isGood('another'), true);
 });
 
 test('what is revoked while it is looked up is not remembered as good', async (t) => {

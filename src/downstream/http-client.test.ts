@@ -11,7 +11,12 @@ import { endpointOf, HttpClient } from './http-client.ts';
 /** A server on loopback, and what a client with this setting gets from it, under names that a resolver makes up. */
 async function start(t: TestContext, allowed: string, ...answers: readonly (readonly string[])[]) {
   let connections = 0;
-  const server = createServer((_, response) => response.writeHead(302, { location: '/x' }).end());
+  const paths: string[] = [];
+  const server = createServer(({ url = '' }, response) => {
+    paths.push(url);
+    if (url === '/') response.writeHead(302, { location: '/x' }).end();
+    else response.end();
+  });
   server.on('connection', () => connections++).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -29,9 +34,9 @@ async function start(t: TestContext, allowed: string, ...answers: readonly (read
     await client.close();
     server.close();
   });
-  const ask = (origin: string) =>
+  const ask = (origin: string, headers: string[] = []) =>
     new Promise<number>((done, fail) => {
-      client.dispatch(endpointOf(`${origin}:${port}/`), 'POST', [], '{}', {
+      client.dispatch(endpointOf(`${origin}:${port}/`), 'POST', headers, '{}', {
         onResponseStart: (_, status) => done(status),
         onResponseError: (_, error) => fail(error),
         onRequestStart() {},
@@ -39,7 +44,7 @@ async function start(t: TestContext, allowed: string, ...answers: readonly (read
         onResponseEnd() {},
       });
     });
-  return { ask, networks, connections: () => connections };
+  return { ask, networks, paths, connections: () => connections };
 }
 
 const refused = (text: string) => (error: unknown) => {
@@ -68,9 +73,28 @@ for (const scheme of ['http', 'https']) {
 }
 
 test('a socket connects to the address that was checked, and a redirect is an answer as others', async (t) => {
-  const { ask, connections } = await start(t, 'tools.example', ['127.0.0.1']);
+  const { ask, paths, connections } = await start(t, 'tools.example', ['127.0.0.1']);
   assert.equal(await ask('http://tools.example'), 302);
-  assert.equal(connections(), 1);
+  assert.deepEqual([connections(), paths], [1, ['/']]);
+});
+
+test('a header that HTTP does not have is not sent, nor is anything else', async (t) => {
+  const { ask, connections } = await start(t, 'loopback');
+  for (const header of [
+    ['x-one', 'a\r\nx-two: b'],
+    ['x-one', 'a\nb'],
+    ['x-one', 'a\0b'],
+    ['x-one', '€'],
+    ['x one', 'a'],
+    ['x-one: a\r\nx-two', 'b'],
+    ['', 'a'],
+  ])
+    await assert.rejects(
+      ask('http://127.0.0.1', header),
+      (error) => error instanceof GatewayError && error.code === Code.InvalidArgument,
+      JSON.stringify(header),
+    );
+  assert.equal(connections(), 0);
 });
 
 test('a name that has moved inside since it was checked is refused', async (t) => {

@@ -56,6 +56,14 @@ test('an allowed host may be given with or without a port', () => {
   assert.equal(guard('DRAGON.example.com:1234', undefined), undefined);
   assert.equal(guard('other.example.com:9000', undefined), undefined);
   assert.equal(guard('other.example.com', undefined)?.status, 403);
+  // Whoever names hosts has them checked on the network, too.
+  const open = createGuard({
+    boundHost: '0.0.0.0',
+    allowedHosts: ['dragon.example.com'],
+    allowedOrigins: [],
+  });
+  assert.equal(open('dragon.example.com', undefined), undefined);
+  assert.equal(open('evil.com', undefined)?.status, 403);
 });
 
 test('an allowed origin is one with its scheme and port', () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Principal } from '../auth/principal.ts';
+import { isSamePrincipal, type Principal } from '../auth/principal.ts';
 import type { AnswerSink } from '../downstream/port.ts';
 import { type Id, type Message, parseBody, type RequestMessage, resultText } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
@@ -58,7 +58,8 @@ export class SseEndpoint {
   async post(request: HttpRequest, response: HttpResponse, id: string | undefined): Promise<void> {
     const principal = await this.#options.authenticate(request);
     const connection = id === undefined ? undefined : this.#connections.get(id);
-    if (connection === undefined || !isSame(connection.principal, principal)) {
+    // As with other sessions: what it offers is what its principal could use then.
+    if (connection === undefined || !isSamePrincipal(connection.principal, principal)) {
       throw new GatewayError(Code.SessionNotFound, 'Session not found; open /sse first');
     }
     const body = parseBody(await request.text(this.#options.maxBodyBytes), this.#options.maxJsonDepth);
@@ -111,10 +112,6 @@ export class SseEndpoint {
     );
     this.#options.router.listen(session);
   }
-}
-
-function isSame(a: Principal, b: Principal): boolean {
-  return a.tenantId === b.tenantId && a.userId === b.userId;
 }
 
 /** Writes one message as the older transport has it: with an event name, without an id. */

@@ -120,7 +120,8 @@ test('an address is allowed by its range, and one outside of it is not', () => {
       assert.equal(refusedClass(allowed, `10.${b}.${c}.${d}`), undefined);
       assert.equal(refusedClass(allowed, `::ffff:10.${b}.${c}.${d}`), undefined);
       assert.equal(refusedClass(allowed, `10.${b ^ 128}.${c}.${d}`), bits === 8 ? undefined : 'private');
-      assert.equal(refusedClass(allowed, '127.0.0.1'), 'loopback');
+      for (const form of ['127.0.0.1', '::ffff:127.0.0.1', '64:ff9b::7f00:1', '2002:7f00:1::'])
+        assert.equal(refusedClass(allowed, form), 'loopback', form);
     }),
   );
 });

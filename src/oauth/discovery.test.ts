@@ -61,11 +61,35 @@ test('metadata that is for somebody else, or leads somewhere unsafe, is refused'
     [{}, { token_endpoint: 'http://as.example/token' }, /need https/],
     [{}, { authorization_endpoint: 'javascript:alert(1)' }, /need https|Not an address/],
     [{}, { token_endpoint: undefined }, /names no token endpoint/],
+    [{}, { token_endpoint: 'https://user:secret@as.example/token' }, /Not an address/],
+    [{}, { token_endpoint: 'https://user@as.example/token' }, /Not an address/],
+    [{}, { token_endpoint: 'https://:secret@as.example/token' }, /Not an address/],
+    [{ resource: `${SERVER}?x=1` }, {}, /for another server/],
+    [{ resource: `${SERVER}#x` }, {}, /for another server/],
   ];
   for (const [one, two, problem] of cases) {
     const { fetch } = web({ [resource]: { ...RESOURCE, ...one }, [server]: { ...METADATA, ...two } });
     await assert.rejects(discover(SERVER, undefined, fetch), problem, JSON.stringify([one, two]));
   }
+});
+
+test('an issuer that is an origin is written with and without its slash, and is no other', async () => {
+  const found = (issuer: string) =>
+    discover(
+      SERVER,
+      undefined,
+      web({
+        'https://mcp.example/.well-known/oauth-protected-resource/public/mcp': {
+          ...RESOURCE,
+          authorization_servers: ['https://as.example'],
+        },
+        'https://as.example/.well-known/oauth-authorization-server': { ...METADATA, issuer },
+      }).fetch,
+    );
+  for (const issuer of ['https://as.example', 'https://as.example/'])
+    assert.equal((await found(issuer))?.server.issuer, issuer);
+  for (const issuer of ['https://evil.example', 'https://as.example/tenant', 'https://as.example//', ''])
+    await assert.rejects(found(issuer), /another issuer's/, issuer);
 });
 
 test('nobody logs in where there is no endpoint for it, or no PKCE', async () => {

@@ -164,6 +164,17 @@ test('conditions look at the arguments; one that comes to no answer denies, and 
   assert.match(allowing.tool('pay', {}, { to: { country: 'CH' } }), /^allow/);
   for (const args of [{ to: { country: 'X' } }, { to: 1 }, {}])
     assert.equal(allowing.tool('pay', {}, args), 'deny');
+  const deep = await asker({
+    rules: [
+      { effect: 'deny', when: 'args.list.exists(x, x.name == "root") || args["__proto__"].a == [1, null]' },
+    ],
+  });
+  for (const [text, expected] of [
+    ['{"list":[{"name":"a"},{"name":"root"}],"__proto__":{"a":[]}}', 'deny by rule 1'],
+    ['{"list":[{"name":"a"}],"__proto__":{"a":[1,null]}}', 'deny by rule 1'],
+    ['{"list":[{"name":"a"}],"__proto__":{"a":[1,2]}}', 'allow'],
+  ] as const)
+    assert.equal(deep.tool('x', {}, JSON.parse(text)), expected, text);
   const both = await asker({
     default: 'deny',
     rules: [

@@ -37,6 +37,13 @@ test('of headers and environments the names are shown and no value is', () => {
   const line = JSON.stringify(shown);
   assert.ok(!line.includes(SECRET));
   for (const name of ['X-Custom', 'HOME', 'x-other']) assert.ok(line.includes(name));
+  // Whichever way they are held.
+  const held = redact({
+    headers: ['x-one', SECRET],
+    env: `HOME=${SECRET}`,
+    fetched: new Map([['x-two', SECRET]]),
+  });
+  assert.deepEqual(held, { headers: '[redacted]', env: '[redacted]', fetched: { 'x-two': '[redacted]' } });
 });
 
 test('secrets in text are masked by their form', () => {
@@ -47,7 +54,13 @@ test('secrets in text are masked by their form', () => {
     `GET https://example.com/mcp?api_key=${SECRET}&x=1`,
     `redis://:${SECRET}@localhost`,
   ];
-  for (const text of cases) assert.ok(!scrub(text).includes(SECRET), text);
+  for (const text of cases) {
+    assert.ok(!scrub(text).includes(SECRET), text);
+    const line = JSON.stringify(redact({ text, inside: [{ of: [text] }] }));
+    assert.ok(!line.includes(SECRET), line);
+  }
+  const url = new URL(`https://user:${SECRET}@example.com/?token=${SECRET}`);
+  assert.ok(!JSON.stringify(redact({ url })).includes(SECRET));
   assert.equal(scrub('https://example.com/mcp?page=2'), 'https://example.com/mcp?page=2');
   assert.equal(
     scrub('see https://example.com/a, write to me@example.com'),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { sql } from '../../src/db/drizzle.ts';
+import { CHAIN_START, nextPlace } from '../../src/db/event-chain.ts';
 import type { EventFilter } from '../../src/db/event-record.ts';
 import { DatabaseEventStore } from '../../src/db/event-store.ts';
 import type { Engine } from '../../src/db/orm.ts';
@@ -279,6 +280,20 @@ for (const [name, backend] of Object.entries(BACKENDS)) {
         if (fault !== 'any') assert.equal(bad?.fault, fault);
       });
     }
+
+    it('finds a last row that was made anew with its hash', async () => {
+      const tenantId = 'made anew';
+      const events = eventsOf(tenantId, 3);
+      await store.store(events);
+      const [place, last] = [events.slice(0, 2).reduce(nextPlace, CHAIN_START), events[2]!];
+      const whole = await store.verify(tenantId);
+      assert.deepEqual([whole.hash, whole.bad], [nextPlace(place, last).hash, undefined]);
+      const { hash } = nextPlace(place, { ...last, outcome: 'tool_error' });
+      await execute(
+        `update dragon.events set outcome = 'tool_error', hash = '${hash}' where id = '${last.id}'`,
+      );
+      assert.deepEqual((await store.verify(tenantId)).bad, { fault: 'edited', ordinal: 3 });
+    });
 
     it('finds a second row where a batch of the look ends', async () => {
       const events = eventsOf('batches', 2001);

@@ -254,6 +254,31 @@ for (const [name, backend] of Object.entries(BACKENDS)) {
       assert.equal((await logins.read(me, two))?.tokens?.accessToken, 'of the other');
     });
 
+    it('counts for as long as it may, and a client for the authorization server that it was made at', async (t) => {
+      if (backend.url === undefined) return t.skip('it can not be looked into from outside');
+      const { logins } = database;
+      const id = await newServer();
+      const sql = postgres(backend.url, { max: 1 });
+      t.after(() => sql.end());
+      for (const name of ['late', 'later'])
+        await logins.invite(name, { owner: me, serverId: id, scopes: [] });
+      await logins.begin('late', 'state of late', LOGIN);
+      const age = (minutes: number) =>
+        sql`update dragon.oauth_logins set created_at = now() - ${minutes} * interval '1 minute' where server_id = ${id}`;
+      await age(9);
+      assert.notEqual(await logins.invitation('later'), undefined);
+      assert.equal(await logins.isPending(me, id), true);
+      await age(11);
+      assert.equal(await logins.invitation('later'), undefined);
+      assert.equal(await logins.isPending(me, id), false);
+      assert.equal(await logins.take('state of late'), undefined);
+      await assert.rejects(logins.begin('later', 'state of later', LOGIN), /is over/);
+
+      await logins.saveClient(me, id, CLIENT);
+      await sql`update dragon.oauth_clients set issuer = 'https://evil.example' where server_id = ${id}`;
+      assert.equal(await logins.client(me, id, 'https://evil.example'), undefined);
+    });
+
     it('are sealed anew with another key, and open with that alone', async (t) => {
       if (backend.url === undefined) return t.skip('its keys are its own');
       const id = await newServer();

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CountingServer } from '../support/counting-http.ts';
 import { Gateway } from '../support/gateway.ts';
-import { SSE_HEADERS, sse } from '../support/hostile-answers.ts';
+import { endless, SSE_HEADERS, sse } from '../support/hostile-answers.ts';
 import { type Hostile, HTTP_ANSWERS, type HttpBehaviour, startHostile } from '../support/hostile-http.ts';
 import { inbox } from '../support/inbox.ts';
 import { listNames } from '../support/lists.ts';
@@ -73,6 +73,7 @@ describe('gateway with one bad server', () => {
     it(`gives its caller one answer: ${behaviour}`, async (t) => {
       bad.behave(behaviour);
       t.after(() => bad.behave('well'));
+      const written = endless.written;
       const call = client.callTool('bad__echo', { text: 'hi' }, { id: behaviour });
       const meanwhile = await client.callTool('good__echo', { text: 'fine' });
       assert.equal(textOf(meanwhile.message!), 'fine');
@@ -89,6 +90,8 @@ describe('gateway with one bad server', () => {
         if (passes !== undefined) passes(answer);
         else assert.match(answer.message!.error?.message ?? answer.text.slice(0, 500), /^Server "bad" /);
       }
+      // What there is room for on its way is more than was read.
+      assert.ok(endless.written - written < 4 * MAX_MESSAGE, `${endless.written - written} bytes were taken`);
       bad.behave('well');
       assert.equal(textOf((await client.callTool('bad__echo', { text: 'again' })).message!), 'again');
     });

@@ -245,7 +245,7 @@ test('a key that cannot be is not made', async (context) => {
     );
 });
 
-test('an admin of another tenant finds neither sessions nor recordings of this one', async (context) => {
+test('an admin of another tenant finds neither sessions nor recordings of this one, and does not run the gateway', async (context) => {
   const { url, target } = await started(context);
   const client = createClient(TurnstileService, createConnectTransport({ baseUrl: url, httpVersion: '1.1' }));
   const here = { headers: { 'x-user': 'boss' } };
@@ -258,6 +258,9 @@ test('an admin of another tenant finds neither sessions nor recordings of this o
   assert.equal(await codeOf(client.endSession({ id }, there)), Code.NotFound);
   assert.equal(await codeOf(client.getRecording({ id: recordingId }, there)), Code.NotFound);
   assert.equal(await codeOf(client.stopRecording({ id: recordingId }, there)), Code.NotFound);
+  // What is about all tenants is for those who run the gateway.
+  assert.equal(await codeOf(client.resealSecrets({}, there)), Code.PermissionDenied);
+  assert.equal(await codeOf(client.resealSecrets({}, here)), undefined);
   assert.equal(await codeOf(client.listSessions({ pageToken: 'nonsense' }, here)), Code.InvalidArgument);
   assert.equal(
     await codeOf(client.listSessions({ userId: 'owner' }, { headers: OTHER })),

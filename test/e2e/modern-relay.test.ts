@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { Gateway } from '../support/gateway.ts';
 import { ModernClient } from '../support/modern-client.ts';
@@ -292,8 +293,12 @@ describe('a modern client at a modern server', () => {
     const { method, params } = (await stream.next())!;
     assert.deepEqual([method, params?.['taskId']], ['notifications/tasks', taskId]);
     stream.close();
-    const unknown = await client.request('tasks/get', { taskId: 'x' }, { capabilities });
-    assert.equal(unknown.message?.error?.code, -32602);
+    const asked = server.seen.length;
+    for (const id of ['x', `${randomUUID()}.t1`]) {
+      const unknown = await client.request('tasks/get', { taskId: id }, { capabilities });
+      assert.equal(unknown.message?.error?.code, -32602, id);
+    }
+    assert.equal(server.seen.length, asked, 'nobody is asked about the tasks of others');
     const undeclared = await client.request('tasks/get', { taskId });
     assert.deepEqual([undeclared.status, undeclared.message?.error?.code], [400, -32021]);
     const unasked = await client.callTool('m__run', { zone: 'z' }, { headers });

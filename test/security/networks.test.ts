@@ -44,7 +44,7 @@ describe('networks of servers', { timeout: 170_000 }, () => {
   }
 
   it('are public where there is authentication', async () => {
-    await started(authenticated, async (gateway) => {
+    await started({ ...authenticated, DRAGON_STDIO: 'off' }, async (gateway) => {
       for (const url of [server.url, server.url.replace('127.0.0.1', '0x7f.1'), 'https://[fd00::1]/mcp']) {
         const { status, body } = await manage(gateway, 'CreateMcpServer', { name: 'inside', url });
         assert.deepEqual([status, body.code], [400, 'invalid_argument'], url);
@@ -53,6 +53,10 @@ describe('networks of servers', { timeout: 170_000 }, () => {
       const report = await tested(gateway, 'named', byName);
       assert.match(JSON.stringify(report), /localhost leads to a loopback address.*DRAGON_ALLOWED_NETWORKS/);
       assert.equal(server.count('initialize'), 0);
+      // A process could connect to anything.
+      const stdio = await manage(gateway, 'CreateMcpServer', { name: 'tool', stdio: { command: 'true' } });
+      assert.deepEqual([stdio.status, stdio.body.code], [400, 'failed_precondition']);
+      assert.match(stdio.body.message, /DRAGON_STDIO/);
     });
   });
 

@@ -148,6 +148,22 @@ describe('what a browser brings back', { timeout: 120_000 }, () => {
     assert.ok(hasServer, 'rows are read where they are looked for');
   });
 
+  it('is exchanged for no token that would end its header', async (t) => {
+    const { browser, url } = await almostBack();
+    t.after(() => {
+      setup.provider.intercept = () => false;
+    });
+    setup.provider.intercept = ({ path }, response) => {
+      if (path !== '/token') return false;
+      const token = { access_token: 'a\r\nx-two: b', token_type: 'bearer' };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(token));
+      return true;
+    };
+    const page = await browser.open(url);
+    assert.equal(page.status, 400);
+    assert.match(page.text, /a token that no header can carry/);
+  });
+
   it('is sent to no other address that the server is said to have later', async (t) => {
     const { gateway, server, backend } = setup;
     await new Browser().open(await setup.loginUrl());
@@ -224,6 +240,24 @@ describe('a log-in where the gateway has users', { timeout: 120_000 }, () => {
     assert.equal(forged.status, 403);
     const withoutProof = await browser.submit({ ...page, text: '' });
     assert.equal(withoutProof.status, 403);
+    const proof = /name="proof" value="([^"]+)"/.exec(page.text)?.[1] ?? '';
+    assert.equal(proof.length, 43);
+    const wrong = await browser.submit({ ...page, text: page.text.replace(proof, 'A'.repeat(43)) });
+    assert.equal(wrong.status, 403);
+    const fromElsewhere = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'sec-fetch-site': 'cross-site',
+        cookie: page.headers
+          .getSetCookie()
+          .map((cookie) => cookie.split(';')[0])
+          .join('; '),
+      },
+      body: new URLSearchParams({ proof }).toString(),
+      redirect: 'manual',
+    });
+    assert.equal(fromElsewhere.status, 403);
     assert.equal(setup.provider.seen.length, from);
     assert.match((await browser.submit(page)).text, /You are logged in/);
   });

@@ -138,6 +138,11 @@ describe('servers that an admin shares', { timeout: 120_000 }, () => {
     assert.equal((await ask(BOB, 'LoginMcpServer', docs)).status, 403);
     const own = { name: 'own', url: crew.url, sharedWith: { tenant: true } };
     assert.equal((await ask(BOB, 'CreateMcpServer', own)).status, 403);
+    // Nor may what is the user's own be shared afterwards.
+    assert.equal((await ask(BOB, 'CreateMcpServer', { name: 'own', url: crew.url })).status, 200);
+    const shared = { changes: { sharedWith: { tenant: true } }, updateMask: 'sharedWith' };
+    assert.equal((await ask(BOB, 'UpdateMcpServer', { server: { name: 'own' }, ...shared })).status, 403);
+    assert.equal((await ask(BOB, 'DeleteMcpServer', { server: { name: 'own' } })).status, 200);
     for (const sharedWith of [{}, { tenant: true, roles: ['x'] }, { roles: ['admin'] }, { roles: [''] }])
       assert.equal((await ask(BOSS, 'CreateMcpServer', { ...own, sharedWith })).status, 400);
     // Another admin may.

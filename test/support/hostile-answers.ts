@@ -187,6 +187,9 @@ const BAD_TOOLS: readonly unknown[] = [
   ['array'],
 ];
 
+/** Bytes of endless answers that were written. */
+export const endless = { written: 0 };
+
 /** Writes as fast as it is read, without a line end. */
 function writeEndlessly(response: ServerResponse): void {
   const chunk = Buffer.alloc(64 * 1024, 'x');
@@ -194,6 +197,7 @@ function writeEndlessly(response: ServerResponse): void {
   const more = () => {
     while (!response.destroyed && written < ENDLESS_BYTES) {
       written += chunk.length;
+      endless.written += chunk.length;
       if (!response.write(chunk)) return void response.once('drain', more);
     }
     response.destroy();

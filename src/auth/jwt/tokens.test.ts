@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { recordingLogger } from '../../../test/support/fakes.ts';
 import { Issuer } from '../../../test/support/issuer.ts';
@@ -169,3 +173,31 @@ test('metadata is looked for in all places, and is nobody else’s', async () =>
   await assert.rejects(found({ [last]: { issuer } }), /no jwks_uri/);
   await assert.rejects(found({ [last]: { issuer, jwks_uri: 'http://keys.example.com/set' } }), /without TLS/);
 });
+
+test('a document that has moved is not gone after, and one that does not end is not read', async (t) => {
+  const asked: string[] = [];
+  const http = createServer(({ url = '' }, response) => {
+    asked.push(url);
+    if (url === '/moved') response.writeHead(302, { location: '/keys' }).end();
+    else if (url === '/keys') response.end('{"keys":[]}');
+    else Readable.from(endless()).pipe(response);
+  });
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  t.after(() => {
+    http.closeAllConnections();
+    http.close();
+  });
+  const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+  assert.deepEqual(await fetchJson(`${origin}/keys`), { keys: [] });
+  await assert.rejects(fetchJson(`${origin}/moved`));
+  assert.deepEqual(asked, ['/keys', '/moved']);
+  await assert.rejects(fetchJson(`${origin}/endless`), /answered more than 1048576 bytes/);
+});
+
+/** Ends after all, so that whoever reads it to its end fails a test and not the machine. */
+function* endless(): Generator<string> {
+  yield '"';
+  for (let count = 0; count < 100; count++) yield 'x'.repeat(65_536);
+  yield '"';
+}

@@ -122,6 +122,7 @@ test('what is no response, or may be taken for two, is refused', () => {
     ok('transfer-encoding: chunked\r\n', '-1\r\na\r\n'),
     ok('transfer-encoding: chunked\r\n', '\r\na\r\n'),
     ok('transfer-encoding: chunked\r\n', '1\na\r\n'),
+    ok('transfer-encoding: chunked\r\n', '1a\nb\r\n0\r\n\r\n'),
     ok('transfer-encoding: chunked\r\n', '1\r\nab\r\n'),
     ok('transfer-encoding: chunked\r\n', '1111111111111\r\na\r\n'),
     ok('transfer-encoding: chunked\r\n', `1;${'x'.repeat(5000)}`),
