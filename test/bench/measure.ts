@@ -115,7 +115,7 @@ async function measureOnce(
 ): Promise<Sample> {
   const { mode, connections, payloadBytes = 100, tool = 'echo', maxOperations, era } = load;
   const isInC = tools.isInC && era === undefined;
-  await quiet();
+  if (!plan.isQuick) await quiet();
   const command = [
     ...pinning.rest,
     ...(isInC ? [...tools.load, '--mode', mode] : LOAD_ON_NODE),
