@@ -6,6 +6,7 @@ import {
   fakeCatalog,
   fakeServer,
   listing,
+  OF_CALLERS,
   type Respond,
   recordingLogger,
   turns,
@@ -265,15 +266,7 @@ test('what was known under an earlier record is used until the server has answer
 });
 
 test('what is listed to a caller’s own token each node finds out by itself', async (t) => {
-  const oauth = {
-    grant: 'token_exchange',
-    clientId: 'c',
-    authMethod: 'client_secret_basic',
-    scopes: [],
-  } as const;
-  const server = fakeServer('files', {
-    target: { kind: 'http', url: 'http://localhost/mcp', headers: {}, oauth },
-  });
+  const server = fakeServer('files', { target: OF_CALLERS });
   const { entry, names } = start(t, { server, sharing: {} as CatalogSharing });
   await entry.ready();
   assert.deepEqual(names(), ['a']);

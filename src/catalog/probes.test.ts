@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FakeConnector, FakeLink, fakeRecord, recordingLogger } from '../../test/support/fakes.ts';
+import {
+  FakeConnector,
+  FakeLink,
+  fakeRecord,
+  OF_CALLERS,
+  recordingLogger,
+} from '../../test/support/fakes.ts';
 import { until } from '../../test/support/wait.ts';
 import { createMemoryCoordination } from '../coordination/memory/index.ts';
 import { unavailable } from '../coordination/unavailable.ts';
@@ -149,14 +155,7 @@ test('a server whose secrets cannot be read is not connected to', async () => {
 });
 
 test('a server that is called with tokens of callers is not connected to without one', async () => {
-  const oauth = {
-    grant: 'token_exchange',
-    clientId: 'c',
-    authMethod: 'client_secret_basic',
-    scopes: [],
-  } as const;
-  const target = { kind: 'http', url: 'http://localhost/mcp', headers: {}, oauth } as const;
-  const { probes, opened } = start([fakeRecord('a', { target })]);
+  const { probes, opened } = start([fakeRecord('a', { target: OF_CALLERS })]);
   await probes.run(RUNNING);
   assert.deepEqual(opened(), []);
 });

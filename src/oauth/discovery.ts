@@ -189,7 +189,8 @@ function isOrigin(url: string): boolean {
   return pathname === '/' && search === '';
 }
 
-function bare(url: string): string {
+/** An origin, or an issuer, without the slash that says nothing. */
+export function bare(url: string): string {
   return url.replace(/\/$/, '');
 }
 

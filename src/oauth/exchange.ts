@@ -2,8 +2,8 @@ import type { SubjectToken } from '../auth/subject-tokens.ts';
 import type { ClientGrant, HttpTarget } from '../db/server-record.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { askChallenge } from './ask-challenge.ts';
-import { discoverServer, resourceOf } from './discovery.ts';
-import { bare, clientOf, notGiven } from './grant-client.ts';
+import { bare, discoverServer, resourceOf } from './discovery.ts';
+import { clientOf, notGiven } from './grant-client.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import type { Grant } from './wire.ts';
 

@@ -10,6 +10,7 @@ import type { Logger } from '../telemetry/types.ts';
 import { bearerChallenge } from './challenge.ts';
 import type { Changes } from './changes.ts';
 import { digestOf, grantOf } from './grant-digest.ts';
+import { AGAIN_MS, renewalOf, urlOf } from './known-login.ts';
 
 export interface ExchangedTokensOptions {
   readonly changes: Changes;
@@ -47,12 +48,6 @@ interface Refused {
 
 /** Tokens in memory; beyond, the one not used for longest is exchanged for anew. */
 const MAX_KNOWN = 20_000;
-
-/** A token is replaced so long before it ends, or in the last fifth of its time where that is shorter. */
-const EARLY_MS = 60_000;
-
-/** After an exchange that failed while the last token is still good. */
-const AGAIN_MS = 15_000;
 
 /** Who was refused asks for none with the same token of the caller for so long, in milliseconds. */
 const REFUSED_MS = 5000;
@@ -150,7 +145,7 @@ export class ExchangedTokens implements Credentials {
       };
       // What does not say how long it is good is so as long as what it was exchanged for.
       const endsAt = expiresAt ?? subject.endsAt;
-      const renewAt = endsAt - Math.min(EARLY_MS, (endsAt - Date.now()) / 5);
+      const renewAt = renewalOf(endsAt);
       if (changes.count(id) === seen)
         this.#known.set(id, { token, url: urlOf(server), digest, endsAt, renewAt, rejectedUntil: 0 });
       return token;
@@ -180,8 +175,4 @@ function noSubject({ name }: DownstreamServer): GatewayError {
     `Server "${name}" takes a token that its caller's own is exchanged for, and this node has none of yours: ` +
     'call with an access token (JWT) of an issuer that the gateway accepts, not with an API key or through a proxy';
   return new GatewayError(Code.LoginRequired, reason);
-}
-
-function urlOf({ target }: DownstreamServer): string {
-  return target.kind === 'http' ? target.url : '';
 }

@@ -31,11 +31,6 @@ export function notGiven(serverName: string, { clientId }: ClientGrant, thrown: 
   );
 }
 
-/** An issuer as it is compared. */
-export function bare(url: string): string {
-  return url.replace(/\/$/, '');
-}
-
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200);
 }

@@ -2,8 +2,8 @@ import type { LoginChallenge, OAuthTokens } from '../db/oauth-record.ts';
 import type { ClientGrant, HttpTarget } from '../db/server-record.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { askChallenge } from './ask-challenge.ts';
-import { type Discovered, discover, withoutMetadata } from './discovery.ts';
-import { bare, clientOf, notGiven } from './grant-client.ts';
+import { bare, type Discovered, discover, withoutMetadata } from './discovery.ts';
+import { clientOf, notGiven } from './grant-client.ts';
 import { digestOf } from './grant-digest.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 

@@ -10,6 +10,7 @@ import type { Logger } from '../telemetry/types.ts';
 import { bearerChallenge } from './challenge.ts';
 import type { Changes } from './changes.ts';
 import { digestOf, grantOf, holderOf } from './grant-digest.ts';
+import { AGAIN_MS, isOver, isRejected, type KnownLogin, knownOf, tokenFor, urlOf } from './known-login.ts';
 
 export interface ServerTokensOptions {
   readonly logins: LoginRepository;
@@ -34,22 +35,8 @@ export interface ServerTokensOptions {
   readonly clientLost: (server: DownstreamServer, tokens: OAuthTokens) => Promise<void>;
 }
 
-/** What is known of one server's log-in. */
-interface Known {
-  readonly record: LoginRecord | undefined;
-  readonly token: AccessToken | undefined;
-  /** Milliseconds since 1970 from which it is to be renewed; infinite where it need or can not be. */
-  renewAt: number;
-}
-
 /** Log-ins kept in memory; beyond, the one not used for longest is read again. */
 const MAX_KNOWN = 20_000;
-
-/** A token is renewed so long before it ends, or in the last fifth of its time where that is shorter. */
-const EARLY_MS = 60_000;
-
-/** After a renewal that failed for a reason that may pass. */
-const AGAIN_MS = 15_000;
 
 /** Longer than a refresh takes; who died in it holds nobody up for longer. */
 const CLAIM_MS = 30_000;
@@ -66,9 +53,6 @@ const REFUSED_MS = 5000;
 
 const REJECTED = 'does not accept its log-in';
 
-/** A server that refuses what was just renewed costs no renewal for so long, in milliseconds, on all nodes. */
-const REJECTED_MS = 60_000;
-
 const OVER = 'needs a new log-in, since the last is over';
 
 /**
@@ -77,9 +61,9 @@ const OVER = 'needs a new log-in, since the last is over';
  */
 export class ServerTokens implements Credentials {
   readonly #options: ServerTokensOptions;
-  readonly #known = new LRUCache<string, Known>({ max: MAX_KNOWN });
-  readonly #loading = new Map<string, Promise<Known>>();
-  readonly #renewing = new Map<string, Promise<Known>>();
+  readonly #known = new LRUCache<string, KnownLogin>({ max: MAX_KNOWN });
+  readonly #loading = new Map<string, Promise<KnownLogin>>();
+  readonly #renewing = new Map<string, Promise<KnownLogin>>();
   /** By server: what its grant was refused with a moment ago. */
   readonly #refusals = new LRUCache<string, { readonly digest: string; readonly error: GatewayError }>({
     max: MAX_KNOWN,
@@ -115,7 +99,7 @@ export class ServerTokens implements Credentials {
   async #unauthorized(
     server: DownstreamServer,
     { wwwAuthenticate, isSecondTry }: Refusal,
-    known: Known,
+    known: KnownLogin,
     token: AccessToken | undefined,
   ): Promise<AccessToken | undefined> {
     if (token === undefined && grantOf(server) !== undefined) return this.#usable(server, known);
@@ -133,7 +117,7 @@ export class ServerTokens implements Credentials {
   async #insufficient(
     server: DownstreamServer,
     { wwwAuthenticate }: Refusal,
-    known: Known,
+    known: KnownLogin,
   ): Promise<undefined> {
     const challenge = bearerChallenge(wwwAuthenticate);
     if (challenge?.error !== 'insufficient_scope' || known.record?.tokens === undefined) return undefined;
@@ -146,7 +130,7 @@ export class ServerTokens implements Credentials {
   }
 
   /** What may be sent, renewed where it is time. */
-  async #usable(server: DownstreamServer, known: Known): Promise<AccessToken | undefined> {
+  async #usable(server: DownstreamServer, known: KnownLogin): Promise<AccessToken | undefined> {
     const hasGrant = grantOf(server) !== undefined;
     if (!hasGrant && isOver(server, known)) throw await this.#loginRequired(server, OVER, known);
     const token = tokenFor(server, known);
@@ -165,7 +149,7 @@ export class ServerTokens implements Credentials {
     return token;
   }
 
-  #load(server: DownstreamServer): Promise<Known> {
+  #load(server: DownstreamServer): Promise<KnownLogin> {
     const id = idOf(server);
     const loading = this.#loading.get(id);
     if (loading !== undefined) return loading;
@@ -179,7 +163,7 @@ export class ServerTokens implements Credentials {
   }
 
   /** What was read before a change became known is used once, and not kept. */
-  #keep(id: string, record: LoginRecord | undefined, seen: number): Known {
+  #keep(id: string, record: LoginRecord | undefined, seen: number): KnownLogin {
     const known = knownOf(record);
     if (this.#changes.count(id) === seen) this.#known.set(id, known);
     return known;
@@ -192,7 +176,7 @@ export class ServerTokens implements Credentials {
     throw new GatewayError(Code.DownstreamUnavailable, reason);
   }
 
-  #renew(server: DownstreamServer, version: number | undefined): Promise<Known> {
+  #renew(server: DownstreamServer, version: number | undefined): Promise<KnownLogin> {
     const id = idOf(server);
     const digest = digestOf(grantOf(server));
     const refused = this.#refusals.get(id);
@@ -206,7 +190,7 @@ export class ServerTokens implements Credentials {
   }
 
   /** Renews this version, or finds the next that another node has made of it. Without one: where there is none that counts. */
-  async #renewOnce(server: DownstreamServer, version: number | undefined): Promise<Known> {
+  async #renewOnce(server: DownstreamServer, version: number | undefined): Promise<KnownLogin> {
     const { logins } = this.#options;
     const id = idOf(server);
     const grant = grantOf(server);
@@ -234,7 +218,7 @@ export class ServerTokens implements Credentials {
     throw new GatewayError(Code.DownstreamUnavailable, reason);
   }
 
-  async #renewClaimed(server: DownstreamServer, known: Known, record: LoginRecord): Promise<Known> {
+  async #renewClaimed(server: DownstreamServer, known: KnownLogin, record: LoginRecord): Promise<KnownLogin> {
     const { logins, logger } = this.#options;
     const { version } = record;
     const id = idOf(server);
@@ -272,7 +256,7 @@ export class ServerTokens implements Credentials {
     return kept;
   }
 
-  #next(server: DownstreamServer, known: Known, { tokens }: LoginRecord): Promise<OAuthTokens> {
+  #next(server: DownstreamServer, known: KnownLogin, { tokens }: LoginRecord): Promise<OAuthTokens> {
     const grant = grantOf(server);
     if (grant !== undefined) {
       const isIts = tokenFor(server, known) !== undefined;
@@ -294,7 +278,7 @@ export class ServerTokens implements Credentials {
   }
 
   /** Nothing renews it any more. */
-  async #over(server: DownstreamServer, known: Known, version: number): Promise<never> {
+  async #over(server: DownstreamServer, known: KnownLogin, version: number): Promise<never> {
     const id = idOf(server);
     await this.#options.logins.expire(holderOf(server), storedId(id), version);
     this.#changes.tell(id);
@@ -302,7 +286,7 @@ export class ServerTokens implements Credentials {
   }
 
   /** Kept with the log-in, so that other nodes know it, too. Where that can't be, the next call tries once more. */
-  async #noteRejected(server: DownstreamServer, known: Known): Promise<void> {
+  async #noteRejected(server: DownstreamServer, known: KnownLogin): Promise<void> {
     const { tokens, version } = known.record ?? {};
     if (tokens === undefined || isRejected(known)) return;
     const rejected = { ...tokens, rejectedAt: Date.now() };
@@ -312,7 +296,11 @@ export class ServerTokens implements Credentials {
       .catch(() => {});
   }
 
-  async #note(server: DownstreamServer, known: Known, wwwAuthenticate: string | undefined): Promise<void> {
+  async #note(
+    server: DownstreamServer,
+    known: KnownLogin,
+    wwwAuthenticate: string | undefined,
+  ): Promise<void> {
     const { error: _, ...challenge } = bearerChallenge(wwwAuthenticate) ?? {};
     const url = urlOf(server);
     const { record } = known;
@@ -325,7 +313,7 @@ export class ServerTokens implements Credentials {
   async #loginRequired(
     server: DownstreamServer,
     why: string,
-    { record }: Known,
+    { record }: KnownLogin,
     scopes: readonly string[] = [],
   ): Promise<GatewayError> {
     const grant = grantOf(server);
@@ -360,45 +348,6 @@ function idOf(server: DownstreamServer): string {
 
 function goneOf({ name }: DownstreamServer): GatewayError {
   return new GatewayError(Code.DownstreamUnavailable, `Server "${name}" is gone, or is shared no more`);
-}
-
-/**
- * A token is for the address that it was got for, and not for where the server is said to be since; and it is used as long as it
- * would be got the same way.
- */
-function tokenFor(server: DownstreamServer, { record, token }: Known): AccessToken | undefined {
-  const tokens = record?.tokens;
-  if (tokens?.url !== urlOf(server)) return undefined;
-  return tokens.grant === digestOf(grantOf(server)) ? token : undefined;
-}
-
-function urlOf({ target }: DownstreamServer): string {
-  return target.kind === 'http' ? target.url : '';
-}
-
-/** Somebody who had logged in is not made nobody in silence, where the server would serve that, too. */
-function isOver(server: DownstreamServer, { record }: Known): boolean {
-  return record?.state === 'expired' && record.url === urlOf(server);
-}
-
-function isRejected({ record }: Known): boolean {
-  return (record?.tokens?.rejectedAt ?? 0) > Date.now() - REJECTED_MS;
-}
-
-function knownOf(record: LoginRecord | undefined): Known {
-  const tokens = record?.tokens;
-  // What is over is looked at each time.
-  if (record === undefined || tokens === undefined)
-    return { record, token: undefined, renewAt: record?.state === 'expired' ? 0 : Infinity };
-  const token: AccessToken = {
-    header: ['authorization', `Bearer ${tokens.accessToken}`],
-    version: record.version,
-  };
-  // What can't be renewed is sent for as long as the server takes it.
-  const isRenewable = tokens.refreshToken !== undefined || tokens.grant !== undefined;
-  if (!isRenewable || tokens.expiresAt === undefined) return { record, token, renewAt: Infinity };
-  const left = tokens.expiresAt - Date.now();
-  return { record, token, renewAt: tokens.expiresAt - Math.min(EARLY_MS, left / 5) };
 }
 
 function isClientLost(error: GatewayError): boolean {

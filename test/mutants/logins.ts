@@ -160,7 +160,7 @@ export const LOGINS: readonly Mutant[] = [
   {
     promise: ISSUER,
     name: 'a token is sent wherever its server is said to be since',
-    file: 'src/oauth/server-tokens.ts',
+    file: 'src/oauth/known-login.ts',
     find: 'if (tokens?.url !== urlOf(server)) return undefined;',
     replace: 'if (tokens === undefined) return undefined;',
     test: attacks,

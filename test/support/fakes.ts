@@ -52,6 +52,14 @@ export function recordingLogger(lines: LoggedLine[] = []): Logger & { readonly l
   return logger;
 }
 
+/** Where a server is that is called with tokens that callers' own are exchanged for. */
+export const OF_CALLERS = {
+  kind: 'http',
+  url: 'http://localhost/mcp',
+  headers: {},
+  oauth: { grant: 'token_exchange', clientId: 'c', authMethod: 'client_secret_basic', scopes: [] },
+} as const;
+
 export function fakeServer(id: string, more: Partial<DownstreamServer> = {}): DownstreamServer {
   return {
     id,
