@@ -2,17 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EventStore } from '../db/event-record.ts';
 import type { Logger } from '../telemetry/types.ts';
 import { backoffMs } from './backoff.ts';
-import { type ArgumentsKept, toStored } from './entry.ts';
-import type { EventFields, EventLog, StoredEvent } from './event.ts';
+import type { EventFields, EventLog } from './event.ts';
 import { HeldEvents } from './held-events.ts';
 import { Pace } from './pace.ts';
 import { storeSurely } from './store-surely.ts';
+import { type EventForm, WaitingEvent } from './waiting-event.ts';
 
-export interface DirectLogOptions {
-  readonly nodeId: string;
+export interface DirectLogOptions extends EventForm {
   readonly store: Pick<EventStore, 'store'>;
   readonly logger: Logger;
-  readonly kept: ArgumentsKept;
   /** Events in one batch. */
   readonly batch: number;
   /** Events that may wait. */
@@ -21,11 +19,11 @@ export interface DirectLogOptions {
   readonly isInProcess: boolean;
 }
 
-/** Milliseconds in which events gather, and after which they are kept in their last form. */
+/** Milliseconds in which events gather. */
 const GATHER_MS = 50;
 
 /** Of the time of a busy process, where storing takes time of the process itself. */
-const IN_PROCESS_SHARE = 0.06;
+const IN_PROCESS_SHARE = 0.04;
 
 /** Events that wait while the store is away. One takes a few hundred bytes. */
 export const MAX_HELD = 50_000;
@@ -35,11 +33,9 @@ export class DirectLog implements EventLog {
   readonly wantsArguments: boolean;
   readonly #options: DirectLogOptions;
   readonly #max: number;
-  readonly #held: HeldEvents;
+  readonly #held: HeldEvents<WaitingEvent>;
   readonly #pace: Pace;
   readonly #closing = new AbortController();
-  #fresh: EventFields[] = [];
-  #times: number[] = [];
   #gathering: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   #stored = 0;
@@ -55,7 +51,7 @@ export class DirectLog implements EventLog {
   }
 
   get waiting(): number {
-    return this.#held.size + this.#fresh.length;
+    return this.#held.size;
   }
 
   get stored(): number {
@@ -67,9 +63,8 @@ export class DirectLog implements EventLog {
   }
 
   append(event: EventFields): void {
-    this.#fresh.push(event);
-    this.#times.push(Date.now());
-    this.#gathering ??= setTimeout(() => this.#gather(), GATHER_MS).unref();
+    if (!this.#held.add(new WaitingEvent(event, this.#options))) this.#tellOfDropped();
+    this.#gather();
   }
 
   answered(tell: () => void): void {
@@ -81,7 +76,6 @@ export class DirectLog implements EventLog {
     clearTimeout(this.#gathering);
     this.#closing.abort();
     await this.#writing;
-    this.#take();
     const end = performance.now() + patienceMs;
     for (let attempt = 0; this.#held.size > 0 && performance.now() < end; ) {
       if (await this.#writeBatch()) attempt = 0;
@@ -93,24 +87,21 @@ export class DirectLog implements EventLog {
   }
 
   #gather(): void {
-    this.#gathering = undefined;
-    this.#take();
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    if (this.#writing !== undefined || this.#closing.signal.aborted) return;
+    this.#gathering ??= setTimeout(() => {
+      this.#gathering = undefined;
+      this.#writing = this.#write().finally(() => {
+        this.#writing = undefined;
+        // What has come since the last look.
+        if (this.#held.size > 0) this.#gather();
+      });
+    }, GATHER_MS).unref();
   }
 
-  /** Puts what has come since into the form that is kept. */
-  #take(): void {
-    const { nodeId, kept, logger } = this.#options;
-    const fresh = this.#fresh;
-    const times = this.#times;
-    this.#fresh = [];
-    this.#times = [];
-    const stored = fresh.map((event, index): StoredEvent => toStored(event, times[index] ?? 0, nodeId, kept));
-    if (this.#held.add(stored) === 0 || this.#hasDropped) return;
+  #tellOfDropped(): void {
+    if (this.#hasDropped) return;
     this.#hasDropped = true;
-    logger.warn('events are dropped, the oldest first: more come than can be stored', {
+    this.#options.logger.warn('events are dropped, the oldest first: more come than can be stored', {
       waiting: this.#held.size,
     });
   }
@@ -130,7 +121,7 @@ export class DirectLog implements EventLog {
   /** False: the store is away. */
   async #writeBatch(): Promise<boolean> {
     const { store, logger, batch } = this.#options;
-    const events = this.#held.oldest(batch);
+    const events = this.#held.oldest(batch).map((event) => event.stored());
     const droppedBefore = this.#held.dropped;
     try {
       this.#stored += await storeSurely(store, events, logger);

@@ -1,9 +1,7 @@
-import type { StoredEvent } from './event.ts';
-
 /** Events that wait for a store, the oldest first; beyond a bound the oldest go, and are counted. */
-export class HeldEvents {
+export class HeldEvents<Event> {
   readonly #max: number;
-  #events: StoredEvent[] = [];
+  #events: Event[] = [];
   /** Of the oldest; what is before it is taken. */
   #start = 0;
   #dropped = 0;
@@ -21,19 +19,17 @@ export class HeldEvents {
     return this.#dropped;
   }
 
-  /** Returns how many had to go. */
-  add(events: readonly StoredEvent[]): number {
-    for (const event of events) this.#events.push(event);
-    const over = Math.max(0, this.size - this.#max);
-    if (over > 0) {
-      this.remove(over);
-      this.#dropped += over;
-    }
-    return over;
+  /** False: the oldest had to go for it. */
+  add(event: Event): boolean {
+    this.#events.push(event);
+    if (this.size <= this.#max) return true;
+    this.remove(1);
+    this.#dropped++;
+    return false;
   }
 
   /** The oldest, up to so many; they stay. */
-  oldest(count: number): readonly StoredEvent[] {
+  oldest(count: number): readonly Event[] {
     return this.#events.slice(this.#start, this.#start + count);
   }
 

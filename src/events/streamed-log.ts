@@ -30,7 +30,7 @@ const BATCH = 100;
 export class StreamedLog implements EventLog {
   readonly wantsArguments: boolean;
   readonly #options: StreamedLogOptions;
-  readonly #held: HeldEvents;
+  readonly #held: HeldEvents<StoredEvent>;
   readonly #closing = new AbortController();
   readonly #turn = () => this.#flush();
   #fresh: EventFields[] = [];
@@ -119,7 +119,9 @@ export class StreamedLog implements EventLog {
 
   #hold(events: readonly StoredEvent[]): void {
     const { logger } = this.#options;
-    if (this.#held.add(events) > 0 && !this.#hasDropped) {
+    // Each of them is to be added.
+    const areDropped = events.filter((event) => !this.#held.add(event)).length > 0;
+    if (areDropped && !this.#hasDropped) {
       this.#hasDropped = true;
       logger.warn('events are dropped, the oldest first: more come than can be stored', {
         waiting: this.#held.size,
