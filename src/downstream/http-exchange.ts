@@ -1,6 +1,6 @@
 import { isAscii } from 'node:buffer';
 import type { Dispatcher } from 'undici';
-import { answerProblem, asAnswer, beginsAnswer, preview } from '../protocol/answer.ts';
+import { answerProblem, asAnswer, beginsAnswer, isPlainResult, preview } from '../protocol/answer.ts';
 import { errorText, type Id, isObject, type Message, own, parseMessage } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { type LargeData, type SseEvent, SseParser, SseTooLarge } from '../protocol/sse.ts';
@@ -272,7 +272,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       if (position !== undefined) this.#options.sink.moveTo?.(position);
       return;
     }
-    // A response has no method. Looking for the word is cheaper than parsing every result.
+    // A response has no method. Looking for the word is cheaper than parsing every result, and a look at the beginning cheaper still.
+    if (isPlainResult(event.data, this.#options.id)) return this.#answer(event.data);
     if (!event.data.includes('"method"')) return this.#answer(event.data);
     let message: Message;
     try {

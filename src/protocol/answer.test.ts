@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyCharacter, jsonObject, someString } from '../../test/support/json-text.ts';
-import { answerProblem, preview } from './answer.ts';
+import { answerProblem, isPlainResult, preview } from './answer.ts';
 import type { Id } from './envelope.ts';
 
 const problem = (text: string, id: Id) => answerProblem(Buffer.from(text), id);
@@ -80,6 +80,19 @@ test('what is no answer at all is told apart, and shown only at its beginning', 
   for (const text of others) assert.equal(problem(text, 1), 'JSON that is not a JSON-RPC response', text);
   assert.match(problem('{"error":{"code":-32600,"message":"no"},"id":null}', 1) ?? '', /id null/);
   assert.match(problem('{"error":{"code":-32600,"message":"no"}}', 1) ?? '', /another request/);
+});
+
+test('a plain result is told by how it begins: no request does so, whatever it holds', () => {
+  for (const text of ['{"jsonrpc":"2.0","id":7,"result":{"method":"x"}}', '{"result":{},"jsonrpc":"2.0","id":7}'])
+    assert.equal(isPlainResult(text, 7), true, text);
+  const others = [
+    '{"jsonrpc":"2.0","id":8,"result":{}}',
+    '{"jsonrpc":"2.0","id":"7","result":{}}',
+    '{"jsonrpc":"2.0","id":7,"method":"ping","params":{"result":{}}}',
+    '{"jsonrpc":"2.0","id":7,"params":{"result":{}},"method":"sampling/createMessage"}',
+    '{"jsonrpc":"2.0","method":"notifications/progress","params":{}}',
+  ];
+  for (const text of others) assert.equal(isPlainResult(text, 7), false, text);
 });
 
 test('a preview is one short line of printable characters', () => {

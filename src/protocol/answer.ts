@@ -60,6 +60,11 @@ function edgesMatch(body: string | Buffer, id: Id): boolean {
   );
 }
 
+/** Whether the text begins as nothing but the result for `id` does, in the forms that serialisers in use give it. */
+export function isPlainResult(text: string, id: Id): boolean {
+  return text.startsWith(`{${VERSION},"id":${JSON.stringify(id)},"result":`) || text.startsWith('{"result":');
+}
+
 /**
  * Whether a large message, of which only the beginning is there, can be taken for the answer to `id`: its result or error
  * begins before any method, and an id that stands before is the right one.
