@@ -4,6 +4,7 @@ import { Code, GatewayError } from '../../protocol/errors.ts';
 import type { ObserveStore } from '../../telemetry/types.ts';
 import { unavailable } from '../unavailable.ts';
 import { backoffMs } from './backoff.ts';
+import { OneWrite } from './one-write.ts';
 import type { Script, ScriptFile } from './scripts.ts';
 import type { Watch } from './watch.ts';
 
@@ -35,6 +36,7 @@ export class Commands {
   readonly #timeoutMs: number;
   readonly #observe: ObserveStore | undefined;
   readonly #closing = new AbortController();
+  readonly #oneWrite: OneWrite;
 
   constructor(options: CommandsOptions) {
     this.#client = options.client;
@@ -42,6 +44,7 @@ export class Commands {
     this.#watch = options.watch;
     this.#timeoutMs = options.timeoutMs;
     this.#observe = options.observe;
+    this.#oneWrite = new OneWrite(options.client);
   }
 
   /** A command whose first argument is its key, or its channel. */
@@ -55,7 +58,9 @@ export class Commands {
    */
   post(name: string, key: string, ...rest: readonly Argument[]): Promise<unknown> {
     if (this.#closing.signal.aborted) return Promise.reject(unavailable());
-    return this.#client.call(name, key, ...rest).catch((error: unknown) => this.#failed(key, error));
+    const sent = this.#client.call(name, key, ...rest);
+    this.#oneWrite.flush();
+    return sent.catch((error: unknown) => this.#failed(key, error));
   }
 
   /** The script's file says how many keys it takes. Keys of one script have the same hash tag. */
@@ -105,6 +110,7 @@ export class Commands {
   async #guard(key: string, send: () => Promise<unknown>): Promise<unknown> {
     if (this.#closing.signal.aborted) throw unavailable();
     const startedAt = performance.now();
+    this.#oneWrite.gather();
     try {
       const answer = await inTime(send(), this.#timeoutMs);
       this.#observe?.('redis', (performance.now() - startedAt) / 1000, true);
