@@ -3,7 +3,13 @@ import { test } from 'node:test';
 import type { EventFields } from './event.ts';
 import { WaitingEvent } from './waiting-event.ts';
 
-const CALL: EventFields = { type: 'call', action: 'tools/call', tenantId: 'default', outcome: 'ok', tool: 'echo' };
+const CALL: EventFields = {
+  type: 'call',
+  action: 'tools/call',
+  tenantId: 'default',
+  outcome: 'ok',
+  tool: 'echo',
+};
 
 test('an event that waits is the same each time it is asked for', () => {
   const event = new WaitingEvent(CALL, { nodeId: 'n1', kept: 'none' });

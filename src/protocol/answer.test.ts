@@ -83,7 +83,10 @@ test('what is no answer at all is told apart, and shown only at its beginning', 
 });
 
 test('a plain result is told by how it begins: no request does so, whatever it holds', () => {
-  for (const text of ['{"jsonrpc":"2.0","id":7,"result":{"method":"x"}}', '{"result":{},"jsonrpc":"2.0","id":7}'])
+  for (const text of [
+    '{"jsonrpc":"2.0","id":7,"result":{"method":"x"}}',
+    '{"result":{},"jsonrpc":"2.0","id":7}',
+  ])
     assert.equal(isPlainResult(text, 7), true, text);
   const others = [
     '{"jsonrpc":"2.0","id":8,"result":{}}',
