@@ -23,7 +23,7 @@ export interface DirectLogOptions extends EventForm {
 const GATHER_MS = 50;
 
 /** Of the time of a busy process, where storing takes time of the process itself. */
-const IN_PROCESS_SHARE = 0.04;
+const IN_PROCESS_SHARE = 0.02;
 
 /** Events that wait while the store is away. One takes a few hundred bytes. */
 export const MAX_HELD = 50_000;

@@ -133,7 +133,9 @@ try {
       }
       for (const contestant of contestants) await loaded(contestant, WARM_UP_SECONDS);
       for (let round = 0; round < Number(values.rounds); round++) {
-        for (const each of contestants) each.samples.push(await loaded(each, Number(values.seconds)));
+        // In turn from either end, so that none is always the first.
+        const inOrder = round % 2 === 0 ? contestants : contestants.toReversed();
+        for (const each of inOrder) each.samples.push(await loaded(each, Number(values.seconds)));
       }
     } finally {
       await Promise.all(contestants.map(({ gateway }) => gateway.stop()));
