@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Client } from './commands.ts';
+import type { Redis } from 'ioredis';
 import { OneWrite } from './one-write.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -8,7 +8,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 function start(hasStream = true) {
   const done: string[] = [];
   const stream = { cork: () => done.push('cork'), uncork: () => done.push('uncork') };
-  const client = { ...(hasStream && { stream }) } as unknown as Client;
+  const client = { ...(hasStream && { stream }) } as unknown as Redis;
   return { done, oneWrite: new OneWrite(client) };
 }
 

@@ -1,4 +1,4 @@
-import type { Client } from './commands.ts';
+import type { Cluster, Redis } from 'ioredis';
 
 /** What ioredis writes to, of a connection to one server. */
 type Stream = Pick<NodeJS.WritableStream & { cork(): void; uncork(): void }, 'cork' | 'uncork'>;
@@ -8,12 +8,12 @@ type Stream = Pick<NodeJS.WritableStream & { cork(): void; uncork(): void }, 'co
  * cluster of Redis servers each command leaves by itself.
  */
 export class OneWrite {
-  readonly #client: Client;
+  readonly #client: Redis | Cluster;
   readonly #turnEnds = () => this.flush();
   #corked: Stream | undefined;
   #next: NodeJS.Immediate | undefined;
 
-  constructor(client: Client) {
+  constructor(client: Redis | Cluster) {
     this.#client = client;
   }
 
