@@ -28,6 +28,8 @@ export class NodeWatch {
     this.#options = options;
     this.#timer = setInterval(() => void this.#look(), options.everyMs ?? EVERY_MS);
     this.#timer.unref();
+    // At once: who dies in the next seconds was seen alive.
+    void this.#look();
   }
 
   close(): void {
