@@ -119,9 +119,9 @@ export class StreamedLog implements EventLog {
 
   #hold(events: readonly StoredEvent[]): void {
     const { logger } = this.#options;
-    // Each of them is to be added.
-    const areDropped = events.filter((event) => !this.#held.add(event)).length > 0;
-    if (areDropped && !this.#hasDropped) {
+    const droppedBefore = this.#held.dropped;
+    for (const event of events) this.#held.add(event);
+    if (this.#held.dropped > droppedBefore && !this.#hasDropped) {
       this.#hasDropped = true;
       logger.warn('events are dropped, the oldest first: more come than can be stored', {
         waiting: this.#held.size,

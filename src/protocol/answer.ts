@@ -60,7 +60,10 @@ function edgesMatch(body: string | Buffer, id: Id): boolean {
   );
 }
 
-/** Whether the text begins as nothing but the result for `id` does, in the forms that serialisers in use give it. */
+/**
+ * Whether the text begins as nothing but a result does, in the forms that serialisers in use give it. Of an id that stands behind
+ * the result this says nothing: see {@link answerProblem}.
+ */
 export function isPlainResult(text: string, id: Id): boolean {
   return text.startsWith(`{${VERSION},"id":${JSON.stringify(id)},"result":`) || text.startsWith('{"result":');
 }
