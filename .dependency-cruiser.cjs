@@ -24,7 +24,7 @@ const LAYERS = {
   telemetry: [],
   auth: [...SHARED, 'coordination/bus'],
   db: [...SHARED, 'ipc/'],
-  events: [...SHARED, 'coordination/', 'telemetry/redact'],
+  events: [...SHARED, 'coordination/', 'telemetry/redact', 'turn-end'],
   session: [...SHARED, 'coordination/'],
   networks: ['protocol/errors'],
   limits: [
@@ -36,7 +36,7 @@ const LAYERS = {
     'telemetry/types',
   ],
   policy: ['auth/principal', 'protocol/'],
-  downstream: [...SHARED, 'coordination/', 'networks/'],
+  downstream: [...SHARED, 'coordination/', 'networks/', 'turn-end'],
   catalog: [...SHARED, 'db/page-of', 'policy/', 'downstream/', 'networks/', 'coordination/', 'jobs/'],
   oauth: [
     ...SHARED,
@@ -83,6 +83,7 @@ const LAYERS = {
     'downstream/forwarding-sink',
     'coordination/members',
     'recording/',
+    'turn-end',
   ],
   recording: [...SHARED, 'coordination/', 'telemetry/redact'],
   config: ['config', 'networks/', 'policy/rules', 'limits/rules', ...SHARED],

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EventStream } from '../coordination/event-stream.ts';
 import type { Logger } from '../telemetry/types.ts';
+import { beforeWrites } from '../turn-end.ts';
 import { backoffMs } from './backoff.ts';
 import { MAX_HELD } from './direct-log.ts';
 import { type ArgumentsKept, toStored } from './entry.ts';
@@ -36,7 +37,7 @@ export class StreamedLog implements EventLog {
   #fresh: EventFields[] = [];
   #times: number[] = [];
   #answers: (() => void)[] = [];
-  #next: NodeJS.Immediate | undefined;
+  #isDue = false;
   /** Written, and not known to be in. */
   #written = 0;
   #catchingUp: Promise<void> | undefined;
@@ -59,11 +60,13 @@ export class StreamedLog implements EventLog {
   append(event: EventFields): void {
     this.#fresh.push(event);
     this.#times.push(Date.now());
-    this.#next ??= setImmediate(this.#turn);
+    if (this.#isDue) return;
+    this.#isDue = true;
+    beforeWrites(this.#turn);
   }
 
   answered(tell: () => void): void {
-    if (this.#next === undefined) return tell();
+    if (!this.#isDue) return tell();
     if (this.#answers.push(tell) >= MAX_ANSWERS) this.#flush();
   }
 
@@ -84,8 +87,7 @@ export class StreamedLog implements EventLog {
   }
 
   #flush(): void {
-    if (this.#next !== undefined) clearImmediate(this.#next);
-    this.#next = undefined;
+    this.#isDue = false;
     const fresh = this.#fresh;
     const times = this.#times;
     const answers = this.#answers;

@@ -1,5 +1,6 @@
 import { connect, type LookupFunction, type Socket } from 'node:net';
 import type { Dispatcher } from 'undici';
+import { type Writer, writeAtTurnEnd } from '../../turn-end.ts';
 import type { ResponseHead } from './head.ts';
 import { ResponseReader } from './response-reader.ts';
 
@@ -27,12 +28,14 @@ export interface ConnectionOptions {
 }
 
 /** A connection to a server that takes one request at a time. */
-export class Connection {
+export class Connection implements Writer {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
   readonly #reader: ResponseReader;
   readonly #connectTimer: NodeJS.Timeout;
   #exchange: Exchange | undefined;
+  /** Leaves at the end of this turn. */
+  #held: OutgoingRequest | undefined;
   #head: ResponseHead | undefined;
   #isClosed = false;
   /** Monotonic milliseconds until which it may be used again. */
@@ -68,13 +71,21 @@ export class Connection {
     return !this.#isClosed && now < this.#usableUntil;
   }
 
-  send({ data, encoding, handler }: OutgoingRequest): void {
-    const exchange = new Exchange(handler, this.#socket, (error) => this.#fail(error));
+  send(request: OutgoingRequest): void {
+    const exchange = new Exchange(request.handler, this.#socket, (error) => this.#fail(error));
     this.#exchange = exchange;
     this.#reader.expect();
     exchange.start();
     // The handler may have given up at once.
-    if (!this.#isClosed) this.#socket.write(data, encoding);
+    if (this.#isClosed) return;
+    this.#held = request;
+    writeAtTurnEnd(this);
+  }
+
+  writeNow(): void {
+    const request = this.#held;
+    this.#held = undefined;
+    if (request !== undefined) this.#socket.write(request.data, request.encoding);
   }
 
   destroy(): void {
@@ -104,7 +115,8 @@ export class Connection {
     this.#head = undefined;
     const keepMs = keptFor(head);
     // What has not left by now belongs to a request that the server did not wait for.
-    if (isLast || keepMs <= 0 || this.#socket.writableLength > 0) this.#close();
+    const isUnsent = this.#held !== undefined || this.#socket.writableLength > 0;
+    if (isLast || keepMs <= 0 || isUnsent) this.#close();
     else {
       this.#usableUntil = performance.now() + keepMs;
       if (exchange.paused) this.#socket.resume();
@@ -133,6 +145,7 @@ export class Connection {
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#held = undefined;
     clearTimeout(this.#connectTimer);
     this.#socket.destroy();
     this.#options.onClose(this);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { Dispatcher } from 'undici';
+import { keepBusy } from '../../../test/support/busy.ts';
 import { until } from '../../../test/support/wait.ts';
 import { Http1Pool } from './pool.ts';
 
@@ -132,6 +133,24 @@ test('a connection is not used again where the server closes it, says that it wi
     assert.deepEqual([heard.status, heard.body, heard.ends], [200, 'hi', 1]);
     await until(() => emptied() === index + 1, { what: 'the pool to be empty' });
   }
+});
+
+test('a connection that has an answer before its request was sent is not used for it any more', async (t) => {
+  const { ask, served } = await start(t);
+  t.after(keepBusy());
+  const first = ask('one');
+  const { socket } = await served();
+  socket.write(`${OK}\r\nhi`);
+  await first.over();
+  const received: string[] = [];
+  const closed = once(socket, 'close');
+  socket.on('data', (data) => received.push(data.toString()));
+  // Said before it was asked for, and read before the next request is out.
+  socket.write(`${OK}\r\nhi`);
+  const early = ask('early');
+  await early.over();
+  await closed;
+  assert.deepEqual([early.ends, early.body, received], [1, 'hi', []]);
 });
 
 test('what breaks off, is no HTTP, or cannot be reached ends with one error', async (t) => {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { type Writer, writeAtTurnEnd } from '../../turn-end.ts';
 import { type PlainHead, readPlainHead } from './plain-head.ts';
 import { PlainRequest } from './plain-request.ts';
 import { PlainResponse, type ResponseConnection } from './plain-response.ts';
@@ -31,11 +32,14 @@ const MAX_BODY_BYTES = 64 * 1024;
 /** What a client may send ahead of its answers before it is read no further. */
 const MAX_AHEAD_BYTES = 64 * 1024;
 
+/** Characters that are held at a time. */
+const MAX_HELD = 32 * 1024;
+
 /** What a connection is waited for: its next request, the rest of one, or the answer. */
 export type Phase = 'idle' | 'head' | 'body' | 'answer';
 
 /** A connection as long as it carries plain requests, one at a time. */
-export class PlainConnection implements ResponseConnection {
+export class PlainConnection implements ResponseConnection, Writer {
   /** Milliseconds of `performance.now()` since when it is in its phase, as of the last look at it. */
   since: number | undefined;
   phase: Phase = 'head';
@@ -49,6 +53,11 @@ export class PlainConnection implements ResponseConnection {
   #head: PlainHead | undefined;
   #route: PlainRoute | undefined;
   #isReading = false;
+  /** Text that leaves at the end of this turn, in one encoding. */
+  #held = '';
+  #encoding: BufferEncoding = 'utf8';
+  /** The response ends with what is held: whether it is the last. */
+  #isEndHeld: boolean | undefined;
   readonly #onData = (chunk: Buffer) => this.#push(chunk);
   readonly #onDrain = () => this.#response?.emit('drain');
   readonly #onEnd = () => this.#clientEnded();
@@ -67,15 +76,35 @@ export class PlainConnection implements ResponseConnection {
   }
 
   get writableLength(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#held.length;
   }
 
   get writableNeedDrain(): boolean {
     return this.#socket.writableNeedDrain;
   }
 
-  write(data: string | Buffer, encoding?: BufferEncoding): boolean {
-    return this.#socket.write(data, encoding);
+  write(data: string | Buffer, encoding: BufferEncoding = 'utf8'): boolean {
+    if (this.#held !== '' && (encoding !== this.#encoding || this.#held.length + data.length > MAX_HELD))
+      this.writeNow();
+    if (typeof data !== 'string' || data.length > MAX_HELD) {
+      this.writeNow();
+      return this.#socket.write(data, encoding);
+    }
+    const isFirst = this.#held === '';
+    this.#held += data;
+    this.#encoding = encoding;
+    if (isFirst) writeAtTurnEnd(this);
+    return !this.#socket.writableNeedDrain;
+  }
+
+  writeNow(): void {
+    const held = this.#held;
+    if (held === '') return;
+    this.#held = '';
+    this.#socket.write(held, this.#encoding);
+    const isLast = this.#isEndHeld;
+    this.#isEndHeld = undefined;
+    if (isLast !== undefined) this.ended(isLast);
   }
 
   cork(): void {
@@ -87,12 +116,14 @@ export class PlainConnection implements ResponseConnection {
   }
 
   destroy(): void {
+    this.writeNow();
     this.#socket.destroy();
   }
 
   /** The response is written: when it is out the next request's turn has come. */
   ended(isLast: boolean): void {
-    if (this.#socket.writableLength === 0) this.#answered(isLast);
+    if (this.#held !== '') this.#isEndHeld = isLast;
+    else if (this.#socket.writableLength === 0) this.#answered(isLast);
     else this.#socket.write('', () => this.#answered(isLast));
   }
 
@@ -199,12 +230,14 @@ export class PlainConnection implements ResponseConnection {
 
   /** Whoever sends no more waits for no answer, as with Node's servers; one that is on its way out goes there. */
   #clientEnded(): void {
-    if (this.#response?.writableEnded === false) this.#socket.destroy();
-    else this.#socket.destroySoon();
+    if (this.#response?.writableEnded === false) return void this.#socket.destroy();
+    this.writeNow();
+    this.#socket.destroySoon();
   }
 
   #closed(): void {
     this.#rest = undefined;
+    this.#held = '';
     this.#options.onClose(this);
     const response = this.#response;
     this.#response = undefined;
