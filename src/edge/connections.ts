@@ -17,9 +17,8 @@ const QUIET_WITHIN_MS = 5000;
 const STALLED_MS = 60_000;
 
 /** A response as far as a connection's end has to do with it. */
-type FollowedResponse = Pick<ServerResponse, 'headersSent'> & {
+type FollowedResponse = Pick<ServerResponse, 'headersSent' | 'destroyed'> & {
   setHeader(name: 'connection', value: 'close'): unknown;
-  once(event: 'close', listener: () => void): unknown;
 };
 
 interface Connection {
@@ -29,7 +28,7 @@ interface Connection {
   bytesRead: number;
   /** It has carried a request. */
   isUsed: boolean;
-  /** To the request that it carries now. */
+  /** To the last request that it carried: destroyed when the last byte of the answer is out. */
   response: FollowedResponse | undefined;
   /** Something waits for its client, who is watched taking it. */
   isWatched: boolean;
@@ -64,7 +63,10 @@ export class Connections {
   /** Looks after a response before it is answered. */
   follow(socket: Socket, response: FollowedResponse): void {
     const connection = this.#open.get(socket);
-    if (connection !== undefined) follow(connection, response);
+    if (connection !== undefined) {
+      connection.isUsed = true;
+      connection.response = response;
+    }
     if (this.#isDraining) response.setHeader('connection', 'close');
   }
 
@@ -77,7 +79,7 @@ export class Connections {
   drain(): void {
     this.#isDraining = true;
     for (const { response } of this.#open.values()) {
-      if (response !== undefined && !response.headersSent) response.setHeader('connection', 'close');
+      if (isUnderWay(response) && !response.headersSent) response.setHeader('connection', 'close');
     }
   }
 
@@ -153,7 +155,7 @@ export class Connections {
   #closeSilent(from: number): void {
     const now = performance.now();
     for (const [socket, connection] of this.#open) {
-      if (connection.response !== undefined) continue;
+      if (isUnderWay(connection.response)) continue;
       if (socket.bytesRead !== connection.bytesRead) {
         connection.bytesRead = socket.bytesRead;
         connection.since = now;
@@ -169,13 +171,8 @@ async function wholeTurn(): Promise<void> {
   await nextTurn();
 }
 
-/** Until the last byte of the answer is out; then nothing is held of it. */
-function follow(connection: Connection, response: FollowedResponse): void {
-  connection.isUsed = true;
-  connection.response = response;
-  response.once('close', () => {
-    if (connection.response === response) connection.response = undefined;
-  });
+function isUnderWay(response: FollowedResponse | undefined): response is FollowedResponse {
+  return response?.destroyed === false;
 }
 
 /** Without what an HTTP server does besides: it closes every connection that it takes for idle. */

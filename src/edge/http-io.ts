@@ -34,6 +34,5 @@ export interface HttpResponse {
   end(data: string, encoding: BufferEncoding): unknown;
   destroy(): unknown;
   on(event: 'drain' | 'close', listener: () => void): unknown;
-  once(event: 'drain' | 'close', listener: () => void): unknown;
   off(event: 'drain' | 'close', listener: () => void): unknown;
 }

@@ -59,7 +59,7 @@ export class PlainConnection implements ResponseConnection, Writer {
   /** The response ends with what is held: whether it is the last. */
   #isEndHeld: boolean | undefined;
   readonly #onData = (chunk: Buffer) => this.#push(chunk);
-  readonly #onDrain = () => this.#response?.emit('drain');
+  readonly #onDrain = () => this.#response?.drained();
   readonly #onEnd = () => this.#clientEnded();
   readonly #onClose = () => this.#closed();
   readonly #onError = () => this.#socket.destroy();
@@ -188,9 +188,7 @@ export class PlainConnection implements ResponseConnection, Writer {
     if (response === undefined) return;
     this.#response = undefined;
     this.#waitFor('idle');
-    // As with Node's, whoever has ended it is through with that when it is told.
-    if (response.listenerCount('close') > 0) queueMicrotask(() => response.closed());
-    else response.closed();
+    response.closed();
     if (isLast) return this.#end();
     if (this.#rest === undefined) return;
     // Not within the call that has written the answer.

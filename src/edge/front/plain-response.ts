@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import { type OutgoingHttpHeaders, STATUS_CODES } from 'node:http';
 import type { HttpResponse } from '../http-io.ts';
 
@@ -15,6 +14,11 @@ export interface ResponseConnection {
   destroy(): void;
 }
 
+interface Listener {
+  readonly event: 'drain' | 'close';
+  readonly listener: () => void;
+}
+
 const LAST_CHUNK = '0\r\n\r\n';
 
 /** Characters that wait for what is written after them in the same turn. */
@@ -24,7 +28,7 @@ const MAX_HELD = 16 * 1024;
 const MAX_HELD_BYTES = 512;
 
 /** The answer to a plain request, on HTTP/1.1: head and body in one write where they come together. */
-export class PlainResponse extends EventEmitter implements HttpResponse {
+export class PlainResponse implements HttpResponse {
   destroyed = false;
   headersSent = false;
   writableEnded = false;
@@ -40,10 +44,11 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
   /** Of the body, not written yet; in one encoding. */
   #held = '';
   #encoding: BufferEncoding = 'latin1';
+  /** Most answers need none. */
+  #listeners: Listener[] | undefined;
 
   /** `keepAlive`: lines of the head which say how long the connection is kept. */
   constructor(connection: ResponseConnection, keepAlive: string) {
-    super();
     this.#connection = connection;
     this.#keepAlive = keepAlive;
   }
@@ -102,10 +107,30 @@ export class PlainResponse extends EventEmitter implements HttpResponse {
     return this;
   }
 
-  /** The last byte is out, or nothing more can be. */
+  on(event: Listener['event'], listener: () => void): this {
+    this.#listeners ??= [];
+    this.#listeners.push({ event, listener });
+    return this;
+  }
+
+  off(event: Listener['event'], listener: () => void): this {
+    this.#listeners = this.#listeners?.filter((each) => each.event !== event || each.listener !== listener);
+    return this;
+  }
+
+  /** The client takes more again. */
+  drained(): void {
+    this.#tell('drain');
+  }
+
+  /** The last byte is out, or nothing more can be. Whoever has ended it is through with that when listeners are told. */
   closed(): void {
     this.destroyed = true;
-    this.emit('close');
+    if (this.#listeners !== undefined) queueMicrotask(() => this.#tell('close'));
+  }
+
+  #tell(what: Listener['event']): void {
+    for (const { event, listener } of this.#listeners?.slice() ?? []) if (event === what) listener();
   }
 
   #finish(data: string | Buffer, encoding: BufferEncoding): void {
