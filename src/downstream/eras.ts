@@ -126,7 +126,7 @@ export class Eras {
         onDone: settle,
         onSessionLost: settle,
         intercept: () => true,
-        resume: settle,
+        askForRest: settle,
         positionOf: () => undefined,
       });
       const { method, params } = request;

@@ -27,27 +27,29 @@ const LINGER_MS = 1000;
 /** The stream has a connection still, as far as the server knows; it is starting, or too busy. */
 const COME_AGAIN: ReadonlySet<number> = new Set([409, 429, 500, 502, 503, 504]);
 
-export interface ExchangeOptions {
+/** The request that an exchange is for, and the link that it is made on. */
+export interface ExchangeOwner {
   readonly serverName: string;
   /** Of the request. */
   readonly id: Id;
   readonly sink: AnswerSink;
   /** The answer has begun elsewhere, up to this event: what comes is asked for by it. */
-  readonly lastEventId?: string;
+  readonly lastEventId?: string | undefined;
   readonly maxMessageBytes: number;
   /** The server does not know our session any more; nothing of the request has had an effect. */
-  readonly onSessionLost: () => void;
+  onSessionLost(): void;
   /** False: ids of events mean nothing (2026-07-28, transports: streams are not resumable). */
   readonly isResumable?: boolean;
   /** The stream broke before the answer, after an event with this id: ask for the rest. */
-  readonly resume: (lastEventId: string) => void;
+  askForRest(lastEventId: string): void;
   /** An event id as any node can go on from; undefined for one that none can. */
-  readonly positionOf: (eventId: string) => string | undefined;
+  positionOf(eventId: string): string | undefined;
   /** Bytes arrived. */
-  readonly onActivity: () => void;
+  onActivity(): void;
   /** A request of the server's that it asked on this stream and that is not for the client. True: taken care of. */
-  readonly intercept: (message: Message) => boolean;
-  readonly onDone: () => void;
+  intercept(message: Message): boolean;
+  onDone(): void;
+  /** The request was sent in a session. */
   readonly hasSession: boolean;
 }
 
@@ -55,7 +57,7 @@ type Phase = 'head' | 'held' | 'passing' | 'stream' | 'refused' | 'not-yet' | 'd
 
 /** One POST and what comes back: an undici handler that turns bytes into calls of an {@link AnswerSink}. */
 export class HttpExchange implements Dispatcher.DispatchHandler {
-  readonly #options: ExchangeOptions;
+  readonly #owner: ExchangeOwner;
   #phase: Phase = 'head';
   #controller: Dispatcher.DispatchController | undefined;
   #status = 0;
@@ -74,9 +76,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   /** Response headers, for the session id of an initialize. */
   responseHeaders: Readonly<Record<string, string | string[] | undefined>> = {};
 
-  constructor(options: ExchangeOptions) {
-    this.#options = options;
-    this.#resumption = new Resumption(options.lastEventId);
+  constructor(owner: ExchangeOwner) {
+    this.#owner = owner;
+    this.#resumption = new Resumption(owner.lastEventId);
   }
 
   /** Whether the client is to read before the server can go on. */
@@ -102,37 +104,37 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     headers: Readonly<Record<string, string | string[] | undefined>>,
   ): void {
     if (status < 200 || this.#phase === 'done') return;
-    this.#options.onActivity();
+    this.#owner.onActivity();
     this.#status = status;
     const type = headerOf(headers, 'content-type') ?? '';
     if (this.#resumption.lastEventId !== undefined) return this.#resumed(status, type);
     this.responseHeaders = headers;
-    if (status === 404 && this.#options.hasSession) return this.#sessionLost();
+    if (status === 404 && this.#owner.hasSession) return this.#sessionLost();
     if (status >= 300) {
       this.#phase = 'refused';
     } else if (type.startsWith('text/event-stream')) {
       this.#startStream();
-      this.#options.sink.openStream();
+      this.#owner.sink.openStream();
     } else if (type.startsWith('application/json')) {
       this.#phase = 'held';
       const length = Number(headerOf(headers, 'content-length'));
       if (Number.isSafeInteger(length)) this.#length = length;
-      if (length > this.#options.maxMessageBytes) this.#failTooLarge();
+      if (length > this.#owner.maxMessageBytes) this.#failTooLarge();
     } else {
       const what = type === '' ? `HTTP ${status} without a body` : `${preview(type)} in place of JSON`;
-      this.#fail(protocolError(this.#options.serverName, what));
+      this.#fail(protocolError(this.#owner.serverName, what));
     }
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#options.onActivity();
+    this.#owner.onActivity();
     switch (this.#phase) {
       case 'held':
         return this.#hold(chunk);
       case 'passing':
         this.#held += chunk.length;
-        if (this.#held > this.#options.maxMessageBytes) return this.#failTooLarge();
-        if (!this.#options.sink.data(Buffer.from(chunk))) this.#pause();
+        if (this.#held > this.#owner.maxMessageBytes) return this.#failTooLarge();
+        if (!this.#owner.sink.data(Buffer.from(chunk))) this.#pause();
         return;
       case 'stream':
         return this.#streamData(chunk);
@@ -153,14 +155,14 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
         return this.#answer(this.#text ?? asAnswer(this.#body()));
       case 'passing':
         this.#finish();
-        return this.#options.sink.end();
+        return this.#owner.sink.end();
       case 'refused':
         return this.#refused(this.#body().toString('utf8', 0, ERROR_BODY_BYTES));
       case 'stream':
       case 'head':
       case 'not-yet': {
         const { code, message } = protocolError(
-          this.#options.serverName,
+          this.#owner.serverName,
           'a stream that ended before the answer',
         );
         return this.#broken(new ConnectionLost(code, message));
@@ -173,7 +175,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     clearTimeout(this.#timer);
-    if (this.#phase !== 'done') this.#broken(transportError(this.#options.serverName, error));
+    if (this.#phase !== 'done') this.#broken(transportError(this.#owner.serverName, error));
   }
 
   /** With an event id in hand the rest can be asked for (2025-11-25, transports: Resumability). */
@@ -185,7 +187,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     const delayMs = this.#resumption.next(this.#phase !== 'stream');
     if (delayMs === undefined) return this.#notResumed(error);
     this.#phase = 'head';
-    this.#timer = setTimeout(() => this.#options.resume(lastEventId), delayMs);
+    this.#timer = setTimeout(() => this.#owner.askForRest(lastEventId), delayMs);
     this.#timer.unref();
   }
 
@@ -199,15 +201,15 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   #notResumed(cause: GatewayError | undefined): void {
-    const problem = `Server "${this.#options.serverName}" broke its stream and did not resume it`;
+    const problem = `Server "${this.#owner.serverName}" broke its stream and did not resume it`;
     this.#fail(new ConnectionLost(Code.DownstreamUnavailable, problem, { cause }));
   }
 
   #startStream(): void {
     this.#phase = 'stream';
     const takeLarge = (head: string) => this.#takeLarge(head);
-    this.#parser = new SseParser((event) => this.#event(event), this.#options.maxMessageBytes, takeLarge);
-    this.#options.sink.drained = () => this.#resume();
+    this.#parser = new SseParser((event) => this.#event(event), this.#owner.maxMessageBytes, takeLarge);
+    this.#owner.sink.drained = () => this.#resume();
   }
 
   #pause(): void {
@@ -217,7 +219,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   #resume(): void {
     // The server's time begins again.
-    if (this.#isPaused) this.#options.onActivity();
+    if (this.#isPaused) this.#owner.onActivity();
     this.#isPaused = false;
     this.#controller?.resume();
   }
@@ -230,29 +232,29 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     }
     this.#chunks.push(Buffer.from(chunk));
     this.#held += chunk.length;
-    if (this.#held > this.#options.maxMessageBytes) return this.#failTooLarge();
+    if (this.#held > this.#owner.maxMessageBytes) return this.#failTooLarge();
     const isLarge = this.#length !== undefined && this.#length > HOLD_BYTES;
     if (this.#isHeldWhole || this.#held <= (isLarge ? HEAD_BYTES : HOLD_BYTES)) return;
     const first = this.#body();
     const head = first.toString('utf8', 0, HEAD_BYTES);
     if (!/^\s*\{/.test(head)) {
       const problem = `something that is not JSON-RPC, beginning with ${preview(head)}`;
-      return this.#fail(protocolError(this.#options.serverName, problem));
+      return this.#fail(protocolError(this.#owner.serverName, problem));
     }
-    if (!beginsAnswer(head, this.#options.id)) {
+    if (!beginsAnswer(head, this.#owner.id)) {
       this.#isHeldWhole = true;
       return;
     }
     this.#phase = 'passing';
     this.#chunks = [];
-    this.#options.sink.drained = () => this.#resume();
-    this.#options.sink.begin(this.#length);
-    if (!this.#options.sink.data(first)) this.#pause();
+    this.#owner.sink.drained = () => this.#resume();
+    this.#owner.sink.begin(this.#length);
+    if (!this.#owner.sink.data(first)) this.#pause();
   }
 
   get #position(): string | undefined {
     const { lastEventId } = this.#resumption;
-    return lastEventId === undefined ? undefined : this.#options.positionOf(lastEventId);
+    return lastEventId === undefined ? undefined : this.#owner.positionOf(lastEventId);
   }
 
   #streamData(chunk: Buffer): void {
@@ -260,20 +262,20 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
       this.#parser?.push(chunk);
     } catch (error) {
       if (!(error instanceof SseTooLarge)) throw error;
-      this.#fail(protocolError(this.#options.serverName, error.message));
+      this.#fail(protocolError(this.#owner.serverName, error.message));
     }
   }
 
   #event(event: SseEvent): void {
     if (this.#phase !== 'stream') return;
-    const hasMoved = this.#options.isResumable !== false && this.#resumption.note(event);
+    const hasMoved = this.#owner.isResumable !== false && this.#resumption.note(event);
     if (event.data === '' || event.event !== 'message') {
       const position = hasMoved ? this.#position : undefined;
-      if (position !== undefined) this.#options.sink.moveTo?.(position);
+      if (position !== undefined) this.#owner.sink.moveTo?.(position);
       return;
     }
     // A response has no method. Looking for the word is cheaper than parsing every result, and a look at the beginning cheaper still.
-    if (isPlainResult(event.data, this.#options.id)) return this.#answer(event.data);
+    if (isPlainResult(event.data, this.#owner.id)) return this.#answer(event.data);
     if (!event.data.includes('"method"')) return this.#answer(event.data);
     let message: Message;
     try {
@@ -281,19 +283,19 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     } catch {
       return this.#fail(
         protocolError(
-          this.#options.serverName,
+          this.#owner.serverName,
           `an event that is not JSON-RPC, beginning with ${preview(event.data)}`,
         ),
       );
     }
     if (message.kind === 'response') return this.#answer(event.data);
-    if (this.#options.intercept(message)) return;
-    if (!this.#options.sink.message(event.data, message, this.#position)) this.#pause();
+    if (this.#owner.intercept(message)) return;
+    if (!this.#owner.sink.message(event.data, message, this.#position)) this.#pause();
   }
 
   /** A large answer on a stream is passed on as it comes, like a large JSON answer. */
   #takeLarge(head: string): LargeData | undefined {
-    const { sink, id } = this.#options;
+    const { sink, id } = this.#owner;
     if (this.#phase !== 'stream' || !beginsAnswer(head, id)) return undefined;
     sink.begin(undefined);
     this.#isPassing = true;
@@ -309,38 +311,38 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   #answer(body: string | Buffer): void {
-    const problem = answerProblem(body, this.#options.id);
-    if (problem !== undefined) return this.#fail(protocolError(this.#options.serverName, problem));
+    const problem = answerProblem(body, this.#owner.id);
+    if (problem !== undefined) return this.#fail(protocolError(this.#owner.serverName, problem));
     this.#finish();
-    this.#options.sink.answer(body);
+    this.#owner.sink.answer(body);
   }
 
   /** A status of 300 and above. A JSON-RPC error in it is the server's answer; it may not know which request it answers. */
   #refused(body: string): void {
     const error = jsonRpcError(body);
-    if (error === undefined) return this.#fail(statusError(this.#options.serverName, this.#status, body));
-    if (this.#status === 400 && this.#options.hasSession && /session/i.test(error.message))
+    if (error === undefined) return this.#fail(statusError(this.#owner.serverName, this.#status, body));
+    if (this.#status === 400 && this.#owner.hasSession && /session/i.test(error.message))
       return this.#sessionLost();
     this.#finish();
-    this.#options.sink.answer(errorText(this.#options.id, error.code, error.message, error.data));
+    this.#owner.sink.answer(errorText(this.#owner.id, error.code, error.message, error.data));
   }
 
   /** Not the end of the request: its owner starts it again in a new session. */
   #sessionLost(): void {
     this.#phase = 'done';
     this.#controller?.abort(new GatewayError(Code.Cancelled, 'Abandoned'));
-    this.#options.onSessionLost();
+    this.#owner.onSessionLost();
   }
 
   #failTooLarge(): void {
-    const problem = `a message of more than ${this.#options.maxMessageBytes} bytes`;
-    this.#fail(protocolError(this.#options.serverName, problem));
+    const problem = `a message of more than ${this.#owner.maxMessageBytes} bytes`;
+    this.#fail(protocolError(this.#owner.serverName, problem));
   }
 
   #fail(error: GatewayError): void {
     if (this.#phase === 'done') return;
     this.abandon();
-    this.#options.sink.fail(error);
+    this.#owner.sink.fail(error);
   }
 
   #finish(): void {
@@ -355,9 +357,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.#phase = 'done';
     this.#chunks = [];
     this.#text = undefined;
-    this.#options.sink.drained = undefined;
+    this.#owner.sink.drained = undefined;
     this.#resume();
-    this.#options.onDone();
+    this.#owner.onDone();
   }
 
   #body(): Buffer {

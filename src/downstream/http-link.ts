@@ -10,7 +10,7 @@ import { Deadline } from './deadline.ts';
 import { type ClientIdentity, initializeRequest, readHandshake } from './handshake.ts';
 import { type CallLink, HttpCall } from './http-call.ts';
 import { type Dispatch, endpointOf, type HttpEndpoint, headerOf } from './http-client.ts';
-import { type ExchangeOptions, HttpExchange } from './http-exchange.ts';
+import { HttpExchange } from './http-exchange.ts';
 import { HttpListener } from './http-listener.ts';
 import { IGNORE_ANSWER, whenAnswered } from './ignore-answer.ts';
 import { patiently } from './patience.ts';
@@ -156,44 +156,21 @@ export class HttpLink implements DownstreamLink {
     const link = this;
     return {
       serverName: this.server.name,
+      maxMessageBytes: this.#options.client.maxMessageBytes,
+      get sessionId() {
+        return link.#sessionId;
+      },
       get opening() {
         return link.#listener?.opening;
       },
-      exchange: (call, lastEventId) => {
-        const { id, sink } = call;
-        return this.#exchange({
-          id,
-          sink,
-          ...(lastEventId === undefined ? {} : { lastEventId }),
-          onActivity: () => call.alive(),
-          onDone: () => call.settle(),
-          onSessionLost: () => call.sessionLost(),
-        });
-      },
       post: (text, exchange, traced) => this.#post(text, exchange, traced),
       get: (lastEventId, exchange) => this.#get(lastEventId, exchange),
-      renew: () => {
-        const lost = this.#sessionId;
-        return () => this.#renew(lost);
-      },
+      renew: (lost) => this.#renew(lost),
       cancelled: (requestId, reason) =>
         this.send(ownNotification('notifications/cancelled', { requestId, reason })),
-    };
-  }
-
-  #exchange(
-    own: Pick<ExchangeOptions, 'id' | 'sink' | 'lastEventId' | 'onActivity' | 'onDone' | 'onSessionLost'>,
-  ): HttpExchange {
-    const exchange: HttpExchange = new HttpExchange({
-      ...own,
-      serverName: this.server.name,
-      maxMessageBytes: this.#options.client.maxMessageBytes,
-      hasSession: this.#sessionId !== undefined,
       intercept: (message) => this.#answerPing(message),
-      resume: (lastEventId) => this.#get(lastEventId, exchange),
       positionOf: (eventId) => this.#positionOf(eventId),
-    });
-    return exchange;
+    };
   }
 
   /** An event id means something in its own session only, so a position names that, too. */
@@ -280,9 +257,15 @@ export class HttpLink implements DownstreamLink {
     };
     const deadline = new Deadline(this.#options.handshakeDeadlines, abort, this.server.name);
     const onAbort = () => abort(new GatewayError(Code.Cancelled, 'Cancelled', { cause: signal.reason }));
-    const exchange = this.#exchange({
+    const exchange: HttpExchange = new HttpExchange({
+      serverName: this.server.name,
       id: request.id,
       sink,
+      maxMessageBytes: this.#options.client.maxMessageBytes,
+      hasSession: this.#sessionId !== undefined,
+      intercept: (message) => this.#answerPing(message),
+      askForRest: (lastEventId) => this.#get(lastEventId, exchange),
+      positionOf: (eventId) => this.#positionOf(eventId),
       onActivity: () => {},
       onDone: () => deadline.clear(),
       onSessionLost: onAbort,

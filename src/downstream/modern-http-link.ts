@@ -73,7 +73,7 @@ export class ModernHttpLink implements ModernLink {
       onDone: settle,
       onSessionLost: settle,
       intercept: isNoNotification,
-      resume: settle,
+      askForRest: settle,
       positionOf: () => undefined,
     });
     this.#options.client.dispatch(
