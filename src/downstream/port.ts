@@ -66,11 +66,11 @@ export interface PortableLink {
 /** What headers repeat of a request's text, where that is not what its params say. */
 export interface Mirrored {
   /** The name, URI or task id as the server knows it. Default: what is in the params. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** `Mcp-Param-*`, names and values in turn. */
-  readonly params?: readonly string[];
+  readonly params?: readonly string[] | undefined;
   /** The server finds them wrong: reads anew what they are made of. */
-  readonly renewed?: () => Promise<Mirrored | undefined>;
+  readonly renewed?: (() => Promise<Mirrored | undefined>) | undefined;
 }
 
 /** One MCP session with a downstream server, or a share of one. */

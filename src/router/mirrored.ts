@@ -24,10 +24,13 @@ export function paramHeadersOf(listed: ListedEntry): readonly ParamHeader[] {
   return declared;
 }
 
-/** What headers repeat of a request on its way to a server: its name there, and the arguments that the tool declares. */
-export function mirroredOf({ tool, name }: CallOptions): Mirrored | undefined {
+/**
+ * What headers repeat of a request on its way to a server: its name there, and the arguments that the tool declares.
+ * `renewed`: see {@link Mirrored}.
+ */
+export function mirroredOf({ tool, name }: CallOptions, renewed?: Mirrored['renewed']): Mirrored | undefined {
   if (tool === undefined) return name === undefined ? undefined : { name };
   const declared = paramHeadersOf(tool.listed);
-  const { key } = tool.listed;
-  return declared.length === 0 ? { name: key } : { name: key, params: paramHeaders(declared, tool.args) };
+  const params = declared.length === 0 ? undefined : paramHeaders(declared, tool.args);
+  return { name: tool.listed.key, params, renewed };
 }

@@ -6,7 +6,7 @@ import { type Message, notificationText, parseMessage } from '../protocol/envelo
 import { Code, GatewayError } from '../protocol/errors.ts';
 import { FRESH } from '../session/session.ts';
 import type { Conversation } from './conversation.ts';
-import { type RelayOptions, RelaySink } from './relay-sink.ts';
+import { type RelayOwner, RelaySink } from './relay-sink.ts';
 import { RisingProgress } from './rising-progress.ts';
 import { decodeStreamPosition } from './stream-position.ts';
 
@@ -14,7 +14,7 @@ const SESSION = { id: 's1', state: { ...FRESH, streamKey: 'key' } };
 
 function start(
   toClient: (message: Message) => string | undefined = ({ text }) => text,
-  options: Partial<RelayOptions> = {},
+  options: Partial<RelayOwner> = {},
 ) {
   const client = new RecordingSink();
   const ends: unknown[] = [];

@@ -11,37 +11,38 @@ import type { RisingProgress } from './rising-progress.ts';
 import { outcomeUnknown } from './second-run.ts';
 import { encodeStreamPosition } from './stream-position.ts';
 
-export interface RelayOptions {
+/** The call that an answer is for. */
+export interface RelayOwner {
   readonly conversation: Conversation;
   readonly server: DownstreamServer;
-  /** `bytes`: of the answer. */
-  readonly onEnd: (outcome: Outcome, error?: GatewayError, bytes?: number) => void;
   /** Told of the end by `onEnd`: the client hears of it after that. */
   readonly events?: EventLog | undefined;
   /** Other nodes can go on with the answer: messages say where it stands. */
   readonly isShared?: boolean;
+  /** Of a call that may be run again, or is. */
+  readonly progress?: RisingProgress | undefined;
+  /** `bytes`: of the answer. */
+  onEnd(outcome: Outcome, error?: GatewayError, bytes?: number): void;
   /**
    * Asked when no answer will come and nothing of one has gone out. True: somebody goes on with it, through this sink or
    * another.
    */
-  readonly again?: (error: GatewayError) => boolean;
-  /** Of a call that may be run again, or is. */
-  readonly progress?: RisingProgress;
+  again?(error: GatewayError): boolean;
 }
 
 /** Between a server and a client: passes everything on, puts ids into the client's terms, and knows when it is over. */
 export class RelaySink extends ForwardingSink {
-  readonly #options: RelayOptions;
+  readonly #owner: RelayOwner;
   #hasBegun = false;
   #bytes = 0;
 
-  constructor(client: AnswerSink, options: RelayOptions) {
+  constructor(client: AnswerSink, owner: RelayOwner) {
     super(client);
-    this.#options = options;
+    this.#owner = owner;
   }
 
   override message(_text: string, message: Message, position?: string): boolean {
-    const { conversation, server, progress } = this.#options;
+    const { conversation, server, progress } = this.#owner;
     if (progress !== undefined && !progress.passes(message)) return true;
     const text = conversation.toClient(server, message);
     return text === undefined || this.client.message(text, message, this.#position(position));
@@ -53,8 +54,8 @@ export class RelaySink extends ForwardingSink {
   }
 
   override answer(body: string | Buffer): void {
-    const { onEnd, events } = this.#options;
-    onEnd(answerOutcome(body), undefined, Buffer.byteLength(body));
+    const { events } = this.#owner;
+    this.#owner.onEnd(answerOutcome(body), undefined, Buffer.byteLength(body));
     if (events === undefined) this.client.answer(body);
     else events.answered(() => this.client.answer(body));
   }
@@ -70,23 +71,23 @@ export class RelaySink extends ForwardingSink {
   }
 
   override end(): void {
-    const { onEnd, events } = this.#options;
-    onEnd('ok', undefined, this.#bytes);
+    const { events } = this.#owner;
+    this.#owner.onEnd('ok', undefined, this.#bytes);
     if (events === undefined) this.client.end();
     else events.answered(() => this.client.end());
   }
 
   override fail(error: GatewayError): void {
-    if (!this.#hasBegun && this.#options.again?.(error)) return;
-    const { onEnd, events, conversation } = this.#options;
-    onEnd(outcomeOf(error), error);
+    if (!this.#hasBegun && this.#owner.again?.(error)) return;
+    const { events, conversation } = this.#owner;
+    this.#owner.onEnd(outcomeOf(error), error);
     const told = toldOfLogin(outcomeUnknown(error), conversation.session);
     if (events === undefined) this.client.fail(told);
     else events.answered(() => this.client.fail(told));
   }
 
   #position(at: string | undefined): string | undefined {
-    const { isShared, conversation, server, progress } = this.#options;
+    const { isShared, conversation, server, progress } = this.#owner;
     if (!isShared || (at === undefined && progress?.told === undefined)) return undefined;
     const position = { serverId: server.id, at, progress: progress?.told };
     return encodeStreamPosition(conversation.session, position);

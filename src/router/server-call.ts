@@ -9,6 +9,7 @@ import type {
   DownstreamServer,
   Mirrored,
 } from '../downstream/port.ts';
+import type { EventLog } from '../events/event.ts';
 import { type Id, type RequestMessage, replaceAt } from '../protocol/envelope.ts';
 import { Code, GatewayError } from '../protocol/errors.ts';
 import type { Place } from '../session/waiting-line.ts';
@@ -16,7 +17,7 @@ import type { Outcome } from '../telemetry/types.ts';
 import type { Conversation } from './conversation.ts';
 import type { Again, CallOptions, ClientSink, Exchange, RouterOptions, ToolCall } from './exchange.ts';
 import { mirroredOf } from './mirrored.ts';
-import { RelaySink } from './relay-sink.ts';
+import { type RelayOwner, RelaySink } from './relay-sink.ts';
 import { RewriteSink } from './rewrite-sink.ts';
 import { RisingProgress } from './rising-progress.ts';
 import type { RunningCall } from './running-calls.ts';
@@ -32,19 +33,19 @@ export interface SessionRequest extends Exchange<RouterOptions> {
 }
 
 /** One request at a server until its answer; run again, once, where its connection is lost and that is safe. */
-export class ServerCall implements RunningCall {
+export class ServerCall implements RunningCall, RelayOwner {
   readonly startedAt = performance.now();
   readonly isRepeatable: boolean;
   place: Place<RunningCall> | undefined;
+  readonly server: DownstreamServer;
+  readonly progress: RisingProgress | undefined;
   readonly #exchange: SessionRequest;
-  readonly #server: DownstreamServer;
   readonly #breaker: Breaker;
   readonly #text: string;
   readonly #key: string;
   readonly #mirrored: Mirrored | undefined;
   readonly #sink: RelaySink;
   readonly #deadlines: Deadlines;
-  readonly #progress: RisingProgress | undefined;
   /** The server's own name of the tool, where it is one. */
   readonly #tool: string | undefined;
   /** Where it is traced. */
@@ -71,27 +72,30 @@ export class ServerCall implements RunningCall {
     const { client = exchange.sink, tool, isRepeatable = false } = call;
     this.isRepeatable = isRepeatable;
     this.#exchange = exchange;
-    this.#server = server;
+    this.server = server;
     this.#breaker = breaker;
     this.#text = text;
     this.#key = key;
     this.#tool = tool?.listed.key;
     const { span, message } = exchange;
     if (span !== undefined) this.#asked = askedServer(span, message.method, server, this.#tool ?? call.name);
-    const mirrored = mirroredOf(call);
-    this.#mirrored = tool === undefined ? mirrored : { ...mirrored, renewed: () => this.#newest(tool, call) };
+    this.#mirrored = mirroredOf(call, tool && (() => this.#newest(tool, call)));
     this.#deadlines = callDeadlines(options.deadlines, server, tool?.listed.key);
     this.#sentAs = again === undefined ? undefined : exchange.message.id;
-    this.#progress = isRepeatable ? new RisingProgress(again?.progress) : undefined;
-    this.#sink = new RelaySink(client, {
-      conversation: exchange.conversation,
-      server,
-      onEnd: (outcome, error, bytes) => this.#ended(outcome, error, bytes),
-      events: exchange.events,
-      isShared: options.running !== undefined,
-      again: (error) => this.#goesOn(error),
-      ...(this.#progress && { progress: this.#progress }),
-    });
+    this.progress = isRepeatable ? new RisingProgress(again?.progress) : undefined;
+    this.#sink = new RelaySink(client, this);
+  }
+
+  get conversation(): Conversation {
+    return this.#exchange.conversation;
+  }
+
+  get events(): EventLog | undefined {
+    return this.#exchange.events;
+  }
+
+  get isShared(): boolean {
+    return this.#exchange.options.running !== undefined;
   }
 
   get sessionId(): string {
@@ -99,7 +103,7 @@ export class ServerCall implements RunningCall {
   }
 
   get serverId(): string {
-    return this.#server.id;
+    return this.server.id;
   }
 
   get request(): string {
@@ -121,9 +125,9 @@ export class ServerCall implements RunningCall {
   run(): void {
     const { session, links } = this.#exchange.conversation;
     session.inFlight.set(this.#key, this);
-    const open = links.now(this.#server);
+    const open = links.now(this.server);
     if (open !== undefined) return this.#send(open);
-    links.get(this.#server).then(
+    links.get(this.server).then(
       (link) => {
         if (!this.#isOver) this.#send(link);
       },
@@ -182,15 +186,15 @@ export class ServerCall implements RunningCall {
   }
 
   /** Whether a failure is not the end: of what is run again already it is. */
-  #goesOn(error: GatewayError): boolean {
+  again(error: GatewayError): boolean {
     const { again, message, options } = this.#exchange;
-    if (this.#progress === undefined || again !== undefined) return false;
+    if (this.progress === undefined || again !== undefined) return false;
     this.#secondRun ??= new SecondRun({
-      server: this.#server,
+      server: this.server,
       method: message.method,
       about: this.#exchange.about,
       options,
-      progress: this.#progress,
+      progress: this.progress,
       leftMs: () => this.#left().totalMs,
       run: () => this.run(),
     });
@@ -203,9 +207,9 @@ export class ServerCall implements RunningCall {
     const { conversation, options } = this.#exchange;
     options.logger.info('a server finds headers wrong: its list is read anew', {
       ...this.#exchange.about,
-      server: this.#server.name,
+      server: this.server.name,
     });
-    const entry = await conversation.view.entry(this.#server.id, true);
+    const entry = await conversation.view.entry(this.server.id, true);
     const listed = entry?.catalog?.tools.find(({ key }) => key === tool.listed.key);
     return listed && mirroredOf({ ...call, tool: { ...tool, listed } });
   }
@@ -217,7 +221,7 @@ export class ServerCall implements RunningCall {
     return { idleMs: Math.min(idleMs, left), totalMs: left };
   }
 
-  #ended(outcome: Outcome, error: GatewayError | undefined, bytes: number | undefined): void {
+  onEnd(outcome: Outcome, error?: GatewayError, bytes?: number): void {
     const { conversation, options } = this.#exchange;
     this.#isOver = true;
     if (error === undefined) this.#breaker.succeeded();
@@ -226,7 +230,7 @@ export class ServerCall implements RunningCall {
     conversation.session.lastUsed = Date.now();
     options.running?.end(this);
     this.#asked?.end(outcome, error);
-    this.#exchange.ended(outcome, this.#server.name, error, bytes, this.startedAt, this.#tool);
+    this.#exchange.ended(outcome, this.server.name, error, bytes, this.startedAt, this.#tool);
   }
 }
 

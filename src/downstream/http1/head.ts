@@ -85,7 +85,8 @@ function bodyLength(status: number, headers: ResponseHeaders): BodyLength {
 }
 
 function keepAliveMs(header: string | string[] | undefined): number | undefined {
-  const seconds = /(?:^|[\s,;])timeout=(\d{1,6})/i.exec(String(header ?? ''))?.[1];
+  if (header === undefined) return undefined;
+  const seconds = /(?:^|[\s,;])timeout=(\d{1,6})/i.exec(String(header))?.[1];
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
