@@ -20,45 +20,46 @@ export class Deadline {
   readonly #deadlines: Deadlines;
   readonly #expired: (error: GatewayError) => void;
   readonly #serverName: string;
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds: when it has to be over, and when the server was heard of last. */
   readonly #latest: number;
-  readonly #idle: NodeJS.Timeout | undefined;
-  /** Not before the idle one can no longer come first, which for most requests it always does. */
-  #total: NodeJS.Timeout | undefined;
-  #isOver = false;
+  #heardAt: number;
+  /** For the idle one as long as that can come first, which for most requests it always does; then for the hard one. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(deadlines: Deadlines, expired: (error: GatewayError) => void, serverName: string) {
     const { idleMs, totalMs } = deadlines;
+    const now = performance.now();
     this.#deadlines = deadlines;
     this.#expired = expired;
     this.#serverName = serverName;
-    this.#latest = performance.now() + totalMs;
-    if (idleMs <= totalMs) this.#idle = setTimeout(Deadline.#idled, idleMs, this);
-    else this.#total = setTimeout(Deadline.#elapsed, totalMs, this);
+    this.#latest = now + totalMs;
+    this.#heardAt = now;
+    this.#timer = setTimeout(Deadline.#due, Math.min(idleMs, totalMs), this);
   }
 
-  /** A sign of life. */
+  /** A sign of life. The timer is left alone, which costs less: where it was too early it looks again. */
   refresh(): void {
-    if (this.#isOver) return;
-    this.#idle?.refresh();
-    if (this.#total !== undefined) return;
-    const left = this.#latest - performance.now();
-    if (left <= this.#deadlines.idleMs) this.#total = setTimeout(Deadline.#elapsed, left, this);
+    this.#heardAt = performance.now();
   }
 
   clear(): void {
-    this.#isOver = true;
-    clearTimeout(this.#idle);
-    clearTimeout(this.#total);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
-  static #idled(deadline: Deadline): void {
-    deadline.#expire(`did not answer within ${deadline.#deadlines.idleMs} ms`);
+  static #due(deadline: Deadline): void {
+    deadline.#look();
   }
 
-  static #elapsed(deadline: Deadline): void {
-    const { totalMs } = deadline.#deadlines;
-    deadline.#expire(`took longer than ${totalMs} ms, the most that a call may take`);
+  #look(): void {
+    const { idleMs, totalMs } = this.#deadlines;
+    const now = performance.now();
+    const idleLeft = this.#heardAt + idleMs - now;
+    const left = this.#latest - now;
+    // A timer may fire a little early by this clock.
+    if (Math.min(idleLeft, left) > 1) this.#timer = setTimeout(Deadline.#due, Math.min(idleLeft, left), this);
+    else if (left < idleLeft) this.#expire(`took longer than ${totalMs} ms, the most that a call may take`);
+    else this.#expire(`did not answer within ${idleMs} ms`);
   }
 
   #expire(what: string): void {
