@@ -51,10 +51,10 @@ test('where there are several in a turn those of the next wait for its end, in o
 test('of very many the first do not wait for the end', async () => {
   await busy();
   const done: string[] = [];
-  for (let count = 0; count < 33; count++) writeAtTurnEnd(writer(String(count), done));
-  assert.equal(done.length, 32);
+  for (let count = 0; count < 65; count++) writeAtTurnEnd(writer(String(count), done));
+  assert.equal(done.length, 64);
   await turn();
-  assert.equal(done.length, 33);
+  assert.equal(done.length, 65);
 });
 
 test('what comes before the writes of a turn adds to them', async () => {

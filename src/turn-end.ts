@@ -4,7 +4,7 @@ export interface Writer {
 }
 
 /** Writes that wait at a time: with more, the first would wait long. */
-const MOST = 32;
+const MOST = 64;
 
 let steps: (() => void)[] = [];
 let writers: Writer[] = [];

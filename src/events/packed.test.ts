@@ -20,10 +20,13 @@ const MOST: EventFields = {
   detail: { skipped: 3 },
 };
 
-test('events come out as they went in', () => {
-  const events = [LEAST, MOST].map((event) => toStored(event, 1_700_000_000_000, 'node-1', 'none'));
+test('events come out as they went in, whatever they have in common with the one before', () => {
+  const events = [LEAST, MOST, MOST, { ...MOST, tool: 'other' }, LEAST, LEAST, MOST].map((event) =>
+    toStored(event, 1_700_000_000_000, 'node-1', 'none'),
+  );
   assert.deepEqual(unpack(pack(events)), events);
   assert.equal(unpack(pack(events))[1]?.requestBytes, 0);
+  assert.ok(pack([events[1]!, events[2]!]).length < 1.7 * pack([events[1]!]).length);
 });
 
 test('what is no list of events is refused', () => {

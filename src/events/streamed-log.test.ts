@@ -63,11 +63,11 @@ test('events of one turn are put in together, and their answers go out after tha
 
 test('where many are answered in one turn the first ones do not wait for its end', async () => {
   const { done, answer, log } = start();
-  for (let n = 0; n < 33; n++) answer(String(n));
-  assert.equal(done.filter((what) => what.startsWith('answer')).length, 32);
-  assert.match(done[0] ?? '', /^put 0 .* 31$/);
+  for (let n = 0; n < 65; n++) answer(String(n));
+  assert.equal(done.filter((what) => what.startsWith('answer')).length, 64);
+  assert.match(done[0] ?? '', /^put 0 .* 63$/);
   await nextTurn();
-  assert.equal(done.at(-1), 'answer 32');
+  assert.equal(done.at(-1), 'answer 64');
   await log.close(1000);
 });
 

@@ -19,7 +19,7 @@ export interface StreamedLogOptions {
 }
 
 /** Answers that wait for their events at a time: with more, the first would wait long. */
-const MAX_ANSWERS = 32;
+const MAX_ANSWERS = 64;
 
 /** Events put in at a time where many waited. */
 const BATCH = 100;

@@ -168,7 +168,25 @@ export function depthExceeds(text: string, limit: number): boolean {
   return false;
 }
 
+/** Keys that nearly every message has, by length: to find one of them costs less than to cut it out of the text. */
+const USUAL_KEYS: readonly (readonly string[])[] = groupByLength([
+  'id',
+  'name',
+  '_meta',
+  'method',
+  'params',
+  'result',
+  'jsonrpc',
+  'arguments',
+]);
+
+function groupByLength(keys: readonly string[]): string[][] {
+  const longest = Math.max(...keys.map(({ length }) => length));
+  return Array.from({ length: longest + 1 }, (_, size) => keys.filter(({ length }) => length === size));
+}
+
 export function decodeKey(text: string, start: number, end: number): string {
+  for (const usual of USUAL_KEYS[end - start - 2] ?? []) if (text.startsWith(usual, start + 1)) return usual;
   const raw = text.slice(start + 1, end - 1);
   if (!raw.includes('\\')) return raw;
   try {

@@ -36,10 +36,14 @@ export interface ContestLoad {
 }
 
 /** Calls of the tool `bench__echo` for so many seconds. */
-export async function load(gateway: Gateway, seconds: number, how: ContestLoad): Promise<Sample> {
+export async function load(
+  { mcpUrl }: Pick<Gateway, 'mcpUrl'>,
+  seconds: number,
+  how: ContestLoad,
+): Promise<Sample> {
   const { tools, prefix = [], header } = how;
   const options = {
-    url: gateway.mcpUrl,
+    url: mcpUrl,
     ...(tools.isInC && { mode: 'call' }),
     ...(header !== undefined && { header }),
     sessions: how.connections,

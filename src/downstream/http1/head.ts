@@ -28,15 +28,39 @@ const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const NOT_A_VALUE = /[\0\r\n]/;
 const LENGTH = /^\d{1,15}$/;
 
+/** As most answers begin. */
+const OK = 'HTTP/1.1 200 OK\r\n';
+
+/** Names in the two ways in which they come, with what they are in lower case: found, a name is known to be one. */
+const USUAL_NAMES: ReadonlyMap<string, string> = new Map(
+  [
+    'Cache-Control',
+    'Connection',
+    'Content-Length',
+    'Content-Type',
+    'Date',
+    'Keep-Alive',
+    'Mcp-Session-Id',
+    'Server',
+    'Transfer-Encoding',
+    'Vary',
+  ].flatMap((name) => [name, name.toLowerCase()].map((as) => [as, name.toLowerCase()] as const)),
+);
+
 /** Reads a head: its lines without the empty one at the end. Throws {@link MalformedResponse}. */
 export function parseHead(text: string): ResponseHead {
   let end = lineEnd(text, 0);
-  const [, minor, code] = STATUS_LINE.exec(text.slice(0, end)) ?? malformed('its status line');
-  const status = Number(code);
+  let minor: string | undefined = '1';
+  let status = 200;
+  if (!text.startsWith(OK)) {
+    const line = STATUS_LINE.exec(text.slice(0, end)) ?? malformed('its status line');
+    minor = line[1];
+    status = Number(line[2]);
+  }
   const headers: Record<string, string | string[]> = Object.create(null);
   for (let start = end + 2; start < text.length; start = end + 2) {
     end = lineEnd(text, start);
-    addHeader(headers, text.slice(start, end));
+    addHeader(headers, text, start, end);
   }
   const connection = String(headers['connection'] ?? '').toLowerCase();
   const body = bodyLength(status, headers);
@@ -56,16 +80,27 @@ function lineEnd(text: string, from: number): number {
   return end === -1 ? text.length : end;
 }
 
-function addHeader(headers: Record<string, string | string[]>, line: string): void {
-  const colon = line.indexOf(':');
-  const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
-  const value = line.slice(colon + 1).trim();
-  // A line that goes on with the one before it has no name (RFC 9112, 5.2: obsolete).
-  if (!NAME.test(name) || NOT_A_VALUE.test(value)) malformed('a header');
+/** `start` and `end` of its line. */
+function addHeader(
+  headers: Record<string, string | string[]>,
+  text: string,
+  start: number,
+  end: number,
+): void {
+  const colon = text.indexOf(':', start);
+  const given = colon === -1 || colon >= end ? '' : text.slice(start, colon);
+  const name = USUAL_NAMES.get(given) ?? nameOf(given);
+  const value = text.slice(colon + 1, end).trim();
+  if (NOT_A_VALUE.test(value)) malformed('a header');
   const before = headers[name];
   if (before === undefined) headers[name] = value;
   else if (typeof before === 'string') headers[name] = [before, value];
   else before.push(value);
+}
+
+function nameOf(given: string): string {
+  // A line that goes on with the one before it has no name (RFC 9112, 5.2: obsolete).
+  return NAME.test(given) ? given.toLowerCase() : malformed('a header');
 }
 
 /** RFC 9112, 6.3. A length beside chunks is how one response is passed off as two. */
