@@ -111,8 +111,7 @@ async function add(gateway: Gateway): Promise<void> {
     headers: { 'content-type': 'application/json', authorization: `Bearer ${KEY}` },
     body: JSON.stringify({ name: 'bench', url: downstreamUrl }),
   });
-  // Gateways that share a database share its servers.
-  if (!answer.ok && answer.status !== 409) throw new Error(await answer.text());
+  if (!answer.ok) throw new Error(await answer.text());
 }
 
 /** The proxies that are here, before the same server. */
@@ -163,11 +162,12 @@ try {
       `medians of ${values.rounds} rounds; ratios made within each`,
   );
   for (const [where, open] of Object.entries(BACKINGS)) {
-    const backing = await open();
     await using scope = new Scope();
-    scope.onEnd(() => backing.stop());
     const contestants = await startProxies(scope);
     for (const [stage, env] of Object.entries(STAGES)) {
+      // Each in a cluster of its own: another node would store its events meanwhile, on the same core.
+      const backing = await open();
+      scope.onEnd(() => backing.stop());
       const gateway = await startGateway({ env: { ...backing.env, ...env }, prefix: pins.proxy });
       scope.onEnd(() => gateway.stop());
       contestants.push({ name: stage, mcpUrl: gateway.mcpUrl, pid: gateway.process.pid, samples: [] });
