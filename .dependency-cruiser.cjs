@@ -19,7 +19,7 @@ const SHARED = [
 const LAYERS = {
   protocol: [],
   ipc: ['protocol/errors', 'telemetry/types'],
-  coordination: ['protocol/errors', 'telemetry/types', 'ipc/'],
+  coordination: ['protocol/errors', 'telemetry/types', 'ipc/', 'turn-end'],
   jobs: ['protocol/errors', 'telemetry/types'],
   telemetry: [],
   auth: [...SHARED, 'coordination/bus'],

@@ -2,7 +2,7 @@ import type { StoredEvent } from './event.ts';
 
 /**
  * Events on their way to who stores them, as JSON without names, and without what an event has in common with the one
- * before: a third as long, and each is written, signed, sent and read by processes that have calls to serve. Whoever adds a
+ * before: well under half as long, and each is written, signed, sent and read by processes that have calls to serve. Whoever adds a
  * field puts it at the end.
  */
 export function pack(events: readonly StoredEvent[]): string {

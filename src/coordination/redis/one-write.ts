@@ -1,4 +1,5 @@
 import type { Cluster, Redis } from 'ioredis';
+import { beforeWrites } from '../../turn-end.ts';
 
 /**
  * Commands of one turn of the event loop leave in one write: a write costs several times what a command does. With a
@@ -8,7 +9,6 @@ export class OneWrite {
   readonly #client: Redis | Cluster;
   readonly #turnEnds = () => this.flush();
   #corked: Redis['stream'] | undefined;
-  #next: NodeJS.Immediate | undefined;
 
   constructor(client: Redis | Cluster) {
     this.#client = client;
@@ -22,12 +22,10 @@ export class OneWrite {
     if (stream === undefined) return;
     stream.cork();
     this.#corked = stream;
-    this.#next = setImmediate(this.#turnEnds);
+    beforeWrites(this.#turnEnds);
   }
 
   flush(): void {
-    if (this.#next !== undefined) clearImmediate(this.#next);
-    this.#next = undefined;
     this.#corked?.uncork();
     this.#corked = undefined;
   }
